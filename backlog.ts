@@ -1,0 +1,325 @@
+/**
+ * Where connections come from: the kernel's queue of established ones.
+ *
+ * @module
+ */
+
+const MIN_BACKOFF = 5;
+const MAX_BACKOFF = 1000;
+/** How long no connection must come before the queue may be called empty. */
+const QUIET = 10;
+/** Timers come before I/O: one of them may have slept as long as our event loop. */
+const QUIET_PERIODS = 2;
+
+/** Errors that the peer of a connection causes, or its network: see accept(2). */
+const peerCodes: ReadonlySet<string> = new Set([
+  "EAGAIN",
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "EINTR",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENONET",
+  "ENOPROTOOPT",
+  "ENOTCONN",
+  "EOPNOTSUPP",
+  "EPERM",
+  "EPROTO",
+  "ETIMEDOUT",
+]);
+
+/** Errors of a machine short of something that it may have again soon. */
+const transientCodes: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ENOSR",
+]);
+
+/** The connections of a `Deno.Listener`, in the order of their arrival. */
+export class Backlog {
+  readonly #listener: Deno.Listener;
+  readonly #onAcceptError: ((error: Error) => void) | undefined;
+  /** Whether a connection to our own address comes to this listener for sure. */
+  readonly #exclusive: boolean;
+  /** The one accept under way: a second one would be refused as `Busy`. */
+  #accepting: Promise<Deno.Conn | undefined> | undefined;
+  #backoff: Pause | undefined;
+  #closed = false;
+
+  /** Once draining: what has been accepted and waits for its turn. */
+  readonly #queue: Deno.Conn[] = [];
+  #draining: Promise<void> | undefined;
+  #drained = false;
+  #failure: { error: unknown } | undefined;
+  #changed = Promise.withResolvers<void>();
+
+  /**
+   * @param listener Where to accept from. It is closed in the end.
+   * @param exclusive Whether no other listener shares its address.
+   * @param onAcceptError Told of accepts that fail and are tried again.
+   */
+  constructor(
+    listener: Deno.Listener,
+    exclusive: boolean,
+    onAcceptError?: (error: Error) => void,
+  ) {
+    this.#listener = listener;
+    this.#exclusive = exclusive;
+    this.#onAcceptError = onAcceptError;
+  }
+
+  /**
+   * Takes the next connection.
+   *
+   * @returns The connection, or `undefined` when there will be no more.
+   * @throws {unknown} The error of an accept that no later one will cure, or
+   * what the callback threw.
+   */
+  async next(): Promise<Deno.Conn | undefined> {
+    if (!this.#draining) {
+      const conn = await this.#accept();
+      // A drain that began meanwhile has put it in line with the others.
+      if (!this.#draining) return conn;
+    }
+    while (!this.#closed) {
+      const conn = this.#queue.shift();
+      if (conn) return conn;
+      if (this.#failure) throw this.#failure.error;
+      if (this.#drained) break;
+      await this.#changed.promise;
+    }
+    return undefined;
+  }
+
+  /**
+   * Accepts all that is established by now, for `next()` to hand out, and closes
+   * the listener without a loss.
+   *
+   * @returns Resolves when the listener is closed.
+   */
+  drain(): Promise<void> {
+    return this.#draining ??= this.#drain();
+  }
+
+  /** Closes at once: the listener, so that its queue is reset, and what waits. */
+  close(): void {
+    this.#closed = true;
+    this.#backoff?.end();
+    tryClose(this.#listener);
+    for (const conn of this.#queue) tryClose(conn);
+  }
+
+  /**
+   * After `close()`, what was accepted and not handed out.
+   *
+   * @returns Those connections, closed.
+   */
+  async rest(): Promise<Deno.Conn[]> {
+    await this.#draining;
+    return this.#queue.splice(0);
+  }
+
+  #enqueue(conns: Deno.Conn[]): void {
+    if (this.#closed) { for (const conn of conns) tryClose(conn); }
+    this.#queue.push(...conns);
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  #accept(): Promise<Deno.Conn | undefined> {
+    return this.#accepting ??= this.#acceptOne();
+  }
+
+  /** Accepts, whatever peers do and however often it takes. */
+  async #acceptOne(): Promise<Deno.Conn | undefined> {
+    let backoff = MIN_BACKOFF;
+    try {
+      while (!this.#closed) {
+        try {
+          const conn = await this.#listener.accept();
+          if (!this.#closed) return conn;
+          conn.close();
+        } catch (error) {
+          if (isClosed(error)) return undefined;
+          if (isPeerFault(error)) continue;
+          if (!isTransient(error)) throw error;
+          this.#onAcceptError?.(error);
+          this.#backoff = new Pause(backoff);
+          await this.#backoff.ended;
+          this.#backoff = undefined;
+          backoff = Math.min(backoff * 2, MAX_BACKOFF);
+        }
+      }
+      return undefined;
+    } finally {
+      this.#accepting = undefined;
+    }
+  }
+
+  async #drain(): Promise<void> {
+    const sentinel = new Sentinel(this.#exclusive ? this.#listener.addr : null);
+    const accepted: Deno.Conn[] = [];
+    try {
+      let quiet = 0;
+      while (quiet < QUIET_PERIODS) {
+        const conn = await this.#acceptWithin(QUIET, sentinel);
+        if (conn === undefined) break;
+        if (typeof conn === "object") {
+          quiet = 0;
+          accepted.push(conn);
+        } else if (conn === "quiet" && !this.#backoff) {
+          // An accept that backs off is not a sign of an empty queue.
+          quiet++;
+        }
+        if (sentinel.state === "sending") continue;
+        if (sentinel.state === "sent") quiet = 0;
+        if (sentinel.takeOutOf(accepted)) break;
+        this.#enqueue(accepted.splice(0));
+      }
+    } catch (error) {
+      this.#failure = { error };
+    }
+    sentinel.close();
+    tryClose(this.#listener);
+    // What was being accepted as the listener closed may be a live connection.
+    const last = await this.#accepting?.catch(() => undefined);
+    if (last) accepted.push(last);
+    sentinel.takeOutOf(accepted);
+    this.#drained = true;
+    this.#enqueue(accepted);
+  }
+
+  /** Accepts, or says that nothing came for a while where no sentinel will. */
+  async #acceptWithin(
+    milliseconds: number,
+    sentinel: Sentinel,
+  ): Promise<Deno.Conn | "quiet" | "settled" | undefined> {
+    const accepting = this.#accept();
+    if (sentinel.state === "sent") return await accepting;
+    const pause = new Pause(milliseconds);
+    try {
+      return await Promise.race([
+        accepting,
+        pause.ended.then(() => "quiet" as const),
+        ...(sentinel.state === "sending"
+          ? [sentinel.settled.then(() => "settled" as const)]
+          : []),
+      ]);
+    } finally {
+      pause.end();
+    }
+  }
+}
+
+/** A wait that can be cut short. */
+class Pause {
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(milliseconds: number) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#end = resolve;
+    this.#timer = setTimeout(resolve, milliseconds);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#end();
+  }
+}
+
+/**
+ * A connection of our own to our own listener. The queue is first in, first out:
+ * when the sentinel comes by, all that was established before it has come.
+ */
+class Sentinel {
+  state: "sending" | "sent" | "unavailable" = "sending";
+  /** Resolves when the state is known. */
+  readonly settled: Promise<void>;
+  #conn: Deno.Conn | undefined;
+  #closed = false;
+
+  constructor(addr: Deno.Addr | null) {
+    this.settled = this.#send(addr);
+  }
+
+  async #send(addr: Deno.Addr | null): Promise<void> {
+    try {
+      this.#conn = await connectTo(addr);
+    } catch {
+      // No descriptor, no route or a full queue: quiet has to do.
+    }
+    this.state = this.#conn ? "sent" : "unavailable";
+    if (this.#closed) this.#conn?.close();
+  }
+
+  /** Removes and closes the sentinel's other end. Returns whether it was there. */
+  takeOutOf(conns: Deno.Conn[]): boolean {
+    const own = this.#conn?.localAddr as Deno.NetAddr | undefined;
+    const at = conns.findIndex(({ remoteAddr }) =>
+      own !== undefined && remoteAddr.transport === "tcp" &&
+      remoteAddr.port === own.port && remoteAddr.hostname === own.hostname
+    );
+    if (at < 0) return false;
+    for (const conn of conns.splice(at, 1)) conn.close();
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#conn?.close();
+  }
+}
+
+/** Connects to an address that is listened on, if that needs no further leave. */
+async function connectTo(
+  addr: Deno.Addr | null,
+): Promise<Deno.Conn | undefined> {
+  if (addr?.transport !== "tcp") return undefined;
+  const { port } = addr;
+  const hostname = addr.hostname === "0.0.0.0"
+    ? "127.0.0.1"
+    : addr.hostname === "::"
+    ? "::1"
+    : addr.hostname;
+  const host = hostname.includes(":")
+    ? `[${hostname}]:${port}`
+    : `${hostname}:${port}`;
+  // Asking for a permission would stop a server that is about to end.
+  const { state } = await Deno.permissions.query({ name: "net", host });
+  if (state !== "granted") return undefined;
+  return await Deno.connect({ hostname, port });
+}
+
+function tryClose(resource: Deno.Listener | Deno.Conn): void {
+  try {
+    resource.close();
+  } catch {
+    // Somebody else has closed it: all the same.
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.Interrupted;
+}
+
+function isPeerFault(error: unknown): boolean {
+  return error instanceof Deno.errors.InvalidData || // a Unix path not in UTF-8
+    peerCodes.has(codeOf(error));
+}
+
+function isTransient(error: unknown): error is Error {
+  return transientCodes.has(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

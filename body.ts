@@ -1,0 +1,162 @@
+/**
+ * What may be sent, and how it is taken apart into bytes.
+ *
+ * @module
+ */
+
+/** One piece of a {@linkcode ResponseBody}: text is sent as UTF-8. */
+export type BodyChunk = string | BufferSource;
+
+/**
+ * What may be sent as a response: nothing, text (sent as UTF-8), bytes, a
+ * {@linkcode Blob}, or a stream or (async) iterable of text and bytes.
+ *
+ * A {@linkcode Response} is not among them, since a response here has neither a
+ * status nor headers: send its `body`.
+ *
+ * @example Usage
+ * ```ts
+ * import type { ResponseBody } from "@halfclose/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const bodies: ResponseBody[] = [
+ *   "text",
+ *   new Uint8Array([1, 2, 3]),
+ *   new Blob(["from a blob"]),
+ *   ["in ", "pieces"],
+ *   new Response("from a fetch").body,
+ * ];
+ * assertEquals(bodies.length, 5);
+ * ```
+ */
+export type ResponseBody =
+  | BodyChunk
+  | Blob
+  | ReadableStream<BodyChunk>
+  | Iterable<BodyChunk>
+  | AsyncIterable<BodyChunk>
+  | null
+  | undefined;
+
+/** A body that is made while it is sent: one chunk at a time, cancellable. */
+export interface ChunkSource {
+  /** The next chunk's bytes, or `undefined` at the end. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Tells the producer to stop. Never throws, waits for nothing. */
+  cancel(reason: unknown): void;
+}
+
+const encoder = new TextEncoder();
+const nothing = new Uint8Array();
+
+/**
+ * Takes a body apart: all its bytes where they are at hand, a source of them
+ * where they are still to be made.
+ *
+ * @param body The body to take apart.
+ * @returns Its bytes, or a source of chunks.
+ * @throws {TypeError} If `body` is none of the types of {@linkcode ResponseBody}.
+ */
+export function openBody(body: ResponseBody): Uint8Array | ChunkSource {
+  if (body === undefined || body === null) return nothing;
+  const bytes = bytesOf(body);
+  if (bytes) return bytes;
+  if (body instanceof Blob) return fromStream(body.stream());
+  if (body instanceof ReadableStream) return fromStream(body);
+  if (typeof body === "object") {
+    if (Symbol.asyncIterator in body) {
+      return fromIterator(body[Symbol.asyncIterator]());
+    }
+    if (Symbol.iterator in body) return fromIterator(body[Symbol.iterator]());
+  }
+  throw new TypeError(
+    `Cannot send ${nameOf(body)} as a response body: ${adviceFor(body)}`,
+  );
+}
+
+/** The bytes of a chunk, or `undefined` if it is not one. Views are not copied. */
+function bytesOf(chunk: unknown): Uint8Array | undefined {
+  if (typeof chunk === "string") return encoder.encode(chunk);
+  if (chunk instanceof Uint8Array) return attached(chunk);
+  if (ArrayBuffer.isView(chunk)) {
+    return attached(
+      new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength),
+    );
+  }
+  if (chunk instanceof ArrayBuffer) return attached(new Uint8Array(chunk));
+  return undefined;
+}
+
+/** A detached buffer looks empty; sending nothing instead would hide the fault. */
+function attached(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 0 && (bytes.buffer as ArrayBuffer).detached) {
+    throw new TypeError(
+      "Cannot send a detached buffer: it was transferred elsewhere, send a copy of it",
+    );
+  }
+  return bytes;
+}
+
+/**
+ * The bytes of one chunk. Views are not copied.
+ *
+ * @param chunk The chunk.
+ * @returns Its bytes.
+ * @throws {TypeError} If `chunk` is no {@linkcode BodyChunk}.
+ */
+export function chunkBytes(chunk: unknown): Uint8Array {
+  const bytes = bytesOf(chunk);
+  if (bytes) return bytes;
+  throw new TypeError(
+    `Cannot send ${nameOf(chunk)} as a chunk of a response body: chunks are ` +
+      "strings, ArrayBuffers or views of them",
+  );
+}
+
+function fromStream(stream: ReadableStream<BodyChunk>): ChunkSource {
+  const reader = stream.getReader();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      return done ? undefined : chunkBytes(value);
+    },
+    cancel(reason) {
+      reader.cancel(reason).catch(() => {});
+    },
+  };
+}
+
+function fromIterator(
+  iterator: Iterator<BodyChunk> | AsyncIterator<BodyChunk>,
+): ChunkSource {
+  return {
+    async next() {
+      const { done, value } = await iterator.next();
+      return done ? undefined : chunkBytes(value);
+    },
+    async cancel() {
+      try {
+        await iterator.return?.();
+      } catch {
+        // Nobody is left to hear of it.
+      }
+    },
+  };
+}
+
+function nameOf(value: unknown): string {
+  if (typeof value !== "object" || value === null) {
+    return typeof value === "function" ? "a function" : String(value);
+  }
+  const name = value.constructor?.name || "object";
+  return /^[AEIOU]/i.test(name) ? `an ${name}` : `a ${name}`;
+}
+
+function adviceFor(body: unknown): string {
+  if (body instanceof Response) {
+    return "there is no status and there are no headers here, send `response.body`";
+  }
+  if (body instanceof Promise) return "await it first";
+  return "send a string, an ArrayBuffer or a view of one, a Blob, a " +
+    "ReadableStream or an (async) iterable of strings and bytes";
+}

@@ -1,0 +1,776 @@
+/**
+ * How one exchange is done: its reading, answering, limits and closing.
+ *
+ * @module
+ */
+
+import {
+  chunkBytes,
+  type ChunkSource,
+  openBody,
+  type ResponseBody,
+} from "./body.ts";
+import {
+  type Conn,
+  type ExchangeRecord,
+  type Outcome,
+  type Phase,
+  RequestTooLargeError,
+  TimeoutError,
+} from "./conn.ts";
+
+/** What all exchanges of one listener share. */
+export interface ExchangeSettings {
+  /** How large a request may be, in bytes. */
+  readonly maxRequestBytes: number;
+  /** How long the whole exchange may take, in milliseconds. */
+  readonly deadline: number;
+  /** How long the peer may be silent while it is its turn, in milliseconds. */
+  readonly idleTimeout: number;
+  /** For how long to drop what still arrives after the FIN, in milliseconds. */
+  readonly lingerTimeout: number;
+  /** What to tell a client whose request is too large or too slow. */
+  readonly onRefuse:
+    | ((error: RequestTooLargeError | TimeoutError) => string | void)
+    | undefined;
+  /** Read buffers that are free to be used again. */
+  readonly freeBuffers: Uint8Array<ArrayBuffer>[];
+}
+
+/** The longest time that a timer can be set to, in milliseconds. */
+export const MAX_TIMER = 2 ** 31 - 1;
+
+const READ_BUFFER_BYTES = 65_536;
+const MIN_GROWTH_BYTES = 262_144;
+const MAX_GROWTH_BYTES = 8_388_608;
+/** About what a link of 1 Gbit/s brings in the default `lingerTimeout`. */
+const MAX_LINGER_BYTES = 268_435_456;
+/** How long a silent peer gets to prove that it was our event loop that slept. */
+const DOUBT = 10;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+/** Where dropped bytes of all exchanges go: nobody looks at them. */
+let drain: Uint8Array<ArrayBuffer> | undefined;
+
+/** One exchange, as the server sees it; its users see {@linkcode Conn}. */
+export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
+  readonly id: number;
+  readonly remoteAddr: Addr;
+  readonly localAddr: Addr;
+  bytesRead = 0;
+  bytesWritten = 0;
+  /** Once the socket outlives the exchange: resolves when it is closed. */
+  lingering: Promise<void> | undefined;
+
+  readonly #socket: Deno.Conn;
+  readonly #settings: ExchangeSettings;
+  readonly #startedAt = Date.now();
+  readonly #started = performance.now();
+
+  /** The request: full pieces, then `#filled` bytes of the last one. */
+  #pieces: Uint8Array<ArrayBuffer>[] = [];
+  #piece: Uint8Array<ArrayBuffer>;
+  #filled = 0;
+  /** The first piece, which is borrowed: what callers get must not alias it. */
+  #buffer: Uint8Array<ArrayBuffer>;
+  #requestEnded = false;
+  #bodyUsed = false;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #readableController: ReadableByteStreamController | undefined;
+  #discarding: Promise<void> | undefined;
+  #discardBudget = Infinity;
+
+  #answerBegun = false;
+  #answering: Promise<boolean> | undefined;
+  #writable: WritableStream<string | BufferSource> | undefined;
+  #ending: Promise<boolean> | undefined;
+  #closing: Promise<void> | undefined;
+  #closed = false;
+  #left = false;
+
+  #outcome: Outcome | undefined;
+  #phase: Phase = "handling";
+  #error: unknown;
+  #cut = false;
+  #refusal: RequestTooLargeError | TimeoutError | undefined;
+  #controller: AbortController | undefined;
+  /** What to reject when the exchange is cut short. */
+  readonly #waiting = new Set<(error: unknown) => void>();
+
+  /** Reads and writes under way, and since when none of them has moved. */
+  #reads = 0;
+  #writes = 0;
+  #silentSince = 0;
+  #doubtedSince = -1;
+  #handshaking = false;
+
+  constructor(id: number, socket: Deno.Conn, settings: ExchangeSettings) {
+    this.id = id;
+    this.remoteAddr = socket.remoteAddr as Addr;
+    this.localAddr = socket.localAddr as Addr;
+    this.#socket = socket;
+    this.#settings = settings;
+    this.#buffer = settings.freeBuffers.pop() ??
+      new Uint8Array(READ_BUFFER_BYTES);
+    this.#piece = this.#buffer;
+  }
+
+  // What users see: documented with `Conn`.
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#cut) this.#controller.abort(this.#error);
+    }
+    return this.#controller.signal;
+  }
+
+  get bodyUsed(): boolean {
+    return this.#bodyUsed;
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= this.#openReadable();
+  }
+
+  get writable(): WritableStream<string | BufferSource> {
+    return this.#writable ??= this.#openWritable();
+  }
+
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#consume((request) =>
+      request.buffer === this.#buffer.buffer ? request.slice() : request
+    );
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#consume((request) =>
+      request.buffer === this.#buffer.buffer
+        ? request.slice().buffer
+        : request.buffer
+    );
+  }
+
+  text(): Promise<string> {
+    return this.#consume((request) => decoder.decode(request));
+  }
+
+  json(): Promise<unknown> {
+    return this.#consume((request) => JSON.parse(decoder.decode(request)));
+  }
+
+  respond(body?: ResponseBody): Promise<boolean> {
+    let content: Uint8Array | ChunkSource;
+    try {
+      this.#checkUnanswered();
+      content = openBody(body);
+    } catch (error) {
+      this.fail(error);
+      return quietly(Promise.reject(error));
+    }
+    this.#answerBegun = true;
+    return this.#answering = content instanceof Uint8Array
+      ? this.#answer(content)
+      : quietly(this.#answer(content));
+  }
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  abort(
+    reason: unknown = new DOMException(
+      "The exchange was aborted",
+      "AbortError",
+    ),
+  ): void {
+    this.cut("aborted", reason);
+    this.#shut();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // What the server does with an exchange.
+
+  /** Whether `error` is what a peer, a limit or the server's end did to it. */
+  isOthersFault(error: unknown): boolean {
+    return this.#outcome !== undefined && this.#outcome !== "failed" &&
+      error === this.#error;
+  }
+
+  /** Whether a response has been sent or begun. */
+  get answered(): boolean {
+    return this.#answerBegun;
+  }
+
+  /**
+   * Gets the exchange ready for its handler: shakes hands and, unless it is to
+   * be streamed, reads the request to its end.
+   *
+   * @returns Whether that went well; a fault of the peer is in the record.
+   */
+  async prepare(streaming: boolean): Promise<boolean> {
+    try {
+      if ("handshake" in this.#socket) {
+        await this.untilCut(this.#handshake(this.#socket as Deno.TlsConn));
+      }
+      if (!streaming) await this.untilCut(this.#readToEnd());
+      return true;
+    } catch (error) {
+      if (this.#outcome === undefined) throw error;
+      return false;
+    }
+  }
+
+  /** Waits for `work`, or rejects as soon as the exchange is cut short. */
+  untilCut<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting;
+      waiting.add(reject);
+      work.then((value) => {
+        waiting.delete(reject);
+        resolve(value);
+      }, (error) => {
+        waiting.delete(reject);
+        reject(error);
+      });
+      if (this.#cut) reject(this.#error);
+    });
+  }
+
+  /** Records a fault of the handler. The first fault of all is what counts. */
+  fail(error: unknown): void {
+    this.#settle("failed", this.#whereabouts(), error);
+  }
+
+  /** Ends the exchange at once, whatever is under way. */
+  cut(
+    outcome: Outcome,
+    error: unknown,
+    phase: Phase = this.#whereabouts(),
+  ): void {
+    if (this.#left || this.#cut) return;
+    this.#cut = true;
+    this.#settle(outcome, phase, error);
+    this.#controller?.abort(error);
+    for (const reject of this.#waiting) reject(error);
+    this.#waiting.clear();
+    if (error instanceof TimeoutError) this.#refusal ??= error;
+    if (!this.#refuse() && !this.lingering) this.#shut();
+  }
+
+  /**
+   * Cuts the exchange if one of its limits has passed.
+   *
+   * @returns When to look again, as a time of `performance.now()`.
+   */
+  expire(now: number): number {
+    const { deadline, idleTimeout } = this.#settings;
+    const deadlineAt = this.#started + deadline;
+    if (now >= deadlineAt) {
+      this.cut("deadline", new TimeoutError("deadline", deadline));
+      return Infinity;
+    }
+    if (this.#reads + this.#writes === 0) {
+      return Math.min(deadlineAt, now + idleTimeout);
+    }
+    const idleAt = this.#silentSince + idleTimeout;
+    if (now < idleAt) return Math.min(deadlineAt, idleAt);
+    // Timers come before I/O: after a pause of our own event loop, what the
+    // peer sent meanwhile is only seen after this.
+    if (this.#doubtedSince !== this.#silentSince) {
+      this.#doubtedSince = this.#silentSince;
+      return Math.min(deadlineAt, now + DOUBT);
+    }
+    this.cut("idle", new TimeoutError("idleTimeout", idleTimeout));
+    return Infinity;
+  }
+
+  /**
+   * Ends the exchange as the server moves on: waits for a response that is
+   * under way, closes what is still open.
+   *
+   * @returns How it went.
+   */
+  async leave(): Promise<ExchangeRecord<Addr>> {
+    if (!this.#closed) await this.close();
+    this.#left = true;
+    if (this.#reads === 0) this.#settings.freeBuffers.push(this.#buffer);
+    this.#pieces = [];
+    this.#settle("ok", this.#answerBegun ? "writing" : "handling", undefined);
+    return this.#record();
+  }
+
+  /** Ends a lingering close at once. */
+  stopLingering(): void {
+    this.#shut();
+  }
+
+  // Reading
+
+  async #handshake(socket: Deno.TlsConn): Promise<void> {
+    this.#handshaking = true;
+    this.#moving();
+    this.#reads++;
+    try {
+      await socket.handshake();
+      this.#handshaking = false;
+    } catch (error) {
+      const reset = error instanceof Deno.errors.ConnectionReset;
+      throw this.#peerFault(reset ? "reset" : "handshake", "reading", error);
+    } finally {
+      this.#reads--;
+    }
+  }
+
+  async #readToEnd(): Promise<void> {
+    for (;;) {
+      const read = await this.#read(
+        this.#filled === 0 ? this.#piece : this.#piece.subarray(this.#filled),
+      );
+      if (read === null) return;
+      this.#filled += read;
+      if (this.#filled === this.#piece.length) {
+        this.#pieces.push(this.#piece);
+        this.#piece = new Uint8Array(
+          Math.min(
+            Math.max(this.bytesRead, MIN_GROWTH_BYTES),
+            MAX_GROWTH_BYTES,
+          ),
+        );
+        this.#filled = 0;
+      }
+    }
+  }
+
+  /** One read from the socket, within the limits; `null` at the end. */
+  async #read(into: Uint8Array): Promise<number | null> {
+    if (this.#requestEnded) return null;
+    this.#checkReading();
+    this.#moving();
+    this.#reads++;
+    let read: number | null;
+    try {
+      read = await this.#socket.read(into);
+    } catch (error) {
+      this.#checkReading();
+      throw this.#peerFault(outcomeOfRead(error), "reading", error);
+    } finally {
+      this.#reads--;
+      this.#moved();
+    }
+    this.#checkReading();
+    if (read === null) {
+      this.#requestEnded = true;
+      return null;
+    }
+    this.bytesRead += read;
+    const { maxRequestBytes } = this.#settings;
+    if (this.bytesRead > maxRequestBytes) {
+      this.#refusal = new RequestTooLargeError(maxRequestBytes);
+      this.#settle("too-large", "reading", this.#refusal);
+      throw this.#refusal;
+    }
+    return read;
+  }
+
+  /** Throws if there is no more to read for anybody. */
+  #checkReading(): void {
+    if (this.#cut) throw this.#error;
+    if (this.#outcome === "too-large") throw this.#refusal;
+    if (this.#closed || this.#left || this.#discarding) {
+      throw new TypeError(
+        "Cannot read the request: the exchange has moved on and the rest was " +
+          "dropped, await the reading before you respond, close or go on",
+      );
+    }
+  }
+
+  #consume<T>(convert: (request: Uint8Array<ArrayBuffer>) => T): Promise<T> {
+    const streaming = !this.#requestEnded;
+    const consumed = this.#takeRequest(convert);
+    // What a client does must not end a process that does not look.
+    return streaming ? quietly(consumed) : consumed;
+  }
+
+  /** Converts at once what it takes, before the buffer serves another exchange. */
+  async #takeRequest<T>(
+    convert: (request: Uint8Array<ArrayBuffer>) => T,
+  ): Promise<T> {
+    if (this.#bodyUsed || this.#readable?.locked) {
+      throw new TypeError(
+        "Cannot read the request twice: it has been read, is being read or was " +
+          "dropped by a response, keep what the first reading gives",
+      );
+    }
+    if (this.#readable) {
+      return convert(await new Response(this.#readable).bytes());
+    }
+    this.#bodyUsed = true;
+    if (!this.#requestEnded) await this.untilCut(this.#readToEnd());
+    if (this.#left) this.#checkReading();
+    return convert(this.#joined());
+  }
+
+  #joined(): Uint8Array<ArrayBuffer> {
+    const last = this.#piece.subarray(0, this.#filled);
+    if (this.#pieces.length === 0) return last;
+    const request = new Uint8Array(this.bytesRead);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      request.set(piece, at);
+      at += piece.length;
+    }
+    request.set(last, at);
+    this.#pieces = [];
+    return request;
+  }
+
+  #openReadable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const kept = this.#requestEnded && !this.#bodyUsed && !this.#left
+      ? this.#keptPieces()
+      : [];
+    return new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        this.#readableController = controller;
+        if (this.#bodyUsed || this.#left) {
+          controller.error(new TypeError("The request has been read already"));
+        }
+      },
+      pull: async (controller) => {
+        this.#bodyUsed = true;
+        const request = controller.byobRequest;
+        const view = request?.view as Uint8Array<ArrayBuffer> | undefined;
+        const piece = kept[0];
+        let read: number | null;
+        if (piece) {
+          const part = piece.subarray(0, view?.length);
+          read = part.length;
+          if (part.length < piece.length) kept[0] = piece.subarray(read);
+          else kept.shift();
+          if (view) view.set(part);
+          else controller.enqueue(part);
+        } else {
+          read = await this.untilCut(this.#read(view ?? this.#buffer));
+          if (this.#left) this.#checkReading();
+          if (read === null) controller.close();
+          else if (!view) controller.enqueue(this.#buffer.slice(0, read));
+        }
+        request?.respond(read ?? 0);
+      },
+      cancel: () => {
+        this.#bodyUsed = true;
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  /** The request in pieces that are the caller's to keep. */
+  #keptPieces(): Uint8Array<ArrayBuffer>[] {
+    const last = this.#piece.subarray(0, this.#filled);
+    return [...this.#pieces, last]
+      .filter((piece) => piece.length > 0)
+      .map((piece) =>
+        piece.buffer === this.#buffer.buffer ? piece.slice() : piece
+      );
+  }
+
+  // Answering
+
+  /** Throws if there is, or was, a response already. */
+  #checkUnanswered(): void {
+    if (this.#cut) return;
+    if (this.#answerBegun) {
+      throw new TypeError(
+        "Cannot respond twice: a response has been sent or begun, send all of " +
+          "it in one call or write to `writable`",
+      );
+    }
+    if (this.#closing) {
+      throw new TypeError(
+        "Cannot respond, the connection is closed: await the response before " +
+          "you close, return or go on with the loop",
+      );
+    }
+  }
+
+  async #answer(content: Uint8Array | ChunkSource): Promise<boolean> {
+    try {
+      const sent = content instanceof Uint8Array
+        ? await this.#writeBytes(content)
+        : await this.#writeChunks(content);
+      return sent && await this.#end();
+    } catch (error) {
+      if (this.#cut) return false;
+      this.cut("failed", error, "writing");
+      throw error;
+    }
+  }
+
+  /** Writes all of `bytes`: `false` if the peer is gone. */
+  #writeBytes(bytes: Uint8Array): Promise<boolean> {
+    // Bytes at hand do not depend on the rest of the request.
+    if (!this.#requestEnded) this.#discard();
+    return this.#writeAll(bytes);
+  }
+
+  /** Writes all that `source` makes: `false` if the peer is gone. */
+  async #writeChunks(source: ChunkSource): Promise<boolean> {
+    try {
+      for (;;) {
+        const chunk = await this.untilCut(source.next());
+        if (chunk === undefined) return true;
+        this.#discardUntaken();
+        if (!await this.#writeAll(chunk)) break;
+      }
+    } catch (error) {
+      source.cancel(error);
+      throw error;
+    }
+    source.cancel(this.#error);
+    return false;
+  }
+
+  #openWritable(): WritableStream<string | BufferSource> {
+    const begin = () => {
+      if (this.#cut) throw this.#error;
+      if (this.#answerBegun && !this.#answering) return;
+      this.#checkUnanswered();
+      this.#answerBegun = true;
+      this.#discardUntaken();
+    };
+    return new WritableStream({
+      write: async (chunk) => {
+        begin();
+        if (!await this.#writeAll(chunkBytes(chunk))) throw this.#error;
+      },
+      close: async () => {
+        begin();
+        if (!await this.#end()) throw this.#error;
+      },
+      abort: (reason) => this.cut("failed", reason, "writing"),
+    });
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<boolean> {
+    const size = bytes.length;
+    for (let sent = 0; sent < size;) {
+      const written = await this.#write(
+        sent === 0 ? bytes : bytes.subarray(sent),
+      );
+      if (written === 0) return false;
+      sent += written;
+    }
+    return !this.#cut;
+  }
+
+  /** One write to the socket: how much it took, or 0 if the peer is gone. */
+  async #write(bytes: Uint8Array): Promise<number> {
+    this.#moving();
+    this.#writes++;
+    try {
+      const written = await this.#socket.write(bytes);
+      if (written === 0) {
+        throw new TypeError(
+          "Cannot write the response: its buffer was detached meanwhile, send a copy",
+        );
+      }
+      this.bytesWritten += written;
+      return written;
+    } catch (error) {
+      if (error instanceof TypeError) throw error;
+      this.#peerFault("reset", "writing", error);
+      return 0;
+    } finally {
+      this.#writes--;
+      this.#moved();
+    }
+  }
+
+  /** Drops the rest of the request, unless somebody has taken it to read. */
+  #discardUntaken(): void {
+    if (!this.#requestEnded && !this.#readable && !this.#bodyUsed) {
+      this.#discard();
+    }
+  }
+
+  /** Reads and drops what the client still sends, so that it does not block. */
+  #discard(): Promise<void> {
+    return this.#discarding ??= this.#dropRest();
+  }
+
+  async #dropRest(): Promise<void> {
+    this.#bodyUsed = true;
+    this.#readableController?.error(
+      new TypeError(
+        "The rest of the request was dropped: read it before you respond or close",
+      ),
+    );
+    drain ??= new Uint8Array(READ_BUFFER_BYTES);
+    try {
+      for (;;) {
+        const read = await this.#socket.read(drain);
+        if (read === null) break;
+        this.#moved();
+        this.#discardBudget -= read;
+        if (this.#discardBudget < 0) return;
+      }
+      this.#requestEnded = true;
+    } catch {
+      // Closed by us, or by a peer whose fault the writing side will meet.
+    }
+  }
+
+  // Closing
+
+  async #close(): Promise<void> {
+    if (this.#answering) await this.#answering.catch(() => {});
+    if (this.#ending) await this.#ending;
+    else if (this.#answerBegun && !this.#answering) {
+      this.cut(
+        "failed",
+        new Error(
+          "The response was left half written: close `conn.writable`, and await " +
+            "that, before you return or go on with the loop",
+        ),
+        "writing",
+      );
+    } else if (!this.#closed && !this.#refuse()) await this.#end();
+  }
+
+  /** Sends our FIN, and closes as soon as the client has nothing left to say. */
+  #end(): Promise<boolean> {
+    return this.#ending ??= this.#sendFin();
+  }
+
+  async #sendFin(): Promise<boolean> {
+    // After the client's FIN a close is ours, but TLS has yet to flush.
+    if (!this.#requestEnded || "handshake" in this.#socket) {
+      this.#moving();
+      this.#writes++;
+      try {
+        await this.#socket.closeWrite();
+      } catch (error) {
+        this.#peerFault("reset", "writing", error);
+        return false;
+      } finally {
+        this.#writes--;
+      }
+    }
+    if (this.#cut) return false;
+    if (this.#requestEnded) this.#shut();
+    else this.#linger();
+    return true;
+  }
+
+  /** Tells the client why it is turned away, where there is anything to tell. */
+  #refuse(): boolean {
+    const { onRefuse } = this.#settings;
+    if (!this.#refusal || !onRefuse) return false;
+    if (this.#answerBegun || this.#closed || this.#handshaking) return false;
+    const text = onRefuse(this.#refusal);
+    if (!text) return false;
+    this.#answerBegun = true;
+    this.#linger(encoder.encode(text));
+    return true;
+  }
+
+  /** Lets the client take what we sent before its unread data resets it. */
+  #linger(farewell?: Uint8Array): void {
+    this.lingering = this.#lingerAway(farewell);
+  }
+
+  async #lingerAway(farewell?: Uint8Array): Promise<void> {
+    const timer = setTimeout(
+      () => this.#shut(),
+      Math.min(this.#settings.lingerTimeout, MAX_TIMER),
+    );
+    this.#discardBudget = MAX_LINGER_BYTES;
+    try {
+      const dropped = this.#requestEnded ? undefined : this.#discard();
+      if (farewell) {
+        for (let sent = 0; sent < farewell.length;) {
+          sent += await this.#socket.write(farewell.subarray(sent));
+        }
+        await this.#socket.closeWrite();
+      }
+      await dropped;
+    } catch {
+      // The client left, or its time was up.
+    } finally {
+      clearTimeout(timer);
+      this.#shut();
+    }
+  }
+
+  #shut(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    try {
+      this.#socket.close();
+    } catch {
+      // The socket was closed behind our back: all the same.
+    }
+  }
+
+  // Accounting
+
+  #whereabouts(): Phase {
+    const ended = this.#closed || this.lingering !== undefined;
+    if (this.#answerBegun && !ended) return "writing";
+    return this.#reads > 0 ? "reading" : "handling";
+  }
+
+  /** Called as a read or write begins: silence is counted from the first. */
+  #moving(): void {
+    if (this.#reads + this.#writes === 0) this.#silentSince = performance.now();
+  }
+
+  /** Called as bytes move: whatever else is under way is not silent either. */
+  #moved(): void {
+    if (this.#reads + this.#writes > 0) this.#silentSince = performance.now();
+  }
+
+  #settle(outcome: Outcome, phase: Phase, error: unknown): void {
+    if (this.#outcome !== undefined) return;
+    this.#outcome = outcome;
+    this.#phase = phase;
+    this.#error = error;
+  }
+
+  /** Cuts the exchange for what the peer did, and gives the error to throw. */
+  #peerFault(outcome: Outcome, phase: Phase, error: unknown): unknown {
+    if (!this.#closed) this.cut(outcome, error, phase);
+    return this.#error ?? error;
+  }
+
+  #record(): ExchangeRecord<Addr> {
+    return {
+      id: this.id,
+      remoteAddr: this.remoteAddr,
+      localAddr: this.localAddr,
+      startedAt: this.#startedAt,
+      duration: performance.now() - this.#started,
+      bytesRead: this.bytesRead,
+      bytesWritten: this.bytesWritten,
+      phase: this.#phase,
+      outcome: this.#outcome ?? "ok",
+      ...(this.#error !== undefined && { error: this.#error }),
+    };
+  }
+}
+
+function outcomeOfRead(error: unknown): Outcome {
+  const truncated = error instanceof Deno.errors.UnexpectedEof ||
+    error instanceof Deno.errors.InvalidData;
+  return truncated ? "truncated" : "reset";
+}
+
+/** A rejection of `promise` that nobody awaits does not end the process. */
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}

@@ -1,0 +1,330 @@
+/**
+ * What can be asked of a listener, and the checks before anything is bound.
+ *
+ * @module
+ */
+
+import type {
+  ExchangeRecord,
+  RequestTooLargeError,
+  TimeoutError,
+} from "./conn.ts";
+
+/** How much, how long, and who hears of it: options of every listener. */
+export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
+  /**
+   * How large a request may be, in bytes. `Infinity` sets no limit.
+   *
+   * @default {16_777_216}
+   */
+  maxRequestBytes?: number;
+  /**
+   * How long an exchange may take as a whole, in milliseconds, from its turn
+   * until the server moves on. `Infinity` sets no limit. This is how long one
+   * client, or one handler, can hold up all the others.
+   *
+   * @default {60_000}
+   */
+  deadline?: number;
+  /**
+   * How long a client may be silent while its data or its reading is waited
+   * for, in milliseconds. `Infinity` sets no limit. A handler that thinks is
+   * not counted.
+   *
+   * @default {15_000}
+   */
+  idleTimeout?: number;
+  /**
+   * For how long what a client still sends is read and dropped after the
+   * response, in milliseconds, so that the response is not destroyed by a reset
+   * ({@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
+   * The next connection does not wait for it.
+   *
+   * @default {2_000}
+   */
+  lingerTimeout?: number;
+  /**
+   * Whether to hand a connection over before its request is read, for requests
+   * that should not be kept in memory. Reading can then fail for what the
+   * client does.
+   *
+   * @default {false}
+   */
+  streaming?: boolean;
+  /**
+   * Ends everything at once when it is aborted, as {@linkcode Listener.close}
+   * does. If it is aborted already, there is nothing to iterate over.
+   */
+  signal?: AbortSignal;
+  /**
+   * Decides who is let in, before a byte is read. Anything but `true` (a promise
+   * of it, too) closes the connection, and its outcome is `"refused"`.
+   *
+   * @param remoteAddr The address of the client.
+   * @returns Whether the client is let in.
+   */
+  allow?: (remoteAddr: Addr) => boolean;
+  /**
+   * Says what to tell a client whose request is too large or whose exchange is
+   * too slow, if nothing has been sent to it yet. It is sent while the next
+   * connection is served already.
+   *
+   * @param error The limit that was passed.
+   * @returns The text to send, or nothing to just close.
+   */
+  onRefuse?: (error: RequestTooLargeError | TimeoutError) => string | void;
+  /**
+   * Called once for each accepted connection, when the server is done with it.
+   *
+   * @param record How it went.
+   */
+  onExchange?: (record: ExchangeRecord<Addr>) => void;
+  /**
+   * Called when the machine is short of something (descriptors, memory) for one
+   * more connection. It is tried again after 5 ms, twice as long each time, up
+   * to a second; clients wait meanwhile.
+   *
+   * @param error Why the accept failed.
+   */
+  onAcceptError?: (error: Error) => void;
+}
+
+/** Options of a listener on TCP, or on TLS if `cert` and `key` are given. */
+export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
+  /**
+   * The address to listen on.
+   *
+   * @default {"0.0.0.0"}
+   */
+  hostname?: string;
+  /**
+   * The port to listen on. 0 takes a free one, which `addr` then tells.
+   *
+   * @default {8080}
+   */
+  port?: number;
+  /**
+   * Whether other processes may listen on the same port. It needs Deno's flag
+   * `--unstable-net`.
+   *
+   * @default {false}
+   */
+  reusePort?: boolean;
+  /**
+   * How many connections the kernel may keep in line.
+   *
+   * @default {511}
+   */
+  tcpBacklog?: number;
+  /** The certificate chain in PEM, for TLS. It needs a `key`. */
+  cert?: string;
+  /** The private key in PEM, for TLS. It needs a `cert`. */
+  key?: string;
+}
+
+/** Options of a listener on a Unix socket. */
+export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
+  /** The path of the socket, where nothing may be yet. */
+  path: string;
+}
+
+/** Options of a listener that somebody else has made. */
+export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
+  extends ExchangeOptions<Addr> {
+  /** The listener, which is now this one's to accept from and to close. */
+  listener: Deno.Listener<Deno.Conn, Addr>;
+}
+
+/** Options of {@linkcode listen}: where, how much and how long, and who hears. */
+export type ListenOptions = TcpOptions | UnixOptions | ListenerOptions;
+
+/** All the options that there are, by name. */
+type AnyOptions =
+  & ExchangeOptions
+  & Partial<
+    & Omit<TcpOptions, keyof ExchangeOptions>
+    & Omit<UnixOptions, keyof ExchangeOptions>
+    & Omit<ListenerOptions, keyof ExchangeOptions>
+  >
+  & { onListen?: unknown; onError?: unknown };
+
+/** Options that have been checked, with all the defaults. */
+export type CheckedOptions =
+  & AnyOptions
+  & Required<
+    Pick<
+      AnyOptions,
+      | "hostname"
+      | "port"
+      | "reusePort"
+      | "maxRequestBytes"
+      | "deadline"
+      | "idleTimeout"
+      | "lingerTimeout"
+      | "streaming"
+    >
+  >;
+
+const tcpNames = [
+  "hostname",
+  "port",
+  "reusePort",
+  "tcpBacklog",
+  "cert",
+  "key",
+] as const;
+
+/**
+ * Checks options and fills in the defaults.
+ *
+ * @param options What was asked for.
+ * @returns The options to go by.
+ * @throws {TypeError} If an option is of the wrong type, or two exclude each
+ * other.
+ * @throws {RangeError} If a number is out of its range.
+ */
+export function checkOptions(options: ListenOptions): CheckedOptions {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot listen: the options must be an object, received ${options}`,
+    );
+  }
+  const given: AnyOptions = options as AnyOptions;
+  checkWhere(given);
+  for (const name of ["hostname", "path", "cert", "key"] as const) {
+    checkType(given, name, "string");
+  }
+  for (const name of ["streaming", "reusePort"] as const) {
+    checkType(given, name, "boolean");
+  }
+  for (
+    const name of [
+      "allow",
+      "onRefuse",
+      "onExchange",
+      "onAcceptError",
+      "onListen",
+      "onError",
+    ] as const
+  ) {
+    checkType(given, name, "function");
+  }
+  if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) {
+    throw wrongType("signal", "an AbortSignal", given.signal);
+  }
+  checkInteger(given, "port", 0, 65_535);
+  checkInteger(given, "tcpBacklog", 1, 2 ** 31 - 1);
+  checkInteger(given, "maxRequestBytes", 0, Infinity);
+  checkTime(given, "deadline", 1);
+  checkTime(given, "idleTimeout", 1);
+  checkTime(given, "lingerTimeout", 0);
+  // Deno ends the whole process if asked for this without the flag, and only
+  // has this function with it.
+  if (given.reusePort && !("listenDatagram" in Deno)) {
+    throw new TypeError(
+      'Cannot listen: option "reusePort" needs Deno to run with `--unstable-net`',
+    );
+  }
+  return {
+    ...given,
+    hostname: given.hostname ?? "0.0.0.0",
+    port: given.port ?? 8080,
+    reusePort: given.reusePort ?? false,
+    maxRequestBytes: given.maxRequestBytes ?? 16_777_216,
+    deadline: given.deadline ?? 60_000,
+    idleTimeout: given.idleTimeout ?? 15_000,
+    lingerTimeout: given.lingerTimeout ?? 2_000,
+    streaming: given.streaming ?? false,
+  };
+}
+
+/** Checks that the options name one place to listen, not two or half a one. */
+function checkWhere(options: AnyOptions): void {
+  const has = (name: keyof AnyOptions) => options[name] !== undefined;
+  for (const place of ["listener", "path"] as const) {
+    if (!has(place)) continue;
+    const other = has("path") && place === "listener"
+      ? "path"
+      : tcpNames.find(has);
+    if (other) {
+      throw new TypeError(
+        `Cannot listen: options "${place}" and "${other}" exclude each other, give only one of them`,
+      );
+    }
+  }
+  if (has("cert") !== has("key")) {
+    const [given, missing] = has("cert") ? ["cert", "key"] : ["key", "cert"];
+    throw new TypeError(
+      `Cannot listen: option "${given}" needs "${missing}", TLS takes both`,
+    );
+  }
+  if (has("path") && (options.path === "" || /\0/.test(String(options.path)))) {
+    throw new TypeError(
+      'Cannot listen: option "path" must be the path of a socket, received ' +
+        JSON.stringify(options.path),
+    );
+  }
+  if (has("listener") && typeof options.listener?.accept !== "function") {
+    throw wrongType("listener", "a Deno.Listener", options.listener);
+  }
+}
+
+function checkType(
+  options: AnyOptions,
+  name: keyof AnyOptions,
+  type: "string" | "boolean" | "function",
+): void {
+  const value = options[name];
+  if (value !== undefined && typeof value !== type) {
+    throw wrongType(name, `a ${type}`, value);
+  }
+}
+
+function checkInteger(
+  options: AnyOptions,
+  name: "port" | "tcpBacklog" | "maxRequestBytes",
+  min: number,
+  max: number,
+): void {
+  const value = options[name];
+  if (value === undefined) return;
+  if (typeof value !== "number") throw wrongType(name, "a number", value);
+  const unlimited = max === Infinity && value === Infinity;
+  if ((!Number.isInteger(value) && !unlimited) || value < min || value > max) {
+    const range = max === Infinity
+      ? `a whole number from ${min}, or Infinity`
+      : `a whole number from ${min} to ${max}`;
+    throw outOfRange(name, range, value);
+  }
+}
+
+function checkTime(
+  options: AnyOptions,
+  name: "deadline" | "idleTimeout" | "lingerTimeout",
+  min: number,
+): void {
+  const value = options[name];
+  if (value === undefined) return;
+  if (typeof value !== "number") throw wrongType(name, "a number", value);
+  if (!(value >= min)) {
+    throw outOfRange(
+      name,
+      `at least ${min} (milliseconds), or Infinity`,
+      value,
+    );
+  }
+}
+
+function wrongType(name: string, expected: string, value: unknown): TypeError {
+  return new TypeError(
+    `Cannot listen: option "${name}" must be ${expected}, received ${
+      Deno.inspect(value, { depth: 0 })
+    }`,
+  );
+}
+
+function outOfRange(name: string, expected: string, value: number): RangeError {
+  return new RangeError(
+    `Cannot listen: option "${name}" must be ${expected}, received ${value}`,
+  );
+}

@@ -1,0 +1,714 @@
+/**
+ * An iterative server: one connection at a time, each request read to its
+ * client's FIN, each answered and closed before the next is taken up.
+ *
+ * This entry point is the library alone. It imports nothing from outside.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server/server";
+ *
+ * const server = serve(
+ *   { hostname: "127.0.0.1", port: 0 },
+ *   async (conn) => (await conn.text()).toUpperCase(),
+ * );
+ * await server.shutdown();
+ * ```
+ *
+ * @module
+ */
+
+import { Backlog } from "./backlog.ts";
+import type { ResponseBody } from "./body.ts";
+import type { Conn } from "./conn.ts";
+import { Exchange, type ExchangeSettings, MAX_TIMER } from "./exchange.ts";
+import {
+  type CheckedOptions,
+  checkOptions,
+  type ListenerOptions,
+  type ListenOptions,
+  type TcpOptions,
+  type UnixOptions,
+} from "./options.ts";
+import { Watchdog } from "./watchdog.ts";
+
+export type { BodyChunk, ResponseBody } from "./body.ts";
+export type { Conn, ExchangeRecord, Outcome, Phase } from "./conn.ts";
+export { RequestTooLargeError, TimeoutError } from "./conn.ts";
+export type {
+  ExchangeOptions,
+  ListenerOptions,
+  ListenOptions,
+  TcpOptions,
+  UnixOptions,
+} from "./options.ts";
+
+/** How many sockets may linger at once. The oldest makes room for a new one. */
+const MAX_LINGERING = 64;
+
+/**
+ * A listening socket whose connections are iterated over one by one.
+ *
+ * The iteration never ends, and never throws, for anything that a client does.
+ * Leaving it (`break`, `return`, `throw`) closes the listener **and resets every
+ * connection still in its backlog**; {@linkcode Listener.shutdown} serves them.
+ */
+export interface Listener<Addr extends Deno.Addr = Deno.Addr>
+  extends AsyncIterable<Conn<Addr>, void, undefined>, AsyncDisposable {
+  /** The address that is listened on. */
+  readonly addr: Addr;
+  /**
+   * Starts to take connections. There can be but one iteration.
+   *
+   * @returns The connections, one at a time.
+   * @throws {TypeError} If it was called before.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Conn<Addr>, void, undefined>;
+  /**
+   * Stops without a loss: connections established by now are served, later ones
+   * are refused, and then the iteration ends. One more `deadline` bounds the
+   * whole; what is not served by then is closed. Without an iteration there is
+   * nobody to serve, and it does as {@linkcode Listener.close} does.
+   *
+   * Do not await it within the iteration, which it would wait for.
+   *
+   * @returns Resolves when the iteration has ended and all sockets are closed.
+   * Calling it again gives the same promise.
+   */
+  shutdown(): Promise<void>;
+  /**
+   * Stops at once: the backlog is reset, the exchange under way and all that
+   * lingers are cut, and the iteration ends. It waits for nothing.
+   */
+  close(): void;
+  /** Lets waiting for connections keep the process alive, as it does at first. */
+  ref(): void;
+  /**
+   * Lets the process end while it waits for connections. On TLS Deno gives this
+   * no effect.
+   */
+  unref(): void;
+}
+
+/**
+ * What answers an exchange: it returns the response, or nothing if it has
+ * responded already or there is nothing to say.
+ */
+export type Handler<Addr extends Deno.Addr = Deno.Addr> = (
+  conn: Conn<Addr>,
+) => ResponseBody | void | Promise<ResponseBody | void>;
+
+/** Options that {@linkcode serve} takes beside those of {@linkcode listen}. */
+export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
+  /**
+   * Called when the server listens. Nothing is printed without it.
+   *
+   * @param addr The address that is listened on.
+   */
+  onListen?: (addr: Addr) => void;
+  /**
+   * Called with what the handler, or the body that it gave, threw. By default it
+   * is written with `console.error`.
+   *
+   * @param error What was thrown.
+   * @param conn The connection that was being handled.
+   * @returns What to send instead, if nothing has been sent yet.
+   */
+  onError?: (
+    error: unknown,
+    conn: Conn<Addr>,
+  ) => ResponseBody | void | Promise<ResponseBody | void>;
+}
+
+/** Options of {@linkcode serve} on TCP, or on TLS if `cert` and `key` are given. */
+export type ServeTcpOptions = TcpOptions & ServeCallbacks<Deno.NetAddr>;
+/** Options of {@linkcode serve} on a Unix socket. */
+export type ServeUnixOptions = UnixOptions & ServeCallbacks<Deno.UnixAddr>;
+/** Options of {@linkcode serve} on a listener that somebody else has made. */
+export type ServeListenerOptions<Addr extends Deno.Addr = Deno.Addr> =
+  & ListenerOptions<Addr>
+  & ServeCallbacks<Addr>;
+/** Options of {@linkcode serve}. */
+export type ServeOptions =
+  | ServeTcpOptions
+  | ServeUnixOptions
+  | ServeListenerOptions;
+
+/** A handler among the options, for those who pass everything in one object. */
+export interface WithHandler<Addr extends Deno.Addr = Deno.Addr> {
+  /** What answers each exchange. */
+  handler: Handler<Addr>;
+}
+
+/** A server that runs. Its shape is that of `Deno.HttpServer`. */
+export interface Server<Addr extends Deno.Addr = Deno.Addr>
+  extends AsyncDisposable {
+  /** The address that is listened on. */
+  readonly addr: Addr;
+  /**
+   * Resolves when the server has stopped. Rejects if no more connections can be
+   * accepted, or with what a callback threw.
+   */
+  readonly finished: Promise<void>;
+  /**
+   * Stops without a loss, as {@linkcode Listener.shutdown} does.
+   *
+   * @returns Resolves when the server has stopped.
+   */
+  shutdown(): Promise<void>;
+  /** Lets waiting for connections keep the process alive, as it does at first. */
+  ref(): void;
+  /** Lets the process end while it waits for connections. */
+  unref(): void;
+}
+
+/**
+ * Listens on a Unix socket.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * const path = await Deno.makeTempDir() + "/control.sock";
+ * await using listener = listen({ path });
+ * ```
+ *
+ * @param options Where to listen, and the limits.
+ * @returns The listener, which listens already.
+ */
+export function listen(options: UnixOptions): Listener<Deno.UnixAddr>;
+/**
+ * Takes over a listener that somebody else has made.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * await using listener = listen({
+ *   listener: Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+ * });
+ * ```
+ *
+ * @param options The listener, and the limits.
+ * @returns The listener, which listens already.
+ */
+export function listen<Addr extends Deno.Addr>(
+  options: ListenerOptions<Addr>,
+): Listener<Addr>;
+/**
+ * Listens, and gives the connections one at a time.
+ *
+ * Each request is read to its end, within the limits, before its connection is
+ * given. A client that resets, stalls, sends too much or cuts TLS short is
+ * recorded and never seen; so nothing that a client does ends the iteration.
+ * When the next connection is asked for, the one before is closed if it is still
+ * open, after a response that is under way.
+ *
+ * It needs the permission `--allow-net`, on a Unix socket also `--allow-read` and
+ * `--allow-write`.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * const listener = listen({ hostname: "127.0.0.1", port: 0 });
+ * const client = await Deno.connect({ port: listener.addr.port });
+ * await client.write(new TextEncoder().encode("hello"));
+ * await client.closeWrite();
+ *
+ * for await (const conn of listener) {
+ *   const request = await conn.text(); // complete: the client has sent its FIN
+ *   await conn.respond(request.toUpperCase()); // written, FIN sent, closed
+ *   break;
+ * }
+ * client.close();
+ * ```
+ *
+ * @param options Where to listen, and the limits.
+ * @returns The listener, which listens already.
+ * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @throws {Deno.errors.NotCapable} If a permission lacks.
+ */
+export function listen(options?: TcpOptions): Listener<Deno.NetAddr>;
+/**
+ * Listens wherever the options say.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen, type ListenOptions } from "@halfclose/server";
+ *
+ * const options: ListenOptions = { hostname: "127.0.0.1", port: 0 };
+ * await using listener = listen(options);
+ * ```
+ *
+ * @param options Where to listen, and the limits.
+ * @returns The listener, which listens already.
+ */
+export function listen(options: ListenOptions): Listener;
+export function listen(options: ListenOptions = {}): Listener {
+  return new IterativeListener(checkOptions(options));
+}
+
+/**
+ * Serves on a Unix socket.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const path = await Deno.makeTempDir() + "/control.sock";
+ * await using server = serve({ path }, () => "hello");
+ * ```
+ *
+ * @param options Where to listen, the limits, and what to call.
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already.
+ */
+export function serve(
+  options: ServeUnixOptions,
+  handler: Handler<Deno.UnixAddr>,
+): Server<Deno.UnixAddr>;
+/**
+ * Serves on a listener that somebody else has made.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * await using server = serve({ listener }, () => "hello");
+ * ```
+ *
+ * @param options The listener, the limits, and what to call.
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already.
+ */
+export function serve<Addr extends Deno.Addr>(
+  options: ServeListenerOptions<Addr>,
+  handler: Handler<Addr>,
+): Server<Addr>;
+/**
+ * Serves: a handler is called for one connection at a time, and what it returns
+ * is sent.
+ *
+ * Every exchange stands alone: what a handler throws goes to `onError`, and the
+ * server goes on. A handler that outlives the `deadline` is abandoned: its
+ * `conn.signal` is aborted and the server moves on, so that from then on it may
+ * overlap with the next one; what it still returns is dropped.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const server = serve(
+ *   { hostname: "127.0.0.1", port: 0 },
+ *   async (conn) => (await conn.text()).toUpperCase(),
+ * );
+ * await server.shutdown();
+ * ```
+ *
+ * @param options Where to listen, the limits, and what to call.
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already.
+ * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @throws {Deno.errors.NotCapable} If a permission lacks.
+ */
+export function serve(
+  options: ServeTcpOptions,
+  handler: Handler<Deno.NetAddr>,
+): Server<Deno.NetAddr>;
+/**
+ * Serves on a Unix socket, with the handler among the options.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const path = await Deno.makeTempDir() + "/control.sock";
+ * await using server = serve({ path, handler: () => "hello" });
+ * ```
+ *
+ * @param options Where to listen, the limits, what to call, and the handler.
+ * @returns The server, which runs already.
+ */
+export function serve(
+  options: ServeUnixOptions & WithHandler<Deno.UnixAddr>,
+): Server<Deno.UnixAddr>;
+/**
+ * Serves on a listener that somebody else has made, with the handler among the
+ * options.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * await using server = serve({ listener, handler: () => "hello" });
+ * ```
+ *
+ * @param options The listener, the limits, what to call, and the handler.
+ * @returns The server, which runs already.
+ */
+export function serve<Addr extends Deno.Addr>(
+  options: ServeListenerOptions<Addr> & WithHandler<Addr>,
+): Server<Addr>;
+/**
+ * Serves, with the handler among the options.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * await using server = serve({
+ *   hostname: "127.0.0.1",
+ *   port: 0,
+ *   handler: () => "hello",
+ * });
+ * ```
+ *
+ * @param options Where to listen, the limits, what to call, and the handler.
+ * @returns The server, which runs already.
+ */
+export function serve(
+  options: ServeTcpOptions & WithHandler<Deno.NetAddr>,
+): Server<Deno.NetAddr>;
+/**
+ * Serves on `0.0.0.0:8080` with the default limits.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { serve } from "@halfclose/server";
+ *
+ * serve(async (conn) => (await conn.text()).toUpperCase());
+ * ```
+ *
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already.
+ */
+export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
+export function serve(
+  first: ServeOptions | Handler<never>,
+  second?: Handler<never>,
+): Server {
+  const options = (typeof first === "function" ? {} : first) as
+    & ListenOptions
+    & ServeCallbacks
+    & Partial<WithHandler>;
+  const handler = typeof first === "function"
+    ? first
+    : second ?? options.handler;
+  if (typeof handler !== "function") {
+    throw new TypeError(
+      "Cannot serve: a handler is needed that takes a connection, received " +
+        Deno.inspect(handler),
+    );
+  }
+  return new IterativeServer(options, handler as Handler);
+}
+
+class IterativeListener implements Listener {
+  readonly #options: CheckedOptions;
+  readonly #listener: Deno.Listener;
+  readonly #backlog: Backlog;
+  readonly #watchdog: Watchdog;
+  readonly #settings: ExchangeSettings;
+  /** The exchange that has its turn. */
+  #exchange: Exchange<Deno.Addr> | undefined;
+  #exchanges = 0;
+  readonly #lingering = new Set<Exchange<Deno.Addr>>();
+  #iterator: AsyncGenerator<Exchange<Deno.Addr>, void, undefined> | undefined;
+  #running = false;
+  #closed: { reason: unknown } | undefined;
+  #stopping: Promise<void> | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+  /** What a callback threw where it could not be thrown on. */
+  #callbackFault: { error: unknown } | undefined;
+
+  constructor(options: CheckedOptions) {
+    const { signal, onRefuse } = options;
+    this.#options = options;
+    this.#settings = {
+      maxRequestBytes: options.maxRequestBytes,
+      deadline: options.deadline,
+      idleTimeout: options.idleTimeout,
+      lingerTimeout: options.lingerTimeout,
+      onRefuse: onRefuse && ((error) => {
+        try {
+          return onRefuse(error);
+        } catch (error) {
+          this.#callbackFault ??= { error };
+        }
+      }),
+      freeBuffers: [],
+    };
+    this.#listener = options.listener ?? bind(options);
+    this.#backlog = new Backlog(
+      this.#listener,
+      options.listener === undefined && !options.reusePort,
+      options.onAcceptError,
+    );
+    this.#watchdog = new Watchdog(
+      Math.min(options.deadline, options.idleTimeout),
+    );
+    if (signal?.aborted) this.#abort();
+    else signal?.addEventListener("abort", this.#abort);
+  }
+
+  get addr(): Deno.Addr {
+    return this.#listener.addr;
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<
+    Exchange<Deno.Addr>,
+    void,
+    undefined
+  > {
+    if (this.#iterator) {
+      throw new TypeError(
+        "Cannot iterate over a listener twice: its connections come one at a " +
+          "time, listen again or handle them in the one loop",
+      );
+    }
+    return this.#iterator = this.#iterate();
+  }
+
+  shutdown(): Promise<void> {
+    return this.#stopping ??= this.#shutDown();
+  }
+
+  close(): void {
+    this.#stop(new DOMException("The server was closed", "AbortError"));
+    for (const exchange of this.#lingering) exchange.stopLingering();
+  }
+
+  ref(): void {
+    this.#listener.ref();
+    this.#watchdog.ref();
+  }
+
+  unref(): void {
+    this.#listener.unref();
+    this.#watchdog.unref();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  async *#iterate(): AsyncGenerator<Exchange<Deno.Addr>, void, undefined> {
+    this.#running = true;
+    try {
+      for (;;) {
+        const socket = await this.#backlog.next();
+        if (!socket) return;
+        const exchange = this.#begin(socket);
+        try {
+          if (await this.#admit(exchange)) yield exchange;
+        } finally {
+          await this.#leave(exchange);
+        }
+      }
+    } finally {
+      await this.#end();
+    }
+  }
+
+  #begin(socket: Deno.Conn): Exchange<Deno.Addr> {
+    const exchange = new Exchange(++this.#exchanges, socket, this.#settings);
+    this.#exchange = exchange;
+    this.#watchdog.watch(exchange);
+    if (this.#closed) exchange.cut("aborted", this.#closed.reason);
+    return exchange;
+  }
+
+  /** Whether the exchange may come before a handler. */
+  async #admit(exchange: Exchange<Deno.Addr>): Promise<boolean> {
+    const { allow, streaming } = this.#options;
+    try {
+      if (allow && allow(exchange.remoteAddr) !== true) {
+        exchange.cut("refused", undefined, "reading");
+        return false;
+      }
+      return await exchange.prepare(streaming);
+    } catch (error) {
+      exchange.fail(error);
+      throw error;
+    }
+  }
+
+  async #leave(exchange: Exchange<Deno.Addr>): Promise<void> {
+    const record = await exchange.leave();
+    this.#watchdog.unwatch();
+    this.#exchange = undefined;
+    if (exchange.lingering) this.#letLinger(exchange, exchange.lingering);
+    this.#options.onExchange?.(record);
+    if (this.#callbackFault) throw this.#callbackFault.error;
+  }
+
+  #letLinger(exchange: Exchange<Deno.Addr>, lingering: Promise<void>): void {
+    this.#lingering.add(exchange);
+    lingering.finally(() => this.#lingering.delete(exchange));
+    if (this.#lingering.size > MAX_LINGERING) {
+      const [oldest] = this.#lingering;
+      oldest?.stopLingering();
+    }
+  }
+
+  /** Ends the iteration: nobody will be served any more. */
+  async #end(): Promise<void> {
+    this.#stop(new DOMException("The loop was left", "AbortError"));
+    try {
+      for (const socket of await this.#backlog.rest()) {
+        await this.#leave(this.#begin(socket));
+      }
+    } finally {
+      this.#watchdog.stop();
+      this.#ended.resolve();
+    }
+  }
+
+  readonly #abort = (): void => {
+    this.#stop(this.#options.signal?.reason);
+    for (const exchange of this.#lingering) exchange.stopLingering();
+  };
+
+  #stop(reason: unknown): void {
+    if (this.#closed) return;
+    this.#closed = { reason };
+    this.#options.signal?.removeEventListener("abort", this.#abort);
+    this.#backlog.close();
+    this.#exchange?.cut("aborted", reason);
+    this.#watchdog.stop();
+  }
+
+  async #shutDown(): Promise<void> {
+    const { deadline } = this.#options;
+    const late = Promise.withResolvers<void>();
+    if (!this.#running) this.close();
+    else {
+      if (!this.#closed) this.#backlog.drain();
+      const timer = deadline === Infinity ? undefined : setTimeout(() => {
+        this.close();
+        late.resolve();
+      }, Math.min(deadline, MAX_TIMER));
+      await Promise.race([this.#ended.promise, late.promise]);
+      clearTimeout(timer);
+    }
+    await Promise.all(
+      Array.from(this.#lingering, (exchange) => exchange.lingering),
+    );
+  }
+}
+
+class IterativeServer implements Server {
+  readonly finished: Promise<void>;
+  readonly #listener: IterativeListener;
+  readonly #handler: Handler;
+  readonly #onError: NonNullable<ServeCallbacks["onError"]>;
+
+  constructor(options: ListenOptions & ServeCallbacks, handler: Handler) {
+    const checked = checkOptions(options);
+    const { onListen, onError } = options;
+    this.#handler = handler;
+    this.#onError = onError ?? ((error) => console.error(error));
+    this.#listener = new IterativeListener(checked);
+    try {
+      onListen?.(this.addr);
+    } catch (error) {
+      this.#listener.close();
+      throw error;
+    }
+    this.finished = this.#run();
+  }
+
+  get addr(): Deno.Addr {
+    return this.#listener.addr;
+  }
+
+  shutdown(): Promise<void> {
+    return this.#listener.shutdown();
+  }
+
+  ref(): void {
+    this.#listener.ref();
+  }
+
+  unref(): void {
+    this.#listener.unref();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  async #run(): Promise<void> {
+    for await (const exchange of this.#listener) await this.#handle(exchange);
+  }
+
+  async #handle(exchange: Exchange<Deno.Addr>): Promise<void> {
+    const answer = call(this.#handler, exchange);
+    try {
+      const body = await exchange.untilCut(answer);
+      if (body !== undefined && body !== null) await exchange.respond(body);
+    } catch (error) {
+      if (!exchange.isOthersFault(error)) {
+        await this.#report(error, exchange);
+        return;
+      }
+      // Cut short: the handler, if it still runs, may yet have its say.
+      answer.catch((late) => {
+        if (!exchange.isOthersFault(late)) this.#report(late, exchange);
+      });
+    }
+  }
+
+  async #report(error: unknown, exchange: Exchange<Deno.Addr>): Promise<void> {
+    exchange.fail(error);
+    try {
+      const body = await exchange.untilCut(
+        call(this.#onError, error, exchange),
+      );
+      if (exchange.answered || body === undefined || body === null) return;
+      await exchange.respond(body);
+    } catch (fault) {
+      if (!exchange.isOthersFault(fault)) console.error(fault);
+    }
+  }
+}
+
+/** Calls `callback` so that all it may do wrong ends in a rejection. */
+async function call<Args extends unknown[], Result>(
+  callback: (...args: Args) => Result,
+  ...args: Args
+): Promise<Awaited<Result>> {
+  return await callback(...args);
+}
+
+function bind(options: CheckedOptions): Deno.Listener {
+  const { hostname, port, path, cert, key, reusePort, tcpBacklog } = options;
+  const where = {
+    hostname,
+    port,
+    reusePort,
+    ...(tcpBacklog !== undefined && { tcpBacklog }),
+  };
+  try {
+    if (path !== undefined) return Deno.listen({ transport: "unix", path });
+    if (cert === undefined || key === undefined) return Deno.listen(where);
+    return Deno.listenTls({ ...where, cert, key });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new Deno.errors.AddrInUse(
+      path !== undefined
+        ? `Cannot listen on ${path}: there is something at this path already, ` +
+          "remove it if no server uses it, or choose another path"
+        : `Cannot listen on ${hostname}:${port}: the address is in use, ` +
+          "stop the other server or choose another port",
+      { cause: error },
+    );
+  }
+}

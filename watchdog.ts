@@ -1,0 +1,66 @@
+/**
+ * Who looks after the limits of time.
+ *
+ * @module
+ */
+
+import { type Exchange, MAX_TIMER } from "./exchange.ts";
+
+/**
+ * Keeps an exchange to its limits with one timer for all exchanges. Setting a
+ * timer for each would cost more than the exchange does, so the timer is left to
+ * run out, and whoever it then finds is asked when to look again.
+ */
+export class Watchdog {
+  /** No limit can pass sooner than this after an exchange began. */
+  readonly #patience: number;
+  #exchange: Exchange<Deno.Addr> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #referenced = true;
+
+  /** @param patience The shortest of the limits, in milliseconds. */
+  constructor(patience: number) {
+    this.#patience = patience;
+  }
+
+  watch(exchange: Exchange<Deno.Addr>): void {
+    this.#exchange = exchange;
+    if (this.#timer === undefined) this.#lookIn(this.#patience);
+  }
+
+  unwatch(): void {
+    this.#exchange = undefined;
+  }
+
+  stop(): void {
+    this.#exchange = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  ref(): void {
+    this.#referenced = true;
+    if (this.#timer !== undefined) Deno.refTimer(this.#timer);
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    if (this.#timer !== undefined) Deno.unrefTimer(this.#timer);
+  }
+
+  #lookIn(milliseconds: number): void {
+    if (milliseconds === Infinity) return;
+    this.#timer = setTimeout(
+      () => this.#look(),
+      Math.min(Math.max(Math.ceil(milliseconds), 1), MAX_TIMER),
+    );
+    if (!this.#referenced) this.unref();
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    if (!this.#exchange) return;
+    const now = performance.now();
+    this.#lookIn(this.#exchange.expire(now) - now);
+  }
+}
