@@ -34,5 +34,5 @@ export * from "./server.ts";
 
 // A top-level await would wait for itself, as the tool imports this module.
 if (import.meta.main) {
-  import("./cli.ts").then(({ main }) => main(Deno.args));
+  import("./cli.ts").then(({ main }) => main(Deno.args)).then(Deno.exit);
 }

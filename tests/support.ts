@@ -1,0 +1,155 @@
+// What the tests share: clients that behave, and clients that do not.
+
+import net from "node:net";
+import {
+  type ExchangeRecord,
+  listen,
+  type ListenOptions,
+  type Outcome,
+  serve,
+} from "../mod.ts";
+
+/** Where tests listen. */
+export const local = { hostname: "127.0.0.1", port: 0 };
+
+export function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** Bytes whose order matters. */
+export function pattern(size: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8)) & 0xff;
+  return bytes;
+}
+
+export function connect(addr: Deno.Addr): Promise<Deno.Conn> {
+  if (addr.transport === "unix") {
+    return Deno.connect({ transport: "unix", path: addr.path });
+  }
+  const { hostname, port } = addr as Deno.NetAddr;
+  return Deno.connect({ hostname, port });
+}
+
+export async function writeAll(
+  conn: Deno.Conn,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) {
+    sent += await conn.write(bytes.subarray(sent));
+  }
+}
+
+/** A client that does all right: sends, half-closes, reads to the end. */
+export async function exchange(
+  addr: Deno.Addr,
+  request: string | Uint8Array,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const conn = await connect(addr);
+  const reply = new Response(conn.readable).bytes();
+  await writeAll(conn, typeof request === "string" ? encode(request) : request);
+  await conn.closeWrite();
+  return await reply;
+}
+
+/** As `exchange()`, for text. */
+export async function ask(addr: Deno.Addr, request = ""): Promise<string> {
+  return new TextDecoder().decode(await exchange(addr, request));
+}
+
+/** A client that has sent its request and its FIN, and has yet to read. */
+export async function send(
+  addr: Deno.Addr,
+  request: string | Uint8Array,
+): Promise<Deno.Conn> {
+  const conn = await connect(addr);
+  await writeAll(conn, typeof request === "string" ? encode(request) : request);
+  await conn.closeWrite();
+  return conn;
+}
+
+export function readText(conn: Deno.Conn): Promise<string> {
+  return new Response(conn.readable).text();
+}
+
+/** A client that can tear its connection down with a RST. */
+export class RudeClient {
+  readonly #socket: net.Socket;
+
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on("error", () => {});
+  }
+
+  static async connect(addr: Deno.Addr): Promise<RudeClient> {
+    const { hostname, port } = addr as Deno.NetAddr;
+    const socket = net.connect({ port, host: hostname, allowHalfOpen: true });
+    const client = new RudeClient(socket);
+    await new Promise((resolve) => socket.once("connect", resolve));
+    return client;
+  }
+
+  write(data: string | Uint8Array): Promise<void> {
+    return new Promise((resolve) => this.#socket.write(data, () => resolve()));
+  }
+
+  closeWrite(): Promise<void> {
+    return new Promise((resolve) => this.#socket.end(() => resolve()));
+  }
+
+  async reset(): Promise<void> {
+    const closed = new Promise((resolve) =>
+      this.#socket.once("close", resolve)
+    );
+    this.#socket.resetAndDestroy();
+    await closed;
+  }
+}
+
+/** Collects what a server says of its exchanges, and lets tests wait for it. */
+export class Records {
+  readonly all: ExchangeRecord[] = [];
+  #waiting: { count: number; resolve: () => void }[] = [];
+
+  readonly add = (record: ExchangeRecord): void => {
+    this.all.push(record);
+    this.#waiting = this.#waiting.filter(({ count, resolve }) => {
+      if (this.all.length < count) return true;
+      resolve();
+      return false;
+    });
+  };
+
+  get outcomes(): Outcome[] {
+    return this.all.map(({ outcome }) => outcome);
+  }
+
+  /** Waits for the record of the `count`th exchange. */
+  async nth(count: number): Promise<ExchangeRecord> {
+    if (this.all.length < count) {
+      await new Promise<void>((resolve) =>
+        this.#waiting.push({ count, resolve })
+      );
+    }
+    const record = this.all[count - 1];
+    if (!record) throw new Error(`There is no record ${count}`);
+    return record;
+  }
+}
+
+/** A listener with its records, whose requests each test handles in a loop. */
+export function listenLocally(options: Partial<ListenOptions> = {}) {
+  const records = new Records();
+  const listener = listen({ ...local, onExchange: records.add, ...options });
+  return { listener, records };
+}
+
+/** An echo server with its records. */
+export function echoLocally(options: Partial<Parameters<typeof serve>[0]> = {}) {
+  const records = new Records();
+  const server = serve(
+    { ...local, onExchange: records.add, ...options },
+    (conn) => conn.bytes(),
+  );
+  return { server, records };
+}
