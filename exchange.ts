@@ -92,7 +92,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #outcome: Outcome | undefined;
   #phase: Phase = "handling";
   #error: unknown;
-  #cut = false;
+  #cut: { error: unknown } | undefined;
+  /** What a peer, a limit or the server's end did to the exchange. */
+  #othersFaults: unknown[] = [];
   #refusal: RequestTooLargeError | TimeoutError | undefined;
   #controller: AbortController | undefined;
   /** What to reject when the exchange is cut short. */
@@ -121,7 +123,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController();
-      if (this.#cut) this.#controller.abort(this.#error);
+      if (this.#cut) this.#controller.abort(this.#cut.error);
     }
     return this.#controller.signal;
   }
@@ -197,8 +199,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   /** Whether `error` is what a peer, a limit or the server's end did to it. */
   isOthersFault(error: unknown): boolean {
-    return this.#outcome !== undefined && this.#outcome !== "failed" &&
-      error === this.#error;
+    return this.#othersFaults.includes(error);
   }
 
   /** Whether a response has been sent or begun. */
@@ -237,7 +238,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         waiting.delete(reject);
         reject(error);
       });
-      if (this.#cut) reject(this.#error);
+      if (this.#cut) reject(this.#cut.error);
     });
   }
 
@@ -253,7 +254,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     phase: Phase = this.#whereabouts(),
   ): void {
     if (this.#left || this.#cut) return;
-    this.#cut = true;
+    this.#cut = { error };
+    if (outcome !== "failed") this.#othersFaults.push(error);
     this.#settle(outcome, phase, error);
     this.#controller?.abort(error);
     for (const reject of this.#waiting) reject(error);
@@ -371,6 +373,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     const { maxRequestBytes } = this.#settings;
     if (this.bytesRead > maxRequestBytes) {
       this.#refusal = new RequestTooLargeError(maxRequestBytes);
+      this.#othersFaults.push(this.#refusal);
       this.#settle("too-large", "reading", this.#refusal);
       throw this.#refusal;
     }
@@ -379,7 +382,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   /** Throws if there is no more to read for anybody. */
   #checkReading(): void {
-    if (this.#cut) throw this.#error;
+    if (this.#cut) throw this.#cut.error;
     if (this.#outcome === "too-large") throw this.#refusal;
     if (this.#closed || this.#left || this.#discarding) {
       throw new TypeError(
@@ -456,7 +459,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
           else controller.enqueue(part);
         } else {
           read = await this.untilCut(this.#read(view ?? this.#buffer));
-          if (this.#left) this.#checkReading();
+          if (this.#left && read !== null) this.#checkReading();
           if (read === null) controller.close();
           else if (!view) controller.enqueue(this.#buffer.slice(0, read));
         }
@@ -530,13 +533,13 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       source.cancel(error);
       throw error;
     }
-    source.cancel(this.#error);
+    source.cancel(this.#cut?.error);
     return false;
   }
 
   #openWritable(): WritableStream<string | BufferSource> {
     const begin = () => {
-      if (this.#cut) throw this.#error;
+      if (this.#cut) throw this.#cut.error;
       if (this.#answerBegun && !this.#answering) return;
       this.#checkUnanswered();
       this.#answerBegun = true;
@@ -545,11 +548,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     return new WritableStream({
       write: async (chunk) => {
         begin();
-        if (!await this.#writeAll(chunkBytes(chunk))) throw this.#error;
+        if (!await this.#writeAll(chunkBytes(chunk))) throw this.#cut?.error;
       },
       close: async () => {
         begin();
-        if (!await this.#end()) throw this.#error;
+        if (!await this.#end()) throw this.#cut?.error;
       },
       abort: (reason) => this.cut("failed", reason, "writing"),
     });
@@ -744,7 +747,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   /** Cuts the exchange for what the peer did, and gives the error to throw. */
   #peerFault(outcome: Outcome, phase: Phase, error: unknown): unknown {
     if (!this.#closed) this.cut(outcome, error, phase);
-    return this.#error ?? error;
+    return this.#cut?.error ?? error;
   }
 
   #record(): ExchangeRecord<Addr> {

@@ -669,13 +669,13 @@ class IterativeServer implements Server {
   async #report(error: unknown, exchange: Exchange<Deno.Addr>): Promise<void> {
     exchange.fail(error);
     try {
-      const body = await exchange.untilCut(
-        call(this.#onError, error, exchange),
-      );
+      const reporting = call(this.#onError, error, exchange);
+      reporting.catch((fault) => console.error(fault));
+      const body = await exchange.untilCut(reporting);
       if (exchange.answered || body === undefined || body === null) return;
-      await exchange.respond(body);
-    } catch (fault) {
-      if (!exchange.isOthersFault(fault)) console.error(fault);
+      await exchange.respond(body).catch((fault) => console.error(fault));
+    } catch {
+      // There is nobody left to tell.
     }
   }
 }

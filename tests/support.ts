@@ -3,10 +3,12 @@
 import net from "node:net";
 import {
   type ExchangeRecord,
+  type Handler,
   listen,
-  type ListenOptions,
   type Outcome,
   serve,
+  type ServeTcpOptions,
+  type TcpOptions,
 } from "../mod.ts";
 
 /** Where tests listen. */
@@ -98,6 +100,7 @@ export class RudeClient {
   }
 
   async reset(): Promise<void> {
+    if (this.#socket.destroyed) return;
     const closed = new Promise((resolve) =>
       this.#socket.once("close", resolve)
     );
@@ -108,7 +111,7 @@ export class RudeClient {
 
 /** Collects what a server says of its exchanges, and lets tests wait for it. */
 export class Records {
-  readonly all: ExchangeRecord[] = [];
+  readonly all: ExchangeRecord<Deno.Addr>[] = [];
   #waiting: { count: number; resolve: () => void }[] = [];
 
   readonly add = (record: ExchangeRecord): void => {
@@ -137,19 +140,22 @@ export class Records {
   }
 }
 
-/** A listener with its records, whose requests each test handles in a loop. */
-export function listenLocally(options: Partial<ListenOptions> = {}) {
+/** A listener with its records, whose connections the test takes itself. */
+export function listenLocally(options: TcpOptions = {}) {
   const records = new Records();
   const listener = listen({ ...local, onExchange: records.add, ...options });
   return { listener, records };
 }
 
-/** An echo server with its records. */
-export function echoLocally(options: Partial<Parameters<typeof serve>[0]> = {}) {
+/** A server with its records. It echoes unless told otherwise. */
+export function serveLocally(
+  options: ServeTcpOptions = {},
+  handler: Handler<Deno.NetAddr> = (conn) => conn.bytes(),
+) {
   const records = new Records();
   const server = serve(
     { ...local, onExchange: records.add, ...options },
-    (conn) => conn.bytes(),
+    handler,
   );
   return { server, records };
 }
