@@ -45,7 +45,11 @@ export class Backlog {
   readonly #onAcceptError: ((error: Error) => void) | undefined;
   /** Whether a connection to our own address comes to this listener for sure. */
   readonly #exclusive: boolean;
-  /** The one accept under way: a second one would be refused as `Busy`. */
+  /**
+   * The one accept under way, as a second one would be refused as `Busy`. It
+   * stays here until its connection is taken, so that it cannot get lost between
+   * those who wait for it.
+   */
   #accepting: Promise<Deno.Conn | undefined> | undefined;
   #backoff: Pause | undefined;
   #closed = false;
@@ -82,8 +86,11 @@ export class Backlog {
   async next(): Promise<Deno.Conn | undefined> {
     if (!this.#draining) {
       const conn = await this.#accept();
-      // A drain that began meanwhile has put it in line with the others.
-      if (!this.#draining) return conn;
+      // A drain that began meanwhile puts it in line with the others.
+      if (!this.#draining) {
+        this.#accepting = undefined;
+        return conn;
+      }
     }
     while (!this.#closed) {
       const conn = this.#queue.shift();
@@ -137,27 +144,23 @@ export class Backlog {
   /** Accepts, whatever peers do and however often it takes. */
   async #acceptOne(): Promise<Deno.Conn | undefined> {
     let backoff = MIN_BACKOFF;
-    try {
-      while (!this.#closed) {
-        try {
-          const conn = await this.#listener.accept();
-          if (!this.#closed) return conn;
-          conn.close();
-        } catch (error) {
-          if (isClosed(error)) return undefined;
-          if (isPeerFault(error)) continue;
-          if (!isTransient(error)) throw error;
-          this.#onAcceptError?.(error);
-          this.#backoff = new Pause(backoff);
-          await this.#backoff.ended;
-          this.#backoff = undefined;
-          backoff = Math.min(backoff * 2, MAX_BACKOFF);
-        }
+    while (!this.#closed) {
+      try {
+        const conn = await this.#listener.accept();
+        if (!this.#closed) return conn;
+        conn.close();
+      } catch (error) {
+        if (isClosed(error)) return undefined;
+        if (isPeerFault(error)) continue;
+        if (!isTransient(error)) throw error;
+        this.#onAcceptError?.(error);
+        this.#backoff = new Pause(backoff);
+        await this.#backoff.ended;
+        this.#backoff = undefined;
+        backoff = Math.min(backoff * 2, MAX_BACKOFF);
       }
-      return undefined;
-    } finally {
-      this.#accepting = undefined;
     }
+    return undefined;
   }
 
   async #drain(): Promise<void> {
@@ -166,12 +169,14 @@ export class Backlog {
     try {
       let quiet = 0;
       while (quiet < QUIET_PERIODS) {
-        const conn = await this.#acceptWithin(QUIET, sentinel);
-        if (conn === undefined) break;
-        if (typeof conn === "object") {
-          quiet = 0;
+        const event = await this.#nextEvent(sentinel);
+        if (event === "accepted") {
+          const conn = await this.#accept();
+          this.#accepting = undefined;
+          if (!conn) break;
           accepted.push(conn);
-        } else if (conn === "quiet" && !this.#backoff) {
+          quiet = 0;
+        } else if (event === "quiet" && !this.#backoff) {
           // An accept that backs off is not a sign of an empty queue.
           quiet++;
         }
@@ -185,7 +190,7 @@ export class Backlog {
     }
     sentinel.close();
     tryClose(this.#listener);
-    // What was being accepted as the listener closed may be a live connection.
+    // What was being accepted meanwhile may be a live connection.
     const last = await this.#accepting?.catch(() => undefined);
     if (last) accepted.push(last);
     sentinel.takeOutOf(accepted);
@@ -193,22 +198,23 @@ export class Backlog {
     this.#enqueue(accepted);
   }
 
-  /** Accepts, or says that nothing came for a while where no sentinel will. */
-  async #acceptWithin(
-    milliseconds: number,
+  /** Waits for a connection, for the sentinel's fate, or for a while in vain. */
+  async #nextEvent(
     sentinel: Sentinel,
-  ): Promise<Deno.Conn | "quiet" | "settled" | undefined> {
-    const accepting = this.#accept();
-    if (sentinel.state === "sent") return await accepting;
-    const pause = new Pause(milliseconds);
+  ): Promise<"accepted" | "settled" | "quiet"> {
+    const pause = new Pause(QUIET);
     try {
-      return await Promise.race([
-        accepting,
-        pause.ended.then(() => "quiet" as const),
-        ...(sentinel.state === "sending"
-          ? [sentinel.settled.then(() => "settled" as const)]
-          : []),
-      ]);
+      const events: Promise<"accepted" | "settled" | "quiet">[] = [
+        this.#accept().then(() => "accepted"),
+      ];
+      if (sentinel.state === "sending") {
+        events.push(sentinel.settled.then(() => "settled"));
+      }
+      // A sentinel is sure to come by: no silence before it means anything.
+      if (sentinel.state !== "sent") {
+        events.push(pause.ended.then(() => "quiet"));
+      }
+      return await Promise.race(events);
     } finally {
       pause.end();
     }

@@ -4,8 +4,8 @@
  * @module
  */
 
-/** One piece of a {@linkcode ResponseBody}: text is sent as UTF-8. */
-export type BodyChunk = string | BufferSource;
+/** One piece of a {@linkcode ResponseBody}: bytes, or text to send as UTF-8. */
+export type BodyChunk = string | ArrayBufferLike | ArrayBufferView;
 
 /**
  * What may be sent as a response: nothing, text (sent as UTF-8), bytes, a
@@ -83,7 +83,9 @@ function bytesOf(chunk: unknown): Uint8Array | undefined {
       new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength),
     );
   }
-  if (chunk instanceof ArrayBuffer) return attached(new Uint8Array(chunk));
+  if (chunk instanceof ArrayBuffer || chunk instanceof SharedArrayBuffer) {
+    return attached(new Uint8Array(chunk));
+  }
   return undefined;
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResponseBody } from "./body.ts";
+import type { BodyChunk, ResponseBody } from "./body.ts";
 
 /**
  * How an exchange ended.
@@ -134,7 +134,7 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * is closed cuts the connection (`"failed"`). Writes reject with the fault of
    * a client that is gone.
    */
-  readonly writable: WritableStream<string | BufferSource>;
+  readonly writable: WritableStream<BodyChunk>;
   /** Whether the request has been read, or is being read. */
   readonly bodyUsed: boolean;
   /**

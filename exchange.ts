@@ -5,6 +5,7 @@
  */
 
 import {
+  type BodyChunk,
   chunkBytes,
   type ChunkSource,
   openBody,
@@ -83,7 +84,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   #answerBegun = false;
   #answering: Promise<boolean> | undefined;
-  #writable: WritableStream<string | BufferSource> | undefined;
+  #writable: WritableStream<BodyChunk> | undefined;
   #ending: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -136,7 +137,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     return this.#readable ??= this.#openReadable();
   }
 
-  get writable(): WritableStream<string | BufferSource> {
+  get writable(): WritableStream<BodyChunk> {
     return this.#writable ??= this.#openWritable();
   }
 
@@ -537,7 +538,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     return false;
   }
 
-  #openWritable(): WritableStream<string | BufferSource> {
+  #openWritable(): WritableStream<BodyChunk> {
     const begin = () => {
       if (this.#cut) throw this.#cut.error;
       if (this.#answerBegun && !this.#answering) return;

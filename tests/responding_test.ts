@@ -47,6 +47,11 @@ const bodies: [string, () => ResponseBody, string][] = [
   ["an ArrayBuffer", () => encode("buffer").buffer, "buffer"],
   ["a DataView", () => new DataView(encode("view").buffer, 1), "iew"],
   ["a Uint16Array", () => new Uint16Array([0x6261]), "ab"],
+  ["a shared buffer", () => {
+    const shared = new SharedArrayBuffer(2);
+    new Uint8Array(shared).set(encode("ok"));
+    return shared;
+  }, "ok"],
   ["a Blob", () => new Blob(["a ", "blob"]), "a blob"],
   ["a stream of bytes", () => new Response("stream").body, "stream"],
   ["a stream of text", () => ReadableStream.from(["a", "b"]), "ab"],

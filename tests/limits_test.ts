@@ -1,0 +1,397 @@
+import {
+  assertEquals,
+  assertGreaterOrEqual,
+  assertInstanceOf,
+  assertRejects,
+} from "@std/assert";
+import { RequestTooLargeError, TimeoutError } from "../mod.ts";
+import {
+  ask,
+  connect,
+  encode,
+  exchange,
+  listenLocally,
+  pattern,
+  readText,
+  RudeClient,
+  send,
+  serveLocally,
+  writeAll,
+} from "./support.ts";
+
+const refuse = (error: Error) => `refused: ${error.message}\n`;
+
+for (const streaming of [false, true]) {
+  const mode = streaming ? "streaming" : "buffered";
+
+  Deno.test(`maxRequestBytes lets in what is as large, and no more (${mode})`, async () => {
+    const { server, records } = serveLocally({
+      streaming,
+      maxRequestBytes: 100_000,
+      onRefuse: () => "too large",
+    });
+    for (const size of [99_999, 100_000]) {
+      assertEquals(await exchange(server.addr, pattern(size)), pattern(size));
+    }
+    assertEquals(
+      await exchange(server.addr, pattern(100_001)),
+      encode("too large"),
+    );
+    assertEquals(await ask(server.addr, "next"), "next");
+    await server.shutdown();
+    assertEquals(records.outcomes, ["ok", "ok", "too-large", "ok"]);
+    const record = await records.nth(3);
+    assertEquals(record.phase, "reading");
+    assertInstanceOf(record.error, RequestTooLargeError);
+    assertEquals(record.error.maxRequestBytes, 100_000);
+    assertEquals(record.bytesWritten, 0);
+  });
+
+  Deno.test(`maxRequestBytes: the refusal reaches a client that floods (${mode})`, async () => {
+    const { server, records } = serveLocally({
+      streaming,
+      maxRequestBytes: 1000,
+      onRefuse: refuse,
+    });
+    const client = await send(server.addr, new Uint8Array(100_000_000));
+    assertEquals(
+      await readText(client),
+      "refused: The request is larger than the 1000 bytes allowed: " +
+        "send less, or have `maxRequestBytes` raised\n",
+    );
+    await server.shutdown();
+    assertEquals(records.outcomes, ["too-large"]);
+  });
+
+  Deno.test(`idleTimeout ends an exchange whose client is silent (${mode})`, async () => {
+    const { server, records } = serveLocally({
+      streaming,
+      idleTimeout: 30,
+      onRefuse: refuse,
+    });
+    const client = await connect(server.addr);
+    await client.write(encode("half a requ"));
+    assertEquals(
+      await readText(client),
+      "refused: The peer neither sent nor took a byte for 30 ms: " +
+        "do not pause for so long, or have `idleTimeout` raised\n",
+    );
+    assertEquals(await ask(server.addr, "next"), "next");
+    await server.shutdown();
+    const record = await records.nth(1);
+    assertEquals([record.outcome, record.phase], ["idle", "reading"]);
+    assertEquals(record.bytesRead, 11);
+    assertInstanceOf(record.error, TimeoutError);
+    assertEquals(record.error.option, "idleTimeout");
+    assertEquals(record.error.timeout, 30);
+    assertGreaterOrEqual(record.duration, 30);
+    assertEquals(records.outcomes, ["idle", "ok"]);
+  });
+
+  Deno.test(`deadline ends an exchange whose client drips (${mode})`, async () => {
+    const { server, records } = serveLocally({
+      streaming,
+      idleTimeout: 10_000,
+      deadline: 60,
+      onRefuse: refuse,
+    });
+    const client = await connect(server.addr);
+    let dripping = true;
+    const drips = (async () => {
+      while (dripping) {
+        await client.write(encode("."));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })().catch(() => {});
+    const reader = client.readable.getReader();
+    const { value } = await reader.read();
+    dripping = false;
+    await drips;
+    await reader.cancel();
+    assertEquals(
+      new TextDecoder().decode(value),
+      "refused: The exchange took longer than the 60 ms allowed: " +
+        "be quicker, or have `deadline` raised\n",
+    );
+    await server.shutdown();
+    const record = await records.nth(1);
+    assertEquals([record.outcome, record.phase], ["deadline", "reading"]);
+    assertInstanceOf(record.error, TimeoutError);
+    assertEquals(record.error.option, "deadline");
+    assertGreaterOrEqual(record.duration, 60);
+  });
+}
+
+Deno.test("idleTimeout starts anew with every byte", async () => {
+  const { listener, records } = listenLocally({
+    streaming: true,
+    idleTimeout: 200,
+  });
+  const client = await connect(listener.addr);
+  for await (const conn of listener) {
+    const reader = conn.readable.getReader();
+    // Longer as a whole than the limit, which no single pause is.
+    for (let drip = 0; drip < 12; drip++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await client.write(encode("."));
+      await reader.read();
+    }
+    await client.closeWrite();
+    await reader.read();
+    break;
+  }
+  client.close();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("idleTimeout does not count a handler that thinks", async () => {
+  const { server, records } = serveLocally(
+    { idleTimeout: 10 },
+    async (conn) => {
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      return conn.bytes();
+    },
+  );
+  assertEquals(await ask(server.addr, "hello"), "hello");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("idleTimeout does not count a body that is slow to come", async () => {
+  const { server, records } = serveLocally(
+    {
+      streaming: true,
+      idleTimeout: 10,
+    },
+    async function* () {
+      yield "a";
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      yield "b";
+    } as () => AsyncGenerator<string>,
+  );
+  // The rest of the request is waited for meanwhile, but not by the response.
+  const client = await connect(server.addr);
+  assertEquals(await readText(client), "ab");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("idleTimeout does not blame a client for our own blocked event loop", async () => {
+  const { listener, records } = listenLocally({
+    streaming: true,
+    idleTimeout: 50,
+  });
+  const client = await connect(listener.addr);
+  for await (const conn of listener) {
+    const reader = conn.readable.getReader();
+    const read = reader.read();
+    await client.write(encode("in time"));
+    block(200);
+    assertEquals((await read).value, encode("in time"));
+    await client.closeWrite();
+    break;
+  }
+  assertEquals(await readText(client), "");
+  await listener.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+/** Keeps the event loop from everything for some milliseconds. */
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
+Deno.test("idleTimeout ends a response that the client does not read", async () => {
+  const { server, records } = serveLocally(
+    { idleTimeout: 50 },
+    () => pattern(50_000_000),
+  );
+  const client = await send(server.addr, "");
+  const record = await records.nth(1);
+  assertEquals([record.outcome, record.phase], ["idle", "writing"]);
+  assertInstanceOf(record.error, TimeoutError);
+  const next = ask(server.addr, "");
+  client.close();
+  // Its answer is as large, and is read.
+  assertEquals((await next).length > 0, true);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["idle", "ok"]);
+});
+
+Deno.test("deadline abandons a handler that hangs, and tells its client", async () => {
+  const { server, records } = serveLocally(
+    { deadline: 30, onRefuse: refuse },
+    async (conn) => {
+      if (await conn.text() === "hang") await new Promise(() => {});
+      return "ok";
+    },
+  );
+  assertEquals(
+    await ask(server.addr, "hang"),
+    "refused: The exchange took longer than the 30 ms allowed: " +
+      "be quicker, or have `deadline` raised\n",
+  );
+  assertEquals(await ask(server.addr, "next"), "ok");
+  await server.shutdown();
+  const record = await records.nth(1);
+  assertEquals([record.outcome, record.phase], ["deadline", "handling"]);
+});
+
+Deno.test("deadline aborts the signal of a loop body that hangs", async () => {
+  const { listener, records } = listenLocally({ deadline: 30 });
+  const client = await send(listener.addr, "");
+  for await (const conn of listener) {
+    await new Promise((resolve) =>
+      conn.signal.addEventListener("abort", resolve, { once: true })
+    );
+    assertInstanceOf(conn.signal.reason, TimeoutError);
+    // The client need not wait for the loop to move on.
+    assertEquals(await readText(client), "");
+    assertEquals(await conn.respond("late"), false);
+    break;
+  }
+  assertEquals(records.outcomes, ["deadline"]);
+});
+
+Deno.test("deadline ends a body that never ends", async () => {
+  const cancelled = Promise.withResolvers<unknown>();
+  const { server, records } = serveLocally(
+    { deadline: 50 },
+    () => new ReadableStream({ cancel: cancelled.resolve }),
+  );
+  assertEquals(await ask(server.addr), "");
+  assertInstanceOf(await cancelled.promise, TimeoutError);
+  await server.shutdown();
+  const record = await records.nth(1);
+  assertEquals([record.outcome, record.phase], ["deadline", "writing"]);
+});
+
+Deno.test("deadline counts the time after the response, too", async () => {
+  const { server, records } = serveLocally({ deadline: 30 }, async (conn) => {
+    await conn.respond("prompt");
+    await new Promise(() => {});
+  });
+  assertEquals(await ask(server.addr), "prompt");
+  const record = await records.nth(1);
+  assertEquals([record.outcome, record.phase], ["deadline", "handling"]);
+  assertEquals(record.bytesWritten, 6);
+  await server.shutdown();
+});
+
+Deno.test("Infinity switches the limits off", async () => {
+  const { server, records } = serveLocally({
+    maxRequestBytes: Infinity,
+    deadline: Infinity,
+    idleTimeout: Infinity,
+    lingerTimeout: Infinity,
+  });
+  const request = pattern(20_000_000);
+  assertEquals((await exchange(server.addr, request)).length, request.length);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("limits longer than a timer can be are kept", async () => {
+  // A timer set for longer than 2³¹−1 ms would fire at once.
+  const { server, records } = serveLocally({
+    deadline: 2 ** 40,
+    idleTimeout: 2 ** 40,
+    lingerTimeout: 2 ** 40,
+  }, async (conn) => {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    return conn.bytes();
+  });
+  assertEquals(await ask(server.addr, "hello"), "hello");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("onRefuse() may have nothing to say", async () => {
+  const { server, records } = serveLocally({
+    maxRequestBytes: 1,
+    onRefuse: () => {},
+  });
+  assertEquals(await ask(server.addr, "too large"), "");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["too-large"]);
+});
+
+Deno.test("onRefuse() is not asked once a response has begun", async () => {
+  let asked = 0;
+  const { server, records } = serveLocally({
+    deadline: 30,
+    onRefuse: () => void asked++,
+  }, async (conn) => {
+    await conn.writable.getWriter().write("half");
+    await new Promise(() => {});
+  });
+  assertEquals(await ask(server.addr), "half");
+  assertEquals((await records.nth(1)).outcome, "deadline");
+  await server.shutdown();
+  assertEquals(asked, 0);
+});
+
+Deno.test("a refusal does not hold up the next client", async () => {
+  const { server, records } = serveLocally({
+    maxRequestBytes: 10,
+    lingerTimeout: 60_000,
+    onRefuse: () => "too large",
+  });
+  // It never ends its request: its lingering would last a minute.
+  const refused = await connect(server.addr);
+  await writeAll(refused, encode("more than ten bytes"));
+  assertEquals(await ask(server.addr, "next"), "next");
+  assertEquals(records.outcomes, ["too-large", "ok"]);
+  assertEquals(await readText(refused), "too large");
+  await server.shutdown();
+});
+
+Deno.test("lingerTimeout bounds how long dropped data is read", async () => {
+  const { server, records } = serveLocally({
+    streaming: true,
+    lingerTimeout: 20,
+  }, () => "enough");
+  const client = await connect(server.addr);
+  await client.write(encode("never ends"));
+  const chunk = new Uint8Array(8);
+  assertEquals(await client.read(chunk), 6);
+  assertEquals(await client.read(chunk), null);
+  // Resolves when the server has let go of the socket.
+  await server.shutdown();
+  await assertRejects(async () => {
+    for (;;) await client.write(chunk);
+  });
+  client.close();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("a reset while lingering is nobody's business", async () => {
+  const { server, records } = serveLocally({ streaming: true }, () => "enough");
+  const client = await RudeClient.connect(server.addr);
+  await client.write("never ends");
+  await records.nth(1);
+  await client.reset();
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("the oldest of too many lingering sockets makes room", async () => {
+  const { server, records } = serveLocally({
+    streaming: true,
+    lingerTimeout: 60_000,
+  }, () => "x");
+  const clients: Deno.Conn[] = [];
+  for (let i = 0; i < 70; i++) {
+    const client = await connect(server.addr);
+    await client.write(encode("never ends"));
+    clients.push(client);
+    await records.nth(i + 1);
+  }
+  const [oldest] = clients;
+  await assertRejects(async () => {
+    for (;;) await oldest?.write(new Uint8Array(8));
+  });
+  for (const client of clients) client.close();
+  await server.shutdown();
+});

@@ -1,0 +1,407 @@
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { listen, serve } from "../mod.ts";
+import {
+  ask,
+  connect,
+  encode,
+  listenLocally,
+  local,
+  pattern,
+  readText,
+  Records,
+  send,
+  serveLocally,
+} from "./support.ts";
+
+function refuses(addr: Deno.Addr): Promise<unknown> {
+  return assertRejects(() => connect(addr), Deno.errors.ConnectionRefused);
+}
+
+Deno.test("Server.shutdown() ends an idle server", async () => {
+  const { server } = serveLocally();
+  await server.shutdown();
+  await server.finished;
+  await refuses(server.addr);
+});
+
+for (const blocked of [false, true]) {
+  Deno.test(`Server.shutdown() serves the backlog${blocked ? " though the event loop was blocked" : ""}`, async () => {
+    const { server, records } = serveLocally();
+    const slow = await connect(server.addr);
+    await slow.write(encode("slow"));
+    const clients = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
+    );
+    if (blocked) {
+      const end = performance.now() + 500;
+      while (performance.now() < end);
+    }
+    const stopped = server.shutdown();
+    await slow.closeWrite();
+    assertEquals(await readText(slow), "slow");
+    assertEquals(
+      await Promise.all(clients.map(readText)),
+      clients.map((_, i) => `client ${i}`),
+    );
+    await stopped;
+    assertEquals(records.outcomes, Array(51).fill("ok"));
+    await refuses(server.addr);
+  });
+}
+
+Deno.test("Listener.shutdown() serves the backlog before it closes", async () => {
+  const { listener, records } = listenLocally();
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => send(listener.addr, `client ${i}`)),
+  );
+  let stopped: Promise<void> | undefined;
+  for await (const conn of listener) {
+    stopped ??= listener.shutdown();
+    await conn.respond(await conn.text());
+  }
+  await stopped;
+  assertEquals(
+    await Promise.all(clients.map(readText)),
+    clients.map((_, i) => `client ${i}`),
+  );
+  assertEquals(records.all.length, 20);
+});
+
+Deno.test("Listener.shutdown() serves a backlog that comes by a given listener", async () => {
+  // Others may listen there too, so no sentinel can be sent.
+  const records = new Records();
+  const server = serve(
+    { listener: Deno.listen(local), onExchange: records.add },
+    (conn) => conn.bytes(),
+  );
+  const slow = await connect(server.addr);
+  const clients = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
+  );
+  const end = performance.now() + 500;
+  while (performance.now() < end);
+  const stopped = server.shutdown();
+  await slow.closeWrite();
+  assertEquals(
+    await Promise.all(clients.map(readText)),
+    clients.map((_, i) => `client ${i}`),
+  );
+  await stopped;
+  await readText(slow);
+  assertEquals(records.outcomes, Array(51).fill("ok"));
+});
+
+Deno.test("Server.shutdown() serves the backlog on every kind of address", async (t) => {
+  const hostnames = ["0.0.0.0", "127.0.0.1", "localhost", "::1", "::"];
+  for (const hostname of hostnames) {
+    const ignore = hostname.includes(":") && !hasIPv6();
+    await t.step({
+      name: `${hostname}${ignore ? " (needs IPv6)" : ""}`,
+      ignore,
+      fn: async () => {
+        const { server, records } = serveLocally({ hostname });
+        const { port } = server.addr;
+        const target = hostname === "0.0.0.0"
+          ? "127.0.0.1"
+          : hostname === "::"
+          ? "::1"
+          : hostname;
+        const addr = { ...server.addr, hostname: target, port };
+        const slow = await connect(addr);
+        const clients = await Promise.all(
+          Array.from({ length: 10 }, () => send(addr, "x")),
+        );
+        const stopped = server.shutdown();
+        await slow.closeWrite();
+        assertEquals(
+          await Promise.all(clients.map(readText)),
+          clients.map(() => "x"),
+        );
+        await stopped;
+        await readText(slow);
+        assertEquals(records.outcomes, Array(11).fill("ok"));
+      },
+    });
+  }
+});
+
+function hasIPv6(): boolean {
+  try {
+    Deno.listen({ hostname: "::1", port: 0 }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("Server.shutdown() lets the exchange under way finish, whatever it does", async (t) => {
+  await t.step("reading", async () => {
+    const { server } = serveLocally();
+    const client = await connect(server.addr);
+    await client.write(encode("hel"));
+    const stopped = server.shutdown();
+    await refusedSoon(server.addr);
+    await client.write(encode("lo"));
+    await client.closeWrite();
+    assertEquals(await readText(client), "hello");
+    await stopped;
+  });
+  await t.step("handling", async () => {
+    const gate = Promise.withResolvers<string>();
+    const begun = Promise.withResolvers<void>();
+    const { server } = serveLocally({}, () => {
+      begun.resolve();
+      return gate.promise;
+    });
+    const client = ask(server.addr);
+    await begun.promise;
+    const stopped = server.shutdown();
+    await refusedSoon(server.addr);
+    gate.resolve("late");
+    assertEquals(await client, "late");
+    await stopped;
+  });
+  await t.step("writing", async () => {
+    const body = pattern(30_000_000);
+    const { server } = serveLocally(
+      {},
+      async function* () {
+        yield body;
+        yield "end";
+      } as () => AsyncGenerator<Uint8Array>,
+    );
+    const client = await send(server.addr, "");
+    const stopped = server.shutdown();
+    await refusedSoon(server.addr);
+    const answer = await new Response(client.readable).bytes();
+    assertEquals(answer.length, 30_000_003);
+    await stopped;
+  });
+  await t.step("lingering", async () => {
+    const { server, records } = serveLocally(
+      { streaming: true, lingerTimeout: 60_000 },
+      () => "enough",
+    );
+    const client = await connect(server.addr);
+    await client.write(encode("still sending"));
+    await records.nth(1);
+    let stopped = false;
+    const stopping = server.shutdown().then(() => stopped = true);
+    await server.finished;
+    assertEquals(stopped, false);
+    await client.closeWrite();
+    await stopping;
+    assertEquals(await readText(client), "enough");
+  });
+});
+
+/** Waits until nothing listens there any more. */
+async function refusedSoon(addr: Deno.Addr): Promise<void> {
+  for (;;) {
+    try {
+      (await connect(addr)).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return;
+      // It was in the backlog as the listener closed.
+      assertInstanceOf(error, Deno.errors.ConnectionReset);
+    }
+  }
+}
+
+Deno.test("Server.shutdown() twice is one", async () => {
+  const { server } = serveLocally();
+  const first = server.shutdown();
+  assertStrictEquals(server.shutdown(), first);
+  await first;
+  assertStrictEquals(server.shutdown(), first);
+});
+
+Deno.test("Server is shut down at the end of its block by `await using`", async () => {
+  let addr: Deno.Addr;
+  {
+    await using server = serveLocally().server;
+    addr = server.addr;
+    assertEquals(await ask(addr, "hello"), "hello");
+  }
+  await refuses(addr);
+});
+
+Deno.test("Server.shutdown() is bounded by one more deadline", async () => {
+  const { listener, records } = listenLocally({ deadline: 50 });
+  const client = await send(listener.addr, "");
+  const stuck = Promise.withResolvers<void>();
+  const done = (async () => {
+    for await (const _ of listener) await stuck.promise;
+  })();
+  await new Promise<void>((resolve) => queueMicrotask(resolve));
+  const waiting = await send(listener.addr, "never served");
+  await listener.shutdown();
+  assertEquals(await readText(client), "");
+  await readText(waiting).catch(() => {});
+  stuck.resolve();
+  await done;
+  assertEquals(records.outcomes[0], "deadline");
+  assertEquals(records.outcomes.slice(1), ["aborted"]);
+});
+
+Deno.test("Listener.shutdown() without an iteration closes", async () => {
+  const { listener } = listenLocally();
+  await listener.shutdown();
+  await refuses(listener.addr);
+  for await (const _ of listener) throw new Error("There is nobody");
+});
+
+Deno.test("Listener.shutdown() after the loop was left waits for what lingers", async () => {
+  const { listener } = listenLocally({
+    streaming: true,
+    lingerTimeout: 60_000,
+  });
+  const client = await connect(listener.addr);
+  for await (const conn of listener) {
+    await conn.respond("enough");
+    break;
+  }
+  const stopping = listener.shutdown();
+  assertEquals(await client.read(new Uint8Array(10)), 6);
+  await client.closeWrite();
+  await stopping;
+  client.close();
+});
+
+Deno.test("Listener.shutdown() from the loop body, unawaited, ends the loop", async () => {
+  const { listener, records } = listenLocally();
+  const clients = [ask(listener.addr, "a"), ask(listener.addr, "b")];
+  await Promise.all(
+    Array.from(
+      { length: 2 },
+      async () => (await connect(listener.addr)).close(),
+    ),
+  );
+  for await (const conn of listener) {
+    listener.shutdown();
+    await conn.respond(await conn.text());
+  }
+  assertEquals(await Promise.all(clients), ["a", "b"]);
+  assertEquals(records.all.length, 4);
+});
+
+Deno.test("Listener.shutdown() after close() ends at once", async () => {
+  const { listener } = listenLocally();
+  const connections = listener[Symbol.asyncIterator]();
+  const next = connections.next();
+  listener.close();
+  await listener.shutdown();
+  assertEquals((await next).done, true);
+});
+
+Deno.test("Listener.close() ends the loop and cuts what is under way", async (t) => {
+  await t.step("waiting", async () => {
+    const { listener } = listenLocally();
+    const next = listener[Symbol.asyncIterator]().next();
+    listener.close();
+    listener.close();
+    assertEquals(await next, { done: true, value: undefined });
+  });
+  await t.step("reading", async () => {
+    const { listener, records } = listenLocally();
+    const next = listener[Symbol.asyncIterator]().next();
+    const client = await connect(listener.addr);
+    await client.write(encode("half a requ"));
+    const other = await connect(listener.addr);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    listener.close();
+    assertEquals((await next).done, true);
+    await readText(client).catch(() => {});
+    await readText(other).catch(() => {});
+    assertEquals(records.outcomes, ["aborted"]);
+    assertEquals((await records.nth(1)).phase, "reading");
+  });
+  await t.step("handling", async () => {
+    const { listener, records } = listenLocally();
+    const client = await send(listener.addr, "hello");
+    for await (const conn of listener) {
+      listener.close();
+      assertEquals(conn.signal.aborted, true);
+      assertEquals(await conn.text(), "hello");
+      assertEquals(await conn.respond("late"), false);
+    }
+    assertEquals(await readText(client), "");
+    assertEquals(records.outcomes, ["aborted"]);
+  });
+  await t.step("lingering", async () => {
+    const { listener } = listenLocally({
+      streaming: true,
+      lingerTimeout: 60_000,
+    });
+    const client = await connect(listener.addr);
+    for await (const conn of listener) {
+      await conn.respond("enough");
+      break;
+    }
+    listener.close();
+    await listener.shutdown();
+    client.close();
+  });
+});
+
+Deno.test("signal aborts everything at once", async (t) => {
+  await t.step("before it listens", async () => {
+    const { listener } = listenLocally({ signal: AbortSignal.abort() });
+    for await (const _ of listener) throw new Error("There is nobody");
+    await refuses(listener.addr);
+  });
+  await t.step("before it iterates", async () => {
+    const controller = new AbortController();
+    const listener = listen({ ...local, signal: controller.signal });
+    controller.abort();
+    await refuses(listener.addr);
+    for await (const _ of listener) throw new Error("There is nobody");
+  });
+  await t.step("while it waits", async () => {
+    const controller = new AbortController();
+    const { server } = serveLocally({ signal: controller.signal });
+    controller.abort();
+    await server.finished;
+  });
+  await t.step("while it handles", async () => {
+    const controller = new AbortController();
+    const { server, records } = serveLocally(
+      { signal: controller.signal },
+      () => {
+        controller.abort(new Error("power cut"));
+        return "late";
+      },
+    );
+    assertEquals(await ask(server.addr), "");
+    await server.finished;
+    assertEquals(records.outcomes, ["aborted"]);
+    assertEquals((records.all[0]?.error as Error).message, "power cut");
+  });
+  await t.step("while it shuts down", async () => {
+    const controller = new AbortController();
+    const { server, records } = serveLocally({ signal: controller.signal });
+    const slow = await connect(server.addr);
+    const clients = await Promise.all(
+      Array.from({ length: 5 }, () => send(server.addr, "x")),
+    );
+    const stopped = server.shutdown();
+    await refusedSoon(server.addr);
+    controller.abort();
+    await stopped;
+    for (const client of [slow, ...clients]) {
+      assertEquals(await readText(client).catch(() => ""), "");
+    }
+    assertEquals(records.outcomes.slice(0, 6), Array(6).fill("aborted"));
+  });
+  await t.step("after it has ended", async () => {
+    const controller = new AbortController();
+    const { server } = serveLocally({ signal: controller.signal });
+    await server.shutdown();
+    controller.abort();
+  });
+});
