@@ -1,0 +1,116 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { listen, type ListenOptions, serve } from "../mod.ts";
+
+const wrong: [object | null, new () => Error, string][] = [
+  [null as unknown as object, TypeError, "the options must be an object"],
+  [{ port: "80" }, TypeError, 'option "port" must be a number, received "80"'],
+  [{ port: -1 }, RangeError, 'option "port" must be a whole number from 0 to'],
+  [{ port: 65_536 }, RangeError, "from 0 to 65535, received 65536"],
+  [{ port: 1.5 }, RangeError, 'option "port"'],
+  [{ port: NaN }, RangeError, 'option "port"'],
+  [{ port: Infinity }, RangeError, 'option "port"'],
+  [{ hostname: 1 }, TypeError, 'option "hostname" must be a string'],
+  [{ tcpBacklog: 0 }, RangeError, 'option "tcpBacklog"'],
+  [{ reusePort: 1 }, TypeError, 'option "reusePort" must be a boolean'],
+  [{ reusePort: true }, TypeError, "--unstable-net"],
+  [{ cert: "x" }, TypeError, 'option "cert" needs "key"'],
+  [{ key: "x" }, TypeError, 'option "key" needs "cert"'],
+  [{ path: "" }, TypeError, 'option "path" must be the path of a socket'],
+  [{ path: "a\0b" }, TypeError, 'option "path" must be the path of a socket'],
+  [{ path: 1 }, TypeError, 'option "path" must be a string'],
+  [{ path: "x", port: 1 }, TypeError, '"path" and "port" exclude each other'],
+  [{ path: "x", cert: "c", key: "k" }, TypeError, '"path" and "cert" exclude'],
+  [{ listener: {} }, TypeError, 'option "listener" must be a Deno.Listener'],
+  [
+    { listener: { accept() {} }, path: "x" },
+    TypeError,
+    '"listener" and "path" exclude each other',
+  ],
+  [
+    { listener: { accept() {} }, hostname: "x" },
+    TypeError,
+    '"listener" and "hostname" exclude each other',
+  ],
+  [{ maxRequestBytes: -1 }, RangeError, 'option "maxRequestBytes"'],
+  [{ maxRequestBytes: 1.5 }, RangeError, 'option "maxRequestBytes"'],
+  [{ maxRequestBytes: NaN }, RangeError, "or Infinity, received NaN"],
+  [{ maxRequestBytes: "1" }, TypeError, 'option "maxRequestBytes"'],
+  [{ deadline: 0 }, RangeError, 'option "deadline" must be at least 1'],
+  [{ deadline: -5 }, RangeError, "received -5"],
+  [{ deadline: NaN }, RangeError, 'option "deadline"'],
+  [{ deadline: "1s" }, TypeError, 'option "deadline" must be a number'],
+  [{ idleTimeout: 0 }, RangeError, 'option "idleTimeout" must be at least 1'],
+  [{ idleTimeout: null }, TypeError, 'option "idleTimeout"'],
+  [{ lingerTimeout: -1 }, RangeError, 'option "lingerTimeout"'],
+  [{ streaming: "yes" }, TypeError, 'option "streaming" must be a boolean'],
+  [{ signal: {} }, TypeError, 'option "signal" must be an AbortSignal'],
+  [{ allow: true }, TypeError, 'option "allow" must be a function'],
+  [{ onRefuse: "no" }, TypeError, 'option "onRefuse" must be a function'],
+  [{ onExchange: 1 }, TypeError, 'option "onExchange" must be a function'],
+  [
+    { onAcceptError: 1 },
+    TypeError,
+    'option "onAcceptError" must be a function',
+  ],
+];
+
+for (const [options, ErrorClass, message] of wrong) {
+  Deno.test(`listen() refuses ${Deno.inspect(options, { depth: 1 })}`, () => {
+    assertThrows(() => listen(options as ListenOptions), ErrorClass, message);
+  });
+}
+
+for (const name of ["onListen", "onError"]) {
+  Deno.test(`serve() refuses a wrong ${name}`, () => {
+    assertThrows(
+      () => serve({ [name]: 1 }, () => {}),
+      TypeError,
+      `option "${name}" must be a function`,
+    );
+  });
+}
+
+Deno.test("listen() takes the edges of its ranges", async () => {
+  const listener = listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    tcpBacklog: 1,
+    reusePort: false,
+    maxRequestBytes: 0,
+    deadline: 1,
+    idleTimeout: 1,
+    lingerTimeout: 0,
+    streaming: false,
+  });
+  await listener.shutdown();
+});
+
+Deno.test("listen() binds nothing if an option is wrong", () => {
+  const { port } = listenOnce();
+  assertThrows(
+    () => listen({ hostname: "127.0.0.1", port, deadline: 0 }),
+    RangeError,
+  );
+  // Still free.
+  Deno.listen({ hostname: "127.0.0.1", port }).close();
+});
+
+function listenOnce(): Deno.NetAddr {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  listener.close();
+  return listener.addr;
+}
+
+Deno.test("listen() takes reusePort where Deno does", async () => {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--no-config",
+      "--unstable-net",
+      "-N",
+      new URL("testdata/reuse_port.ts", import.meta.url).href,
+    ],
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout), "all served\n");
+  assertEquals(code, 0);
+});

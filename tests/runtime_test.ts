@@ -1,0 +1,139 @@
+// What this module relies on in Deno, so that a change there shows here.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { connect, encode, RudeClient, send, writeAll } from "./support.ts";
+
+const local = { hostname: "127.0.0.1", port: 0 };
+
+async function pair() {
+  const listener = Deno.listen(local);
+  const client = await connect(listener.addr);
+  const conn = await listener.accept();
+  listener.close();
+  return { client, conn };
+}
+
+Deno.test("Deno.Conn.readable closes the whole socket at EOF", async () => {
+  const { client, conn } = await pair();
+  await client.write(encode("hello"));
+  await client.closeWrite();
+  assertEquals(await new Response(conn.readable).text(), "hello");
+  await assertRejects(
+    () => conn.write(encode("answer")),
+    Deno.errors.BadResource,
+  );
+  client.close();
+});
+
+Deno.test("Deno.Conn.read() leaves the sending half open at EOF", async () => {
+  const { client, conn } = await pair();
+  await client.closeWrite();
+  assertEquals(await conn.read(new Uint8Array(1)), null);
+  assertEquals(await conn.read(new Uint8Array(1)), null);
+  assertEquals(await conn.write(encode("answer")), 6);
+  conn.close();
+  assertEquals(await new Response(client.readable).text(), "answer");
+});
+
+Deno.test("Deno.Conn.close() interrupts reads and writes", async () => {
+  const { client, conn } = await pair();
+  const reading = conn.read(new Uint8Array(1));
+  conn.close();
+  await assertRejects(() => reading, Deno.errors.Interrupted);
+  client.close();
+
+  const other = await pair();
+  const writing = writeAll(other.conn, new Uint8Array(50_000_000));
+  other.conn.close();
+  await assertRejects(() => writing, Deno.errors.Interrupted);
+  other.client.close();
+});
+
+Deno.test("Deno.Conn.write() takes a part as a rule", async () => {
+  const { client, conn } = await pair();
+  const written = await conn.write(new Uint8Array(50_000_000));
+  assert(written > 0 && written < 50_000_000);
+  conn.close();
+  client.close();
+});
+
+Deno.test("Deno.Conn.write() takes nothing of a detached view", async () => {
+  const { client, conn } = await pair();
+  const bytes = encode("gone");
+  structuredClone(bytes, { transfer: [bytes.buffer] });
+  assertEquals(await conn.write(bytes), 0);
+  conn.close();
+  client.close();
+});
+
+Deno.test({
+  name: "Deno.Listener.accept() rejects for a client that reset before it",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const listener = Deno.listen(local);
+    await (await RudeClient.connect(listener.addr)).reset();
+    const error = await assertRejects(
+      () => listener.accept(),
+      Deno.errors.NotConnected,
+    );
+    assertEquals((error as { code?: string }).code, "ENOTCONN");
+    // The listener survives.
+    const client = await send(listener.addr, "hello");
+    const conn = await listener.accept();
+    assertEquals(await conn.read(new Uint8Array(9)), 5);
+    for (const open of [conn, client, listener]) open.close();
+  },
+});
+
+Deno.test("Deno.Listener.accept() takes one waiter at a time", async () => {
+  const listener = Deno.listen(local);
+  const first = listener.accept();
+  await assertRejects(() => listener.accept(), Deno.errors.Busy);
+  listener.close();
+  await assertRejects(() => first);
+});
+
+Deno.test("Deno.Listener hands out its backlog first in, first out", async () => {
+  const listener = Deno.listen(local);
+  const clients: Deno.Conn[] = [];
+  for (let i = 0; i < 20; i++) clients.push(await connect(listener.addr));
+  for (const client of clients) {
+    const conn = await listener.accept();
+    assertEquals(conn.remoteAddr, client.localAddr as Deno.NetAddr);
+    conn.close();
+    client.close();
+  }
+  listener.close();
+});
+
+Deno.test("Deno.TlsConn.handshake() tells a failed handshake from a cut request", async () => {
+  const read = (name: string) =>
+    Deno.readTextFileSync(new URL(`testdata/${name}`, import.meta.url));
+  const listener = Deno.listenTls({
+    ...local,
+    cert: read("localhost.pem"),
+    key: read("localhost.key"),
+  });
+  const client = await connect(listener.addr);
+  await client.write(encode("not TLS at all"));
+  const conn = await listener.accept();
+  await assertRejects(() => conn.handshake(), Deno.errors.InvalidData);
+  for (const open of [conn, client, listener]) open.close();
+});
+
+Deno.test("Deno has listenDatagram() only where it takes reusePort", async () => {
+  for (const flags of [[], ["--unstable-net"]]) {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        "--no-config",
+        ...flags,
+        'console.log("listenDatagram" in Deno)',
+      ],
+    }).output();
+    assertEquals(
+      new TextDecoder().decode(stdout),
+      `${flags.length > 0}\n`,
+    );
+  }
+});

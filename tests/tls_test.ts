@@ -1,0 +1,230 @@
+import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import net from "node:net";
+import tls from "node:tls";
+import { listen } from "../mod.ts";
+import {
+  connect,
+  encode,
+  pattern,
+  readText,
+  Records,
+  RudeClient,
+  serveLocally,
+  writeAll,
+} from "./support.ts";
+
+const testdata = new URL("testdata/", import.meta.url);
+const read = (name: string) => Deno.readTextFileSync(new URL(name, testdata));
+const cert = read("localhost.pem");
+const key = read("localhost.key");
+const caCerts = [read("ca.pem")];
+
+function connectTls({ port }: Deno.NetAddr): Promise<Deno.TlsConn> {
+  return Deno.connectTls({ hostname: "localhost", port, caCerts });
+}
+
+async function askTls(
+  addr: Deno.NetAddr,
+  request: Uint8Array,
+): Promise<Uint8Array> {
+  const client = await connectTls(addr);
+  const answer = new Response(client.readable).bytes();
+  await writeAll(client, request);
+  await client.closeWrite();
+  return await answer;
+}
+
+Deno.test("listen() speaks TLS, byte for byte", async (t) => {
+  const { server, records } = serveLocally({ cert, key });
+  for (const size of [0, 1, 65_536, 65_537, 5_000_000]) {
+    await t.step(`${size} bytes`, async () => {
+      const request = pattern(size);
+      assertEquals(await askTls(server.addr, request), request);
+    });
+  }
+  await server.shutdown();
+  assertEquals(records.outcomes, Array(5).fill("ok"));
+});
+
+Deno.test("listen() with TLS serves its backlog before it closes", async () => {
+  const { server, records } = serveLocally({ cert, key });
+  const slow = await connectTls(server.addr);
+  await slow.write(encode("slow"));
+  const clients = Array.from(
+    { length: 10 },
+    (_, i) => askTls(server.addr, encode(`client ${i}`)),
+  );
+  // All are in the backlog once this later connection is.
+  await Promise.all(Array.from({ length: 10 }, () => connected(server.addr)));
+  const stopped = server.shutdown();
+  await slow.closeWrite();
+  assertEquals(
+    await Promise.all(clients),
+    clients.map((_, i) => encode(`client ${i}`)),
+  );
+  assertEquals(await readText(slow), "slow");
+  await stopped;
+  assertEquals(
+    records.outcomes.filter((outcome) => outcome === "ok").length,
+    11,
+  );
+});
+
+/** Connects, without TLS, and leaves. */
+async function connected(addr: Deno.NetAddr): Promise<void> {
+  (await connect(addr)).close();
+}
+
+Deno.test("listen() with TLS drops and records bad handshakes", async (t) => {
+  const { server, records } = serveLocally({ cert, key });
+  let count = 0;
+  await t.step("plaintext", async () => {
+    const client = await connect(server.addr);
+    await client.write(encode("GET / HTTP/1.0\r\n\r\n"));
+    const record = await records.nth(++count);
+    assertEquals([record.outcome, record.phase], ["handshake", "reading"]);
+    assertInstanceOf(record.error, Deno.errors.InvalidData);
+    client.close();
+  });
+  await t.step("connect and leave", async () => {
+    await connected(server.addr);
+    const record = await records.nth(++count);
+    assertEquals(record.outcome, "handshake");
+    assertInstanceOf(record.error, Deno.errors.UnexpectedEof);
+  });
+  await t.step("connect and reset", async () => {
+    const client = await RudeClient.connect(server.addr);
+    await client.write("\x16\x03\x01");
+    await client.reset();
+    assertEquals((await records.nth(++count)).outcome, "reset");
+  });
+  await t.step("a client that does not trust us", async () => {
+    await assertRejects(async () => {
+      const client = await Deno.connectTls({
+        hostname: "localhost",
+        port: server.addr.port,
+      });
+      await client.handshake();
+    });
+    assertEquals((await records.nth(++count)).outcome, "handshake");
+  });
+  await t.step("and the next client is served", async () => {
+    assertEquals(await askTls(server.addr, encode("hello")), encode("hello"));
+  });
+  await server.shutdown();
+});
+
+Deno.test("listen() with TLS never hands over a client whose handshake failed", async () => {
+  let handled = 0;
+  const { server, records } = serveLocally(
+    { cert, key, streaming: true },
+    () => void handled++,
+  );
+  await connected(server.addr);
+  assertEquals((await records.nth(1)).outcome, "handshake");
+  await server.shutdown();
+  assertEquals(handled, 0);
+});
+
+Deno.test("listen() with TLS ends a handshake that never ends", async () => {
+  const { server, records } = serveLocally({
+    cert,
+    key,
+    idleTimeout: 30,
+    onRefuse: () => "would need a handshake",
+  });
+  const client = await connect(server.addr);
+  assertEquals((await records.nth(1)).outcome, "idle");
+  assertEquals(await askTls(server.addr, encode("next")), encode("next"));
+  client.close();
+  await server.shutdown();
+});
+
+/** A TLS client whose TCP connection can be ended behind its back. */
+async function tlsOverRawSocket(addr: Deno.NetAddr) {
+  const raw = net.connect({ host: addr.hostname, port: addr.port });
+  raw.on("error", () => {});
+  const secure = tls.connect({
+    socket: raw,
+    servername: "localhost",
+    ca: caCerts,
+  });
+  secure.on("error", () => {});
+  await new Promise((resolve) => secure.once("secureConnect", resolve));
+  return {
+    write: (text: string) =>
+      new Promise<void>((resolve) => secure.write(text, () => resolve())),
+    cut: () =>
+      new Promise<void>((resolve) => {
+        raw.once("close", () => resolve());
+        raw.destroy();
+      }),
+  };
+}
+
+for (const streaming of [false, true]) {
+  const mode = streaming ? "streaming" : "buffered";
+  Deno.test(`listen() with TLS takes a cut without close_notify for a truncation (${mode})`, async () => {
+    let handled = 0;
+    const { server, records } = serveLocally(
+      { cert, key, streaming },
+      async (conn) => {
+        const text = await conn.text();
+        handled++;
+        return text;
+      },
+    );
+    const client = await tlsOverRawSocket(server.addr);
+    await client.write("half a requ");
+    await client.cut();
+    const record = await records.nth(1);
+    assertEquals(record.phase, "reading");
+    assertEquals(record.outcome, "truncated");
+    assertInstanceOf(record.error, Deno.errors.UnexpectedEof);
+    assertEquals(handled, 0);
+    assertEquals(await askTls(server.addr, encode("next")), encode("next"));
+    await server.shutdown();
+  });
+}
+
+Deno.test("listen() with TLS answers a client that still sends", async () => {
+  const { server, records } = serveLocally(
+    { cert, key, streaming: true },
+    () => pattern(1_000_000),
+  );
+  const client = await connectTls(server.addr);
+  await writeAll(client, pattern(500_000));
+  const answer = await new Response(client.readable).bytes();
+  assertEquals(answer.length, 1_000_000);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("listen() with TLS tells a client why it is refused", async () => {
+  const { server, records } = serveLocally({
+    cert,
+    key,
+    maxRequestBytes: 1000,
+    onRefuse: () => "too large",
+  });
+  const client = await connectTls(server.addr);
+  await writeAll(client, pattern(300_000));
+  assertEquals(await readText(client), "too large");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["too-large"]);
+});
+
+Deno.test("listen() takes over a TLS listener", async () => {
+  const records = new Records();
+  const ours = listen({
+    listener: Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }),
+    onExchange: records.add,
+  });
+  const answer = askTls(ours.addr, encode("hello"));
+  for await (const conn of ours) {
+    await conn.respond(await conn.text());
+    break;
+  }
+  assertEquals(await answer, encode("hello"));
+  assertEquals(records.outcomes, ["ok"]);
+});
