@@ -1,0 +1,191 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { serve } from "../mod.ts";
+import {
+  ask,
+  connect,
+  encode,
+  local,
+  readText,
+  Records,
+  send,
+} from "./support.ts";
+
+/** A listener whose accepts fail with `faults` before they succeed. */
+function failing(faults: unknown[]) {
+  const listener = Deno.listen(local);
+  const accept = listener.accept.bind(listener);
+  listener.accept = () => {
+    const fault = faults.shift();
+    return fault === undefined ? accept() : Promise.reject(fault);
+  };
+  return listener;
+}
+
+function withCode(code: string): Error {
+  return Object.assign(new Error(`os error ${code}`), { code });
+}
+
+Deno.test("listen() goes on at once after accepts that fail for a peer", async () => {
+  const told: Error[] = [];
+  const server = serve({
+    listener: failing([
+      withCode("ECONNABORTED"),
+      withCode("ENOTCONN"),
+      withCode("EPROTO"),
+      new Deno.errors.InvalidData("a path that is not UTF-8"),
+    ]),
+    onAcceptError: (error) => told.push(error),
+  }, () => "hello");
+  assertEquals(await ask(server.addr), "hello");
+  await server.shutdown();
+  assertEquals(told, []);
+});
+
+Deno.test("listen() tries again after accepts that fail for want of something", async () => {
+  const faults = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"].map(withCode);
+  const told: Error[] = [];
+  const server = serve({
+    listener: failing([...faults]),
+    onAcceptError: (error) => told.push(error),
+  }, () => "hello");
+  assertEquals(await ask(server.addr), "hello");
+  await server.shutdown();
+  assertEquals(told, faults);
+});
+
+Deno.test("listen() ends with an accept error that will not pass", async () => {
+  const server = serve(
+    { listener: failing([withCode("EBADF")]) },
+    () => "hello",
+  );
+  await assertRejects(() => server.finished, Error, "EBADF");
+  await server.shutdown();
+});
+
+Deno.test("listen() ends with what onAcceptError() throws", async () => {
+  const server = serve({
+    listener: failing([withCode("EMFILE")]),
+    onAcceptError: (error) => {
+      throw error;
+    },
+  }, () => "hello");
+  await assertRejects(() => server.finished, Error, "EMFILE");
+});
+
+Deno.test("listen() can be closed while it backs off", async () => {
+  const failed = Promise.withResolvers<void>();
+  const controller = new AbortController();
+  const server = serve({
+    listener: failing(Array.from({ length: 1000 }, () => withCode("EMFILE"))),
+    signal: controller.signal,
+    onAcceptError: () => failed.resolve(),
+  }, () => "hello");
+  await failed.promise;
+  controller.abort();
+  await server.finished;
+});
+
+Deno.test("Server.shutdown() serves a backlog though accepts fail meanwhile", async () => {
+  const faults: unknown[] = [];
+  const records = new Records();
+  const server = serve(
+    { listener: failing(faults), onExchange: records.add },
+    (conn) => conn.bytes(),
+  );
+  const slow = await connect(server.addr);
+  await slow.write(encode("slow"));
+  const clients = await Promise.all(
+    Array.from({ length: 5 }, (_, i) => send(server.addr, `client ${i}`)),
+  );
+  faults.push(...Array.from({ length: 4 }, () => withCode("EMFILE")));
+  const stopped = server.shutdown();
+  await slow.closeWrite();
+  assertEquals(
+    await Promise.all(clients.map(readText)),
+    clients.map((_, i) => `client ${i}`),
+  );
+  await stopped;
+  await readText(slow);
+  assertEquals(records.outcomes, Array(6).fill("ok"));
+});
+
+Deno.test("Server.finished rejects when a shutdown meets an accept error that will not pass", async () => {
+  const faults: unknown[] = [];
+  const server = serve(
+    { listener: failing(faults) },
+    (conn) => conn.bytes(),
+  );
+  const slow = await send(server.addr, "slow");
+  await slow.read(new Uint8Array(4));
+  faults.push(withCode("EBADF"));
+  const finished = assertRejects(() => server.finished, Error, "EBADF");
+  // Wakes the accept that is pending.
+  const last = ask(server.addr, "last");
+  await server.shutdown();
+  await finished;
+  assertEquals(await last, "last");
+  slow.close();
+});
+
+Deno.test({
+  name:
+    "listen() keeps clients waiting while descriptors lack, and serves them then",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const child = new Deno.Command("sh", {
+      args: [
+        "-c",
+        'ulimit -n 80; exec "$@"',
+        "sh",
+        Deno.execPath(),
+        "run",
+        "--no-config",
+        "-N",
+        "-R",
+        new URL("testdata/few_descriptors.ts", import.meta.url).href,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const lines = child.stdout
+      .pipeThrough(new TextDecoderStream())
+      .getReader();
+    let seen = "";
+    const said = async (word: string) => {
+      while (!seen.includes(word)) {
+        const { done, value } = await lines.read();
+        if (done) break;
+        seen += value;
+      }
+      assertStringIncludes(seen, word);
+    };
+    try {
+      await said("port ");
+      const port = Number(/port (\d+)\n/.exec(seen)?.[1]);
+      const answers = Promise.all(
+        Array.from(
+          { length: 5 },
+          (_, i) => ask({ ...local, port, transport: "tcp" }, `client ${i}`),
+        ),
+      );
+      await said("EMFILE");
+      const stdin = child.stdin.getWriter();
+      await stdin.write(encode("free"));
+      assertEquals(
+        await answers,
+        Array.from({ length: 5 }, (_, i) => `client ${i}`),
+      );
+      await stdin.close();
+      assertEquals((await child.status).code, 0);
+    } finally {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended by itself.
+      }
+      await lines.cancel();
+      await child.stderr.cancel();
+    }
+  },
+});
