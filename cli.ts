@@ -78,7 +78,7 @@ export async function main(args: string[]): Promise<number> {
     }
     return await run(readArguments(flags));
   } catch (error) {
-    complain(error);
+    console.error(`halfclose: ${messageOf(error)}`);
     return error instanceof UsageError ? 2 : 1;
   }
 }
@@ -90,7 +90,6 @@ async function run(options: Arguments): Promise<number> {
   const server = serve({
     ...options,
     signal: controller.signal,
-    onListen: (addr) => log.info(`listening on ${nameOf(addr)}`),
     onRefuse: (error) => `halfclose: ${error.message}\n`,
     onExchange: (record) => {
       exchanges++;
@@ -98,10 +97,12 @@ async function run(options: Arguments): Promise<number> {
       else log.warn(describe(record));
     },
     onAcceptError: (error) =>
-      log.error(`cannot accept for now: ${oneLine(error.message)}`),
-    onError: (error) => log.error(oneLine(String(error))),
+      log.error(`cannot accept for now: ${messageOf(error)}`),
+    onError: (error) => log.error(messageOf(error)),
   }, (conn) => conn.bytes());
   const { ended, aborted } = heedSignals(server, controller);
+  // Who reads this may send a signal at once.
+  log.info(`listening on ${nameOf(server.addr)}`);
   try {
     await server.finished;
   } finally {
@@ -264,16 +265,10 @@ function nameOf(addr: Deno.Addr): string {
     : `${hostname}:${port}`;
 }
 
+/** The message of an error, on one line. */
 function messageOf(error: unknown): string {
-  return oneLine(error instanceof Error ? error.message : String(error));
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, " ");
-}
-
-function complain(error: unknown): void {
-  console.error(`halfclose: ${messageOf(error)}`);
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll(/\s*\n\s*/g, " ");
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));
