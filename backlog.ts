@@ -39,12 +39,20 @@ const transientCodes: ReadonlySet<string> = new Set([
   "ENOSR",
 ]);
 
+/** What a {@linkcode Backlog} has to know of its listener. */
+export interface BacklogOptions {
+  /** Whether a connection to its address comes to this listener for sure. */
+  readonly exclusive: boolean;
+  /** How many connections the kernel may hold for it, or more. */
+  readonly capacity: number;
+  /** Told of accepts that fail and are tried again. */
+  readonly onAcceptError: ((error: Error) => void) | undefined;
+}
+
 /** The connections of a `Deno.Listener`, in the order of their arrival. */
 export class Backlog {
   readonly #listener: Deno.Listener;
-  readonly #onAcceptError: ((error: Error) => void) | undefined;
-  /** Whether a connection to our own address comes to this listener for sure. */
-  readonly #exclusive: boolean;
+  readonly #options: BacklogOptions;
   /**
    * The one accept under way, as a second one would be refused as `Busy`. It
    * stays here until its connection is taken, so that it cannot get lost between
@@ -61,19 +69,10 @@ export class Backlog {
   #failure: { error: unknown } | undefined;
   #changed = Promise.withResolvers<void>();
 
-  /**
-   * @param listener Where to accept from. It is closed in the end.
-   * @param exclusive Whether no other listener shares its address.
-   * @param onAcceptError Told of accepts that fail and are tried again.
-   */
-  constructor(
-    listener: Deno.Listener,
-    exclusive: boolean,
-    onAcceptError?: (error: Error) => void,
-  ) {
+  /** @param listener Where to accept from. It is closed in the end. */
+  constructor(listener: Deno.Listener, options: BacklogOptions) {
     this.#listener = listener;
-    this.#exclusive = exclusive;
-    this.#onAcceptError = onAcceptError;
+    this.#options = options;
   }
 
   /**
@@ -153,7 +152,7 @@ export class Backlog {
         if (isClosed(error)) return undefined;
         if (isPeerFault(error)) continue;
         if (!isTransient(error)) throw error;
-        this.#onAcceptError?.(error);
+        this.#options.onAcceptError?.(error);
         this.#backoff = new Pause(backoff);
         await this.#backoff.ended;
         this.#backoff = undefined;
@@ -164,17 +163,22 @@ export class Backlog {
   }
 
   async #drain(): Promise<void> {
-    const sentinel = new Sentinel(this.#exclusive ? this.#listener.addr : null);
+    const { exclusive, capacity } = this.#options;
+    const sentinel = new Sentinel(exclusive ? this.#listener.addr : null);
     const accepted: Deno.Conn[] = [];
     try {
       let quiet = 0;
-      while (quiet < QUIET_PERIODS) {
+      // Under steady traffic it never gets quiet: but no more can have been
+      // there than the kernel holds, and those come first. One more may have
+      // been on its way to us, and the kernel itself allows for one more.
+      for (let count = 0; quiet < QUIET_PERIODS && count < capacity + 2;) {
         const event = await this.#nextEvent(sentinel);
         if (event === "accepted") {
           const conn = await this.#accept();
           this.#accepting = undefined;
           if (!conn) break;
           accepted.push(conn);
+          count++;
           quiet = 0;
         } else if (event === "quiet" && !this.#backoff) {
           // An accept that backs off is not a sign of an empty queue.
@@ -221,20 +225,25 @@ export class Backlog {
   }
 }
 
-/** A wait that can be cut short. */
+/** A wait that can be cut short. I/O has had its turn when it ends by itself. */
 class Pause {
   readonly ended: Promise<void>;
   readonly #end: () => void;
-  readonly #timer: ReturnType<typeof setTimeout>;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #breath: ReturnType<typeof setImmediate>;
 
   constructor(milliseconds: number) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#end = resolve;
-    this.#timer = setTimeout(resolve, milliseconds);
+    // A timer set by a timer may run before I/O does.
+    this.#breath = setImmediate(() => {
+      this.#timer = setTimeout(resolve, milliseconds);
+    });
   }
 
   end(): void {
+    clearImmediate(this.#breath);
     clearTimeout(this.#timer);
     this.#end();
   }

@@ -40,6 +40,8 @@ export type ResponseBody =
 
 /** A body that is made while it is sent: one chunk at a time, cancellable. */
 export interface ChunkSource {
+  /** Whether all of it exists already, as a Blob does. */
+  readonly atHand: boolean;
   /** The next chunk's bytes, or `undefined` at the end. */
   next(): Promise<Uint8Array | undefined>;
   /** Tells the producer to stop. Never throws, waits for nothing. */
@@ -61,8 +63,8 @@ export function openBody(body: ResponseBody): Uint8Array | ChunkSource {
   if (body === undefined || body === null) return nothing;
   const bytes = bytesOf(body);
   if (bytes) return bytes;
-  if (body instanceof Blob) return fromStream(body.stream());
-  if (body instanceof ReadableStream) return fromStream(body);
+  if (body instanceof Blob) return fromStream(body.stream(), true);
+  if (body instanceof ReadableStream) return fromStream(body, false);
   if (typeof body === "object") {
     if (Symbol.asyncIterator in body) {
       return fromIterator(body[Symbol.asyncIterator]());
@@ -115,9 +117,13 @@ export function chunkBytes(chunk: unknown): Uint8Array {
   );
 }
 
-function fromStream(stream: ReadableStream<BodyChunk>): ChunkSource {
+function fromStream(
+  stream: ReadableStream<BodyChunk>,
+  atHand: boolean,
+): ChunkSource {
   const reader = stream.getReader();
   return {
+    atHand,
     async next() {
       const { done, value } = await reader.read();
       return done ? undefined : chunkBytes(value);
@@ -132,6 +138,7 @@ function fromIterator(
   iterator: Iterator<BodyChunk> | AsyncIterator<BodyChunk>,
 ): ChunkSource {
   return {
+    atHand: false,
     async next() {
       const { done, value } = await iterator.next();
       return done ? undefined : chunkBytes(value);

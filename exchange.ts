@@ -79,12 +79,15 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #bodyUsed = false;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
   #readableController: ReadableByteStreamController | undefined;
+  #cancelled = false;
   #discarding: Promise<void> | undefined;
   #discardBudget = Infinity;
 
   #answerBegun = false;
   #answering: Promise<boolean> | undefined;
   #writable: WritableStream<BodyChunk> | undefined;
+  #inPieces = false;
+  #closingWritable: Promise<void> | undefined;
   #ending: Promise<boolean> | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -143,16 +146,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#consume((request) =>
-      request.buffer === this.#buffer.buffer ? request.slice() : request
+      this.#isBorrowed(request) ? request.slice() : request
     );
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#consume((request) =>
-      request.buffer === this.#buffer.buffer
-        ? request.slice().buffer
-        : request.buffer
-    );
+    return this.bytes().then(({ buffer }) => buffer);
   }
 
   text(): Promise<string> {
@@ -172,10 +171,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       this.fail(error);
       return quietly(Promise.reject(error));
     }
+    if (this.#cut) {
+      if (!(content instanceof Uint8Array)) content.cancel(this.#cut.error);
+      return Promise.resolve(false);
+    }
     this.#answerBegun = true;
-    return this.#answering = content instanceof Uint8Array
-      ? this.#answer(content)
-      : quietly(this.#answer(content));
+    return this.#answering = quietly(this.#answer(content));
   }
 
   close(): Promise<void> {
@@ -258,11 +259,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     this.#cut = { error };
     if (outcome !== "failed") this.#othersFaults.push(error);
     this.#settle(outcome, phase, error);
-    this.#controller?.abort(error);
-    for (const reject of this.#waiting) reject(error);
-    this.#waiting.clear();
     if (error instanceof TimeoutError) this.#refusal ??= error;
     if (!this.#refuse() && !this.lingering) this.#shut();
+    for (const reject of this.#waiting) reject(error);
+    this.#waiting.clear();
+    this.#controller?.abort(error);
   }
 
   /**
@@ -277,7 +278,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       this.cut("deadline", new TimeoutError("deadline", deadline));
       return Infinity;
     }
-    if (this.#reads + this.#writes === 0) {
+    if (this.#reads + this.#writes === 0 || this.#over) {
       return Math.min(deadlineAt, now + idleTimeout);
     }
     const idleAt = this.#silentSince + idleTimeout;
@@ -468,6 +469,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       },
       cancel: () => {
         this.#bodyUsed = true;
+        this.#cancelled = true;
       },
     }, { highWaterMark: 0 });
   }
@@ -477,9 +479,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     const last = this.#piece.subarray(0, this.#filled);
     return [...this.#pieces, last]
       .filter((piece) => piece.length > 0)
-      .map((piece) =>
-        piece.buffer === this.#buffer.buffer ? piece.slice() : piece
-      );
+      .map((piece) => this.#isBorrowed(piece) ? piece.slice() : piece);
+  }
+
+  /** Whether bytes lie in the buffer that serves other exchanges, too. */
+  #isBorrowed(bytes: Uint8Array<ArrayBuffer>): boolean {
+    return bytes.buffer === this.#buffer.buffer;
   }
 
   // Answering
@@ -508,8 +513,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         : await this.#writeChunks(content);
       return sent && await this.#end();
     } catch (error) {
-      if (this.#cut) return false;
-      this.cut("failed", error, "writing");
+      const others = this.isOthersFault(error);
+      // A body made of the request fails with it: there may be more to say.
+      if (others && this.bytesWritten === 0) this.#answerBegun = false;
+      else this.cut("failed", error, "writing");
+      if (others) return false;
       throw error;
     }
   }
@@ -517,7 +525,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   /** Writes all of `bytes`: `false` if the peer is gone. */
   #writeBytes(bytes: Uint8Array): Promise<boolean> {
     // Bytes at hand do not depend on the rest of the request.
-    if (!this.#requestEnded) this.#discard();
+    this.#discard();
     return this.#writeAll(bytes);
   }
 
@@ -527,7 +535,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       for (;;) {
         const chunk = await this.untilCut(source.next());
         if (chunk === undefined) return true;
-        this.#discardUntaken();
+        if (source.atHand || !this.#requestTaken) this.#discard();
         if (!await this.#writeAll(chunk)) break;
       }
     } catch (error) {
@@ -541,12 +549,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #openWritable(): WritableStream<BodyChunk> {
     const begin = () => {
       if (this.#cut) throw this.#cut.error;
-      if (this.#answerBegun && !this.#answering) return;
+      if (this.#inPieces) return;
       this.#checkUnanswered();
-      this.#answerBegun = true;
-      this.#discardUntaken();
+      this.#inPieces = this.#answerBegun = true;
+      if (!this.#requestTaken) this.#discard();
     };
-    return new WritableStream({
+    return new QuietWritableStream({
       write: async (chunk) => {
         begin();
         if (!await this.#writeAll(chunkBytes(chunk))) throw this.#cut?.error;
@@ -556,7 +564,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         if (!await this.#end()) throw this.#cut?.error;
       },
       abort: (reason) => this.cut("failed", reason, "writing"),
-    });
+    }, (closing) => this.#closingWritable = closing);
   }
 
   async #writeAll(bytes: Uint8Array): Promise<boolean> {
@@ -594,11 +602,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     }
   }
 
-  /** Drops the rest of the request, unless somebody has taken it to read. */
-  #discardUntaken(): void {
-    if (!this.#requestEnded && !this.#readable && !this.#bodyUsed) {
-      this.#discard();
-    }
+  /** Whether somebody may yet read the rest of the request. */
+  get #requestTaken(): boolean {
+    return (this.#readable !== undefined || this.#bodyUsed) &&
+      !this.#cancelled && this.#outcome !== "too-large";
   }
 
   /** Reads and drops what the client still sends, so that it does not block. */
@@ -607,6 +614,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   async #dropRest(): Promise<void> {
+    if (this.#requestEnded) return;
     this.#bodyUsed = true;
     this.#readableController?.error(
       new TypeError(
@@ -631,9 +639,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   // Closing
 
   async #close(): Promise<void> {
-    if (this.#answering) await this.#answering.catch(() => {});
+    await this.#answering?.catch(() => {});
+    await this.#closingWritable?.catch(() => {});
     if (this.#ending) await this.#ending;
-    else if (this.#answerBegun && !this.#answering) {
+    else if (this.#inPieces) {
       this.cut(
         "failed",
         new Error(
@@ -694,7 +703,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     );
     this.#discardBudget = MAX_LINGER_BYTES;
     try {
-      const dropped = this.#requestEnded ? undefined : this.#discard();
+      const dropped = this.#discard();
       if (farewell) {
         for (let sent = 0; sent < farewell.length;) {
           sent += await this.#socket.write(farewell.subarray(sent));
@@ -723,9 +732,14 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   // Accounting
 
   #whereabouts(): Phase {
-    const ended = this.#closed || this.lingering !== undefined;
-    if (this.#answerBegun && !ended) return "writing";
+    if (this.#over) return "handling";
+    if (this.#answerBegun) return "writing";
     return this.#reads > 0 ? "reading" : "handling";
+  }
+
+  /** Whether the socket is closed, or as good as that. */
+  get #over(): boolean {
+    return this.#closed || this.lingering !== undefined;
   }
 
   /** Called as a read or write begins: silence is counted from the first. */
@@ -777,4 +791,35 @@ function outcomeOfRead(error: unknown): Outcome {
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
+}
+
+/** A stream whose rejections that nobody awaits do not end the process. */
+class QuietWritableStream extends WritableStream<BodyChunk> {
+  readonly #onClose: (closing: Promise<void>) => void;
+
+  /** @param onClose Told of the closing as soon as it is asked for. */
+  constructor(
+    sink: UnderlyingSink<BodyChunk>,
+    onClose: (closing: Promise<void>) => void,
+  ) {
+    super(sink);
+    this.#onClose = onClose;
+  }
+
+  override close(): Promise<void> {
+    return this.#quietClose(super.close());
+  }
+
+  override getWriter(): WritableStreamDefaultWriter<BodyChunk> {
+    const writer = super.getWriter();
+    const { write, close } = writer;
+    writer.write = (chunk) => quietly(write.call(writer, chunk));
+    writer.close = () => this.#quietClose(close.call(writer));
+    return writer;
+  }
+
+  #quietClose(closing: Promise<void>): Promise<void> {
+    this.#onClose(closing);
+    return quietly(closing);
+  }
 }

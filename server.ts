@@ -446,16 +446,17 @@ class IterativeListener implements Listener {
       freeBuffers: [],
     };
     this.#listener = options.listener ?? bind(options);
-    this.#backlog = new Backlog(
-      this.#listener,
-      options.listener === undefined && !options.reusePort,
-      options.onAcceptError,
-    );
+    const { listener, path, reusePort, tcpBacklog = 511 } = options;
+    this.#backlog = new Backlog(this.#listener, {
+      exclusive: listener === undefined && !reusePort,
+      capacity: listener || path !== undefined ? 4096 : tcpBacklog,
+      onAcceptError: options.onAcceptError,
+    });
     this.#watchdog = new Watchdog(
       Math.min(options.deadline, options.idleTimeout),
     );
-    if (signal?.aborted) this.#abort();
-    else signal?.addEventListener("abort", this.#abort);
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener("abort", this.#onAbort);
   }
 
   get addr(): Deno.Addr {
@@ -481,8 +482,7 @@ class IterativeListener implements Listener {
   }
 
   close(): void {
-    this.#stop(new DOMException("The server was closed", "AbortError"));
-    for (const exchange of this.#lingering) exchange.stopLingering();
+    this.#abort(new DOMException("The server was closed", "AbortError"));
   }
 
   ref(): void {
@@ -571,15 +571,19 @@ class IterativeListener implements Listener {
     }
   }
 
-  readonly #abort = (): void => {
-    this.#stop(this.#options.signal?.reason);
+  readonly #onAbort = (): void => this.#abort(this.#options.signal?.reason);
+
+  /** Ends everything at once, also what lingers. */
+  #abort(reason: unknown): void {
+    this.#stop(reason);
+    this.#exchange?.stopLingering();
     for (const exchange of this.#lingering) exchange.stopLingering();
-  };
+  }
 
   #stop(reason: unknown): void {
     if (this.#closed) return;
     this.#closed = { reason };
-    this.#options.signal?.removeEventListener("abort", this.#abort);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#backlog.close();
     this.#exchange?.cut("aborted", reason);
     this.#watchdog.stop();
@@ -587,20 +591,18 @@ class IterativeListener implements Listener {
 
   async #shutDown(): Promise<void> {
     const { deadline } = this.#options;
-    const late = Promise.withResolvers<void>();
     if (!this.#running) this.close();
-    else {
-      if (!this.#closed) this.#backlog.drain();
-      const timer = deadline === Infinity ? undefined : setTimeout(() => {
-        this.close();
-        late.resolve();
-      }, Math.min(deadline, MAX_TIMER));
-      await Promise.race([this.#ended.promise, late.promise]);
-      clearTimeout(timer);
-    }
+    if (!this.#closed) this.#backlog.drain();
+    const late = Promise.withResolvers<void>();
+    const timer = deadline === Infinity ? undefined : setTimeout(() => {
+      this.close();
+      late.resolve();
+    }, Math.min(deadline, MAX_TIMER));
+    if (this.#running) await Promise.race([this.#ended.promise, late.promise]);
     await Promise.all(
       Array.from(this.#lingering, (exchange) => exchange.lingering),
     );
+    clearTimeout(timer);
   }
 }
 

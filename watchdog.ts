@@ -16,6 +16,7 @@ export class Watchdog {
   readonly #patience: number;
   #exchange: Exchange<Deno.Addr> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #breath: ReturnType<typeof setImmediate> | undefined;
   #referenced = true;
 
   /** @param patience The shortest of the limits, in milliseconds. */
@@ -25,7 +26,9 @@ export class Watchdog {
 
   watch(exchange: Exchange<Deno.Addr>): void {
     this.#exchange = exchange;
-    if (this.#timer === undefined) this.#lookIn(this.#patience);
+    if (this.#timer === undefined && this.#breath === undefined) {
+      this.#lookIn(this.#patience);
+    }
   }
 
   unwatch(): void {
@@ -35,7 +38,8 @@ export class Watchdog {
   stop(): void {
     this.#exchange = undefined;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    clearImmediate(this.#breath);
+    this.#timer = this.#breath = undefined;
   }
 
   ref(): void {
@@ -61,6 +65,12 @@ export class Watchdog {
     this.#timer = undefined;
     if (!this.#exchange) return;
     const now = performance.now();
-    this.#lookIn(this.#exchange.expire(now) - now);
+    const wait = this.#exchange.expire(now) - now;
+    // Timers set by timers may all run before I/O does: after a pause of our own
+    // event loop, what peers did meanwhile must be seen before the next look.
+    this.#breath = setImmediate(() => {
+      this.#breath = undefined;
+      this.#lookIn(wait);
+    });
   }
 }
