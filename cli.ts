@@ -13,7 +13,13 @@ import { parseArgs } from "@std/cli/parse-args";
 import { BaseHandler } from "@std/log/base-handler";
 import { Logger } from "@std/log/logger";
 import config from "./deno.json" with { type: "json" };
-import { type ExchangeRecord, serve, type Server } from "./mod.ts";
+import {
+  type ExchangeRecord,
+  RequestTooLargeError,
+  serve,
+  type Server,
+  type TimeoutError,
+} from "./mod.ts";
 
 const help = `halfclose ${config.version}
 One connection at a time: reads the request until the client's FIN, sends it
@@ -44,6 +50,12 @@ interface Arguments {
   idleTimeout: number;
 }
 
+/**
+ * A Ctrl-C may arrive more than once, from the terminal and from each process
+ * above that passes it on: signals within so many milliseconds are one.
+ */
+const SAME_KEYPRESS = 500;
+
 /** Arguments that cannot be understood: its message names the one at fault. */
 class UsageError extends Error {
   override readonly name = "UsageError";
@@ -72,7 +84,7 @@ class UsageError extends Error {
 export async function main(args: string[]): Promise<number> {
   try {
     const flags = parseFlags(args);
-    if (flags.help || flags.version) {
+    if ((flags.help || flags.version) && !flags.problem) {
       console.log(flags.help ? help : `halfclose ${config.version}`);
       return 0;
     }
@@ -87,78 +99,98 @@ async function run(options: Arguments): Promise<number> {
   const log = openLog();
   const controller = new AbortController();
   let exchanges = 0;
-  const server = serve({
-    ...options,
-    signal: controller.signal,
-    onRefuse: (error) => `halfclose: ${error.message}\n`,
-    onExchange: (record) => {
-      exchanges++;
-      if (record.outcome === "ok") log.info(describe(record));
-      else log.warn(describe(record));
-    },
-    onAcceptError: (error) =>
-      log.error(`cannot accept for now: ${messageOf(error)}`),
-    onError: (error) => log.error(messageOf(error)),
-  }, (conn) => conn.bytes());
-  const { ended, aborted } = heedSignals(server, controller);
+  const server = listening(options, () =>
+    serve({
+      ...options,
+      signal: controller.signal,
+      onRefuse: (error) => `halfclose: ${refusalOf(error)}\n`,
+      onExchange: (record) => {
+        exchanges++;
+        if (record.outcome === "ok") log.info(describe(record));
+        else log.warn(describe(record));
+      },
+      onAcceptError: (error) =>
+        log.error(`cannot accept for now: ${messageOf(error)}`),
+      onError: (error) => log.error(messageOf(error)),
+    }, (conn) => conn.bytes()));
+  const signals = heedSignals(server, controller);
   // Who reads this may send a signal at once.
   log.info(`listening on ${nameOf(server.addr)}`);
-  try {
-    await server.finished;
-  } finally {
-    ended();
-  }
+  await server.finished;
   log.info(`stopped after ${exchanges} exchange${exchanges === 1 ? "" : "s"}`);
-  return aborted();
+  return signals.stopHeeding();
 }
 
-/** Shuts down on the first signal, aborts on the second. */
-function heedSignals(
-  server: Server,
-  controller: AbortController,
-): { ended: () => void; aborted: () => number } {
+/** Says where it could not listen, if that is what went wrong. */
+function listening(options: Arguments, serve: () => Server): Server {
+  try {
+    return serve();
+  } catch (error) {
+    const told = error instanceof Deno.errors.AddrInUse ||
+      error instanceof Deno.errors.NotCapable;
+    if (told) throw error;
+    const { hostname, port } = options;
+    const addr = nameOf({ transport: "tcp", hostname, port });
+    throw new Error(`Cannot listen on ${addr}: ${messageOf(error)}`);
+  }
+}
+
+/** Shuts down on the first signal, aborts on the next. */
+function heedSignals(server: Server, controller: AbortController) {
   const numbers: Partial<Record<Deno.Signal, number>> =
     Deno.build.os === "windows"
       ? { SIGINT: 2, SIGBREAK: 21 }
       : { SIGINT: 2, SIGTERM: 15 };
   let status = 0;
-  let signals = 0;
-  const listeners = Object.entries(numbers).map(([name, number]) => {
+  let first: number | undefined;
+  const removers = Object.entries(numbers).map(([name, number]) => {
+    const signal = name as Deno.Signal;
     const listener = () => {
-      if (++signals === 1) server.shutdown();
-      else {
+      const now = performance.now();
+      if (first === undefined) {
+        first = now;
+        server.shutdown();
+      } else if (now - first > SAME_KEYPRESS) {
         status = 128 + number;
-        controller.abort();
+        controller.abort(new Error(`Stopped by a second ${signal}`));
       }
     };
-    const signal = name as Deno.Signal;
     Deno.addSignalListener(signal, listener);
     return () => Deno.removeSignalListener(signal, listener);
   });
   return {
-    ended: () => listeners.forEach((remove) => remove()),
-    aborted: () => status,
+    /** Gives the exit status that the signals ask for. */
+    stopHeeding(): number {
+      for (const remove of removers) remove();
+      return status;
+    },
   };
 }
 
 function parseFlags(args: string[]) {
-  return parseArgs(args, {
+  let problem: UsageError | undefined;
+  const flags = parseArgs(args, {
     boolean: ["help", "version"],
     string: ["host", "port", "max-request-bytes", "deadline", "idle-timeout"],
     alias: { help: "h", port: "p", version: "V" },
     unknown: (arg, key) => {
-      throw new UsageError(
+      problem ??= new UsageError(
         key === undefined
           ? `unexpected argument "${arg}", see --help`
           : `unknown flag ${arg.replace(/=.*/s, "")}, see --help`,
       );
     },
   });
+  const [extra] = flags._;
+  if (extra !== undefined) {
+    problem ??= new UsageError(`unexpected argument "${extra}", see --help`);
+  }
+  return { ...flags, problem };
 }
 
 function readArguments(flags: ReturnType<typeof parseFlags>): Arguments {
   const value = <T>(
-    flag: Exclude<keyof typeof flags, "_" | "help" | "version" | number>,
+    flag: "host" | "port" | "max-request-bytes" | "deadline" | "idle-timeout",
     read: (text: string) => T | undefined,
     expected: string,
     otherwise: T,
@@ -168,32 +200,22 @@ function readArguments(flags: ReturnType<typeof parseFlags>): Arguments {
     if (text === "") {
       throw new UsageError(`--${flag} needs a value: ${expected}`);
     }
-    const result = read(String(text));
+    const result = read(text);
     if (result !== undefined) return result;
     throw new UsageError(`--${flag} must be ${expected}, received "${text}"`);
   };
-  return {
+  const size = 'a size such as 1000, 64KiB, 16MiB or "none"';
+  const time = 'a time such as 700ms, 10s, 1m or "none"';
+  const args = {
     hostname: value("host", (text) => text, "a name or an address", "0.0.0.0"),
     port: value("port", readPort, "a port from 0 to 65535", 8080),
-    maxRequestBytes: value(
-      "max-request-bytes",
-      readSize,
-      'a size such as 1000, 64KiB, 16MiB or "none"',
-      16 * 1024 ** 2,
-    ),
-    deadline: value(
-      "deadline",
-      readTime,
-      'a time such as 700ms, 10s, 1m or "none"',
-      60_000,
-    ),
-    idleTimeout: value(
-      "idle-timeout",
-      readTime,
-      'a time such as 700ms, 10s, 1m or "none"',
-      15_000,
-    ),
+    maxRequestBytes: value("max-request-bytes", readSize, size, 16 * 1024 ** 2),
+    deadline: value("deadline", readTime, time, 60_000),
+    idleTimeout: value("idle-timeout", readTime, time, 15_000),
   };
+  // A flag that lacks its value tells more than what stands in its place.
+  if (flags.problem) throw flags.problem;
+  return args;
 }
 
 function readPort(text: string): number | undefined {
@@ -229,8 +251,11 @@ function readQuantity(
     unit === "" ? index === 0 : unit?.toLowerCase() === name.toLowerCase()
   )?.[1];
   if (number === undefined || scale === undefined) return undefined;
-  const quantity = Math.round(Number(number) * scale);
-  return Number.isSafeInteger(quantity) ? quantity : undefined;
+  const quantity = Number(number) * scale;
+  const whole = Math.round(quantity);
+  // 1.1 seconds are whole milliseconds, whatever binary fractions make of them.
+  if (Math.abs(quantity - whole) > 1e-6) return undefined;
+  return Number.isSafeInteger(whole) ? whole : undefined;
 }
 
 /** The one place that knows the logging library. */
@@ -255,6 +280,16 @@ function describe(record: ExchangeRecord): string {
     : `${outcome} while ${record.phase}: ${messageOf(record.error)}`;
   return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +
     `out, ${duration.toFixed(1)} ms, ${end}`;
+}
+
+/** What to tell a client that is turned away. */
+function refusalOf(error: RequestTooLargeError | TimeoutError): string {
+  if (error instanceof RequestTooLargeError) {
+    return `request refused, it is larger than the ${error.maxRequestBytes} bytes allowed`;
+  }
+  return error.option === "idleTimeout"
+    ? `request refused, nothing came or went for ${error.timeout} ms`
+    : `request refused, it took longer than the ${error.timeout} ms allowed`;
 }
 
 function nameOf(addr: Deno.Addr): string {

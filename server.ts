@@ -521,7 +521,9 @@ class IterativeListener implements Listener {
     const exchange = new Exchange(++this.#exchanges, socket, this.#settings);
     this.#exchange = exchange;
     this.#watchdog.watch(exchange);
-    if (this.#closed) exchange.cut("aborted", this.#closed.reason);
+    if (this.#closed) {
+      exchange.cut("aborted", this.#closed.reason, "reading");
+    }
     return exchange;
   }
 

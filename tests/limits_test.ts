@@ -196,6 +196,53 @@ Deno.test("idleTimeout does not blame a client for our own blocked event loop", 
   assertEquals(records.outcomes, ["ok"]);
 });
 
+Deno.test("idleTimeout does not blame a client for timers that block one after the other", async () => {
+  const { listener, records } = listenLocally({
+    streaming: true,
+    idleTimeout: 50,
+  });
+  const client = await connect(listener.addr);
+  for await (const conn of listener) {
+    const read = conn.readable.getReader().read();
+    await client.write(encode("in time"));
+    // All of these are due before I/O gets its turn.
+    const blocked = Array.from(
+      { length: 20 },
+      (_, i) =>
+        new Promise<void>((resolve) =>
+          setTimeout(() => {
+            block(i === 0 ? 100 : 20);
+            resolve();
+          }, i)
+        ),
+    );
+    assertEquals((await read).value, encode("in time"));
+    await Promise.all(blocked);
+    await client.closeWrite();
+    break;
+  }
+  assertEquals(await readText(client), "");
+  await listener.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("idleTimeout is over with the response, though a read is left pending", async () => {
+  const { server, records } = serveLocally(
+    { streaming: true, idleTimeout: 20 },
+    async (conn) => {
+      conn.readable.getReader().read().catch(() => {});
+      await conn.respond("answered");
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    },
+  );
+  const client = await connect(server.addr);
+  await client.read(new Uint8Array(8));
+  const record = await records.nth(1);
+  client.close();
+  await server.shutdown();
+  assertEquals([record.outcome, record.phase], ["ok", "writing"]);
+});
+
 /** Keeps the event loop from everything for some milliseconds. */
 function block(milliseconds: number): void {
   const end = performance.now() + milliseconds;
@@ -330,6 +377,63 @@ Deno.test("onRefuse() is not asked once a response has begun", async () => {
   assertEquals((await records.nth(1)).outcome, "deadline");
   await server.shutdown();
   assertEquals(asked, 0);
+});
+
+Deno.test("onRefuse() has the last word", async (t) => {
+  const word = { onRefuse: () => "refused" };
+  await t.step("before a response to the abort", async () => {
+    let responded: boolean | undefined;
+    const { server } = serveLocally({ ...word, deadline: 30 }, async (conn) => {
+      await new Promise<void>((resolve) =>
+        conn.signal.addEventListener("abort", async () => {
+          responded = await conn.respond(", and more");
+          resolve();
+        })
+      );
+    });
+    assertEquals(await ask(server.addr), "refused");
+    await server.shutdown();
+    assertEquals(responded, false);
+  });
+  await t.step("before a close upon the abort", async () => {
+    const { server } = serveLocally(
+      { ...word, streaming: true, deadline: 30 },
+      async (conn) => {
+        conn.signal.addEventListener("abort", () => conn.close());
+        await new Promise(() => {});
+      },
+    );
+    const client = await connect(server.addr);
+    assertEquals(await readText(client), "refused");
+    await server.shutdown();
+  });
+  await t.step("before what is written after a close", async () => {
+    const limits = { streaming: true, maxRequestBytes: 3 };
+    const { server } = serveLocally({ ...word, ...limits }, async (conn) => {
+      await conn.text().catch(() => {});
+      conn.close();
+      await assertRejects(() => conn.writable.getWriter().write(", and more"));
+    });
+    const client = await send(server.addr, "too large");
+    assertEquals(await readText(client), "refused");
+    await server.shutdown();
+  });
+});
+
+Deno.test("onRefuse() speaks where a body made of the request fails with it", async () => {
+  const { listener, records } = listenLocally({
+    streaming: true,
+    maxRequestBytes: 3,
+    onRefuse: () => "refused",
+  });
+  const client = await send(listener.addr, "too large");
+  for await (const conn of listener) {
+    assertEquals(await conn.respond(conn.readable), false);
+    break;
+  }
+  assertEquals(await readText(client), "refused");
+  await listener.shutdown();
+  assertEquals(records.outcomes, ["too-large"]);
 });
 
 Deno.test("a refusal does not hold up the next client", async () => {

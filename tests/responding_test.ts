@@ -136,6 +136,19 @@ Deno.test("Conn.respond() rejects a second response, and the first one stands", 
   assertEquals(record.outcome, "failed");
 });
 
+Deno.test("Conn.respond() whose buffer is detached unawaited does not end the process", async () => {
+  const { listener, records } = listenLocally();
+  const client = await send(listener.addr, "");
+  for await (const conn of listener) {
+    const bytes = pattern(50_000_000);
+    conn.respond(bytes);
+    structuredClone(bytes, { transfer: [bytes.buffer] });
+    await readText(client);
+    break;
+  }
+  assertEquals((await records.nth(1)).outcome, "failed");
+});
+
 Deno.test("Conn.respond() that nobody awaits does not end the process", async () => {
   const { answer, record } = await answerOf((conn) => {
     conn.respond("first");
@@ -326,6 +339,53 @@ Deno.test("Conn.respond() serves a client that writes all before it reads", asyn
   }
 });
 
+Deno.test("Conn.respond() drops what a handler has begun to read and left", async (t) => {
+  const large = pattern(8_388_608);
+  type Use = (conn: Conn<Deno.NetAddr>) => Promise<ResponseBody | void>;
+  const handlers: Record<string, Use> = {
+    "cancelled, then a stream": async (conn) => {
+      await conn.readable.cancel();
+      return new Response(large).body;
+    },
+    "broken off, then chunks": async (conn) => {
+      for await (const _ of conn.readable) break;
+      return [large];
+    },
+    "released, then a blob": async (conn) => {
+      const reader = conn.readable.getReader();
+      await reader.read();
+      reader.releaseLock();
+      return new Blob([large]);
+    },
+    "held, then bytes": async (conn) => {
+      await conn.readable.getReader().read();
+      return large;
+    },
+    "read while it is answered": async (conn) => {
+      const reader = conn.readable.getReader();
+      await reader.read();
+      reader.read().catch(() => {});
+      return large;
+    },
+    "cancelled, then written in pieces": async (conn) => {
+      await conn.readable.cancel();
+      const writer = conn.writable.getWriter();
+      await writer.write(large);
+      await writer.close();
+    },
+  };
+  for (const [name, handler] of Object.entries(handlers)) {
+    await t.step(name, async () => {
+      const { server, records } = serveLocally({ streaming: true }, handler);
+      const client = await send(server.addr, large);
+      const answer = await new Response(client.readable).bytes();
+      assertEquals(answer.length, large.length);
+      await server.shutdown();
+      assertEquals(records.outcomes, ["ok"]);
+    });
+  }
+});
+
 Deno.test("Conn.respond() reaches a client that still sends", async () => {
   const { server } = serveLocally(
     { streaming: true },
@@ -360,6 +420,31 @@ Deno.test("Conn.writable takes what is piped into it", async () => {
   assertEquals(await exchange(server.addr, request), request);
   await server.shutdown();
   assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("Conn.writable that is closed without awaiting is waited for", async () => {
+  const { answer, record } = await answerOf((conn) => {
+    const writer = conn.writable.getWriter();
+    writer.write("in ");
+    writer.write("pieces");
+    writer.close();
+  });
+  assertEquals(answer, "in pieces");
+  assertEquals([record.outcome, record.phase], ["ok", "writing"]);
+});
+
+Deno.test("Conn.writable whose writes nobody awaits does not end the process", async () => {
+  const { server, records } = serveLocally({}, async (conn) => {
+    await client.reset();
+    const writer = conn.writable.getWriter();
+    for (let i = 0; i < 5; i++) writer.write(new Uint8Array(5_000_000));
+    await writer.close();
+  });
+  const client = await RudeClient.connect(server.addr);
+  await client.closeWrite();
+  await records.nth(1);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["reset"]);
 });
 
 Deno.test("Conn.writable that is left half written cuts the connection", async () => {

@@ -249,6 +249,33 @@ Deno.test("Server.shutdown() is bounded by one more deadline", async () => {
   assertEquals(records.outcomes.slice(1), ["aborted"]);
 });
 
+Deno.test("Server.shutdown() is bounded though a socket would linger for ever", async () => {
+  const { server, records } = serveLocally({
+    streaming: true,
+    deadline: 50,
+    lingerTimeout: Infinity,
+  }, () => "enough");
+  const client = await connect(server.addr);
+  await client.write(encode("never ends"));
+  await records.nth(1);
+  await server.shutdown();
+  client.close();
+});
+
+Deno.test("Server.shutdown() ends under traffic that never pauses", async () => {
+  const dir = await Deno.makeTempDir();
+  const path = `${dir}/test.sock`;
+  const server = serve({ path }, (conn) => conn.bytes());
+  const clients = Array.from({ length: 4 }, async () => {
+    // Until the server is gone.
+    for (;;) await ask(server.addr, "x");
+  });
+  await ask(server.addr, "first");
+  await server.shutdown();
+  await Promise.allSettled(clients);
+  await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("Listener.shutdown() without an iteration closes", async () => {
   const { listener } = listenLocally();
   await listener.shutdown();
@@ -347,6 +374,22 @@ Deno.test("Listener.close() ends the loop and cuts what is under way", async (t)
     await listener.shutdown();
     client.close();
   });
+});
+
+Deno.test("Listener.close() ends the lingering of the exchange under way", async () => {
+  const { listener } = listenLocally({
+    streaming: true,
+    lingerTimeout: 60_000,
+  });
+  const client = await connect(listener.addr);
+  await client.write(encode("never ends"));
+  for await (const conn of listener) {
+    await conn.respond("enough");
+    listener.close();
+  }
+  // Waits for whatever lingers.
+  await listener.shutdown();
+  client.close();
 });
 
 Deno.test("signal aborts everything at once", async (t) => {
