@@ -89,17 +89,14 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #inPieces = false;
   #closingWritable: Promise<void> | undefined;
   #ending: Promise<boolean> | undefined;
-  #closing: Promise<void> | undefined;
   #closed = false;
   #left = false;
 
-  #outcome: Outcome | undefined;
-  #phase: Phase = "handling";
-  #error: unknown;
-  #cut: { error: unknown } | undefined;
-  /** What a peer, a limit or the server's end did to the exchange. */
-  #othersFaults: unknown[] = [];
-  #refusal: RequestTooLargeError | TimeoutError | undefined;
+  /** How it ended, once that is known: the first fault of all is what counts. */
+  #verdict: Pick<ExchangeRecord, "outcome" | "phase" | "error"> | undefined;
+  #cut: { outcome: Outcome; error: unknown } | undefined;
+  #tooLarge: RequestTooLargeError | undefined;
+  #timeout: TimeoutError | undefined;
   #controller: AbortController | undefined;
   /** What to reject when the exchange is cut short. */
   readonly #waiting = new Set<(error: unknown) => void>();
@@ -151,7 +148,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.bytes().then(({ buffer }) => buffer);
+    return this.#consume((request) =>
+      (this.#isBorrowed(request) ? request.slice() : request).buffer
+    );
   }
 
   text(): Promise<string> {
@@ -179,8 +178,20 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     return this.#answering = quietly(this.#answer(content));
   }
 
-  close(): Promise<void> {
-    return this.#closing ??= this.#close();
+  async close(): Promise<void> {
+    if (this.#answering) await this.#answering.catch(() => {});
+    if (this.#closingWritable) await this.#closingWritable.catch(() => {});
+    if (this.#ending) await this.#ending;
+    else if (this.#inPieces || (!this.#answerBegun && this.#writable?.locked)) {
+      this.cut(
+        "failed",
+        new Error(
+          "The response was left half written: close `conn.writable`, and await " +
+            "that, before you return or go on with the loop",
+        ),
+        "writing",
+      );
+    } else if (!this.#over && !this.#refuse()) await this.#end();
   }
 
   abort(
@@ -201,7 +212,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   /** Whether `error` is what a peer, a limit or the server's end did to it. */
   isOthersFault(error: unknown): boolean {
-    return this.#othersFaults.includes(error);
+    const { outcome, error: cause } = this.#cut ?? {};
+    return error !== undefined &&
+      (error === this.#tooLarge || (error === cause && outcome !== "failed"));
   }
 
   /** Whether a response has been sent or begun. */
@@ -223,7 +236,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       if (!streaming) await this.untilCut(this.#readToEnd());
       return true;
     } catch (error) {
-      if (this.#outcome === undefined) throw error;
+      if (!this.#verdict) throw error;
       return false;
     }
   }
@@ -256,10 +269,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     phase: Phase = this.#whereabouts(),
   ): void {
     if (this.#left || this.#cut) return;
-    this.#cut = { error };
-    if (outcome !== "failed") this.#othersFaults.push(error);
+    this.#cut = { outcome, error };
     this.#settle(outcome, phase, error);
-    if (error instanceof TimeoutError) this.#refusal ??= error;
     if (!this.#refuse() && !this.lingering) this.#shut();
     for (const reject of this.#waiting) reject(error);
     this.#waiting.clear();
@@ -275,8 +286,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     const { deadline, idleTimeout } = this.#settings;
     const deadlineAt = this.#started + deadline;
     if (now >= deadlineAt) {
-      this.cut("deadline", new TimeoutError("deadline", deadline));
-      return Infinity;
+      return this.#timeOut("deadline", deadline);
     }
     if (this.#reads + this.#writes === 0 || this.#over) {
       return Math.min(deadlineAt, now + idleTimeout);
@@ -289,7 +299,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       this.#doubtedSince = this.#silentSince;
       return Math.min(deadlineAt, now + DOUBT);
     }
-    this.cut("idle", new TimeoutError("idleTimeout", idleTimeout));
+    return this.#timeOut("idleTimeout", idleTimeout);
+  }
+
+  #timeOut(option: TimeoutError["option"], timeout: number): number {
+    this.#timeout ??= new TimeoutError(option, timeout);
+    this.cut(option === "deadline" ? "deadline" : "idle", this.#timeout);
     return Infinity;
   }
 
@@ -304,8 +319,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     this.#left = true;
     if (this.#reads === 0) this.#settings.freeBuffers.push(this.#buffer);
     this.#pieces = [];
-    this.#settle("ok", this.#answerBegun ? "writing" : "handling", undefined);
-    return this.#record();
+    return this.#record(
+      this.#verdict ??
+        { outcome: "ok", phase: this.#answerBegun ? "writing" : "handling" },
+    );
   }
 
   /** Ends a lingering close at once. */
@@ -374,10 +391,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     this.bytesRead += read;
     const { maxRequestBytes } = this.#settings;
     if (this.bytesRead > maxRequestBytes) {
-      this.#refusal = new RequestTooLargeError(maxRequestBytes);
-      this.#othersFaults.push(this.#refusal);
-      this.#settle("too-large", "reading", this.#refusal);
-      throw this.#refusal;
+      this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
+      this.#settle("too-large", "reading", this.#tooLarge);
+      throw this.#tooLarge;
     }
     return read;
   }
@@ -385,7 +401,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   /** Throws if there is no more to read for anybody. */
   #checkReading(): void {
     if (this.#cut) throw this.#cut.error;
-    if (this.#outcome === "too-large") throw this.#refusal;
+    if (this.#tooLarge) throw this.#tooLarge;
     if (this.#closed || this.#left || this.#discarding) {
       throw new TypeError(
         "Cannot read the request: the exchange has moved on and the rest was " +
@@ -448,23 +464,14 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       },
       pull: async (controller) => {
         this.#bodyUsed = true;
+        const piece = kept.shift();
+        if (piece) return controller.enqueue(piece);
         const request = controller.byobRequest;
         const view = request?.view as Uint8Array<ArrayBuffer> | undefined;
-        const piece = kept[0];
-        let read: number | null;
-        if (piece) {
-          const part = piece.subarray(0, view?.length);
-          read = part.length;
-          if (part.length < piece.length) kept[0] = piece.subarray(read);
-          else kept.shift();
-          if (view) view.set(part);
-          else controller.enqueue(part);
-        } else {
-          read = await this.untilCut(this.#read(view ?? this.#buffer));
-          if (this.#left && read !== null) this.#checkReading();
-          if (read === null) controller.close();
-          else if (!view) controller.enqueue(this.#buffer.slice(0, read));
-        }
+        const read = await this.untilCut(this.#read(view ?? this.#buffer));
+        if (read === null) controller.close();
+        else if (this.#left) this.#checkReading();
+        else if (!view) controller.enqueue(this.#buffer.slice(0, read));
         request?.respond(read ?? 0);
       },
       cancel: () => {
@@ -498,7 +505,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
           "it in one call or write to `writable`",
       );
     }
-    if (this.#closing) {
+    if (this.#ending) {
       throw new TypeError(
         "Cannot respond, the connection is closed: await the response before " +
           "you close, return or go on with the loop",
@@ -570,10 +577,15 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   async #writeAll(bytes: Uint8Array): Promise<boolean> {
     const size = bytes.length;
     for (let sent = 0; sent < size;) {
-      const written = await this.#write(
-        sent === 0 ? bytes : bytes.subarray(sent),
-      );
-      if (written === 0) return false;
+      const written = bytes.length === size
+        ? await this.#write(sent === 0 ? bytes : bytes.subarray(sent))
+        : 0;
+      if (this.#cut) return false;
+      if (written === 0) {
+        throw new TypeError(
+          "Cannot write the response: its buffer was detached meanwhile, send a copy",
+        );
+      }
       sent += written;
     }
     return !this.#cut;
@@ -585,15 +597,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     this.#writes++;
     try {
       const written = await this.#socket.write(bytes);
-      if (written === 0) {
-        throw new TypeError(
-          "Cannot write the response: its buffer was detached meanwhile, send a copy",
-        );
-      }
       this.bytesWritten += written;
       return written;
     } catch (error) {
-      if (error instanceof TypeError) throw error;
       this.#peerFault("reset", "writing", error);
       return 0;
     } finally {
@@ -605,7 +611,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   /** Whether somebody may yet read the rest of the request. */
   get #requestTaken(): boolean {
     return (this.#readable !== undefined || this.#bodyUsed) &&
-      !this.#cancelled && this.#outcome !== "too-large";
+      !this.#cancelled && !this.#tooLarge;
   }
 
   /** Reads and drops what the client still sends, so that it does not block. */
@@ -638,22 +644,6 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   // Closing
 
-  async #close(): Promise<void> {
-    await this.#answering?.catch(() => {});
-    await this.#closingWritable?.catch(() => {});
-    if (this.#ending) await this.#ending;
-    else if (this.#inPieces) {
-      this.cut(
-        "failed",
-        new Error(
-          "The response was left half written: close `conn.writable`, and await " +
-            "that, before you return or go on with the loop",
-        ),
-        "writing",
-      );
-    } else if (!this.#closed && !this.#refuse()) await this.#end();
-  }
-
   /** Sends our FIN, and closes as soon as the client has nothing left to say. */
   #end(): Promise<boolean> {
     return this.#ending ??= this.#sendFin();
@@ -682,9 +672,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   /** Tells the client why it is turned away, where there is anything to tell. */
   #refuse(): boolean {
     const { onRefuse } = this.#settings;
-    if (!this.#refusal || !onRefuse) return false;
+    const cause = this.#tooLarge ?? this.#timeout;
+    if (!cause || !onRefuse) return false;
     if (this.#answerBegun || this.#closed || this.#handshaking) return false;
-    const text = onRefuse(this.#refusal);
+    const text = onRefuse(cause);
     if (!text) return false;
     this.#answerBegun = true;
     this.#linger(encoder.encode(text));
@@ -753,10 +744,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   #settle(outcome: Outcome, phase: Phase, error: unknown): void {
-    if (this.#outcome !== undefined) return;
-    this.#outcome = outcome;
-    this.#phase = phase;
-    this.#error = error;
+    this.#verdict ??= { outcome, phase, ...(error !== undefined && { error }) };
   }
 
   /** Cuts the exchange for what the peer did, and gives the error to throw. */
@@ -765,7 +753,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     return this.#cut?.error ?? error;
   }
 
-  #record(): ExchangeRecord<Addr> {
+  #record(
+    verdict: Pick<ExchangeRecord, "outcome" | "phase" | "error">,
+  ): ExchangeRecord<Addr> {
     return {
       id: this.id,
       remoteAddr: this.remoteAddr,
@@ -774,9 +764,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       duration: performance.now() - this.#started,
       bytesRead: this.bytesRead,
       bytesWritten: this.bytesWritten,
-      phase: this.#phase,
-      outcome: this.#outcome ?? "ok",
-      ...(this.#error !== undefined && { error: this.#error }),
+      ...verdict,
     };
   }
 }

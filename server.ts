@@ -570,6 +570,9 @@ class IterativeListener implements Listener {
     } finally {
       this.#watchdog.stop();
       this.#ended.resolve();
+      this.#lingered().then(() =>
+        this.#options.signal?.removeEventListener("abort", this.#onAbort)
+      );
     }
   }
 
@@ -578,16 +581,14 @@ class IterativeListener implements Listener {
   /** Ends everything at once, also what lingers. */
   #abort(reason: unknown): void {
     this.#stop(reason);
-    this.#exchange?.stopLingering();
     for (const exchange of this.#lingering) exchange.stopLingering();
   }
 
   #stop(reason: unknown): void {
     if (this.#closed) return;
     this.#closed = { reason };
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#backlog.close();
-    this.#exchange?.cut("aborted", reason);
+    this.#exchange?.abort(reason);
     this.#watchdog.stop();
   }
 
@@ -601,10 +602,14 @@ class IterativeListener implements Listener {
       late.resolve();
     }, Math.min(deadline, MAX_TIMER));
     if (this.#running) await Promise.race([this.#ended.promise, late.promise]);
+    await this.#lingered();
+    clearTimeout(timer);
+  }
+
+  async #lingered(): Promise<void> {
     await Promise.all(
       Array.from(this.#lingering, (exchange) => exchange.lingering),
     );
-    clearTimeout(timer);
   }
 }
 
@@ -664,7 +669,9 @@ class IterativeServer implements Server {
         return;
       }
       // Cut short: the handler, if it still runs, may yet have its say.
-      answer.catch((late) => {
+      answer.then((late) => {
+        if (late) exchange.respond(late);
+      }, (late) => {
         if (!exchange.isOthersFault(late)) this.#report(late, exchange);
       });
     }

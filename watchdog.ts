@@ -70,7 +70,8 @@ export class Watchdog {
     // event loop, what peers did meanwhile must be seen before the next look.
     this.#breath = setImmediate(() => {
       this.#breath = undefined;
-      this.#lookIn(wait);
+      // Another exchange may have begun meanwhile.
+      if (this.#exchange) this.#lookIn(Math.min(wait, this.#patience));
     });
   }
 }

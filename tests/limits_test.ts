@@ -326,6 +326,21 @@ Deno.test("deadline counts the time after the response, too", async () => {
   await server.shutdown();
 });
 
+Deno.test("limits hold for one stalled client after the other", async () => {
+  const { server, records } = serveLocally({ idleTimeout: 20 });
+  const clients = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const client = await connect(server.addr);
+      await client.write(encode("half a requ"));
+      return client;
+    }),
+  );
+  await records.nth(5);
+  await server.shutdown();
+  for (const client of clients) client.close();
+  assertEquals(records.outcomes, Array(5).fill("idle"));
+});
+
 Deno.test("Infinity switches the limits off", async () => {
   const { server, records } = serveLocally({
     maxRequestBytes: Infinity,
