@@ -4,10 +4,10 @@
  * @module
  */
 
-const MIN_BACKOFF = 5;
-const MAX_BACKOFF = 1000;
+const MIN_BACKOFF_MS = 5;
+const MAX_BACKOFF_MS = 1000;
 /** How long no connection must come before the queue may be called empty. */
-const QUIET = 10;
+const QUIET_MS = 10;
 /** Timers come before I/O: one of them may have slept as long as our event loop. */
 const QUIET_PERIODS = 2;
 
@@ -18,7 +18,6 @@ const peerCodes: ReadonlySet<string> = new Set([
   "ECONNRESET",
   "EHOSTDOWN",
   "EHOSTUNREACH",
-  "EINTR",
   "ENETDOWN",
   "ENETUNREACH",
   "ENONET",
@@ -142,7 +141,7 @@ export class Backlog {
 
   /** Accepts, whatever peers do and however often it takes. */
   async #acceptOne(): Promise<Deno.Conn | undefined> {
-    let backoff = MIN_BACKOFF;
+    let backoff = MIN_BACKOFF_MS;
     while (!this.#closed) {
       try {
         const conn = await this.#listener.accept();
@@ -156,7 +155,7 @@ export class Backlog {
         this.#backoff = new Pause(backoff);
         await this.#backoff.ended;
         this.#backoff = undefined;
-        backoff = Math.min(backoff * 2, MAX_BACKOFF);
+        backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
       }
     }
     return undefined;
@@ -206,7 +205,7 @@ export class Backlog {
   async #nextEvent(
     sentinel: Sentinel,
   ): Promise<"accepted" | "settled" | "quiet"> {
-    const pause = new Pause(QUIET);
+    const pause = new Pause(QUIET_MS);
     try {
       const events: Promise<"accepted" | "settled" | "quiet">[] = [
         this.#accept().then(() => "accepted"),

@@ -54,7 +54,7 @@ interface Arguments {
  * A Ctrl-C may arrive more than once, from the terminal and from each process
  * above that passes it on: signals within so many milliseconds are one.
  */
-const SAME_KEYPRESS = 500;
+const SAME_KEYPRESS_MS = 500;
 
 /** Arguments that cannot be understood: its message names the one at fault. */
 class UsageError extends Error {
@@ -117,6 +117,8 @@ async function run(options: Arguments): Promise<number> {
   // Who reads this may send a signal at once.
   log.info(`listening on ${nameOf(server.addr)}`);
   await server.finished;
+  // For those who are still being told that they are turned away.
+  await server.shutdown();
   log.info(`stopped after ${exchanges} exchange${exchanges === 1 ? "" : "s"}`);
   return signals.stopHeeding();
 }
@@ -150,7 +152,7 @@ function heedSignals(server: Server, controller: AbortController) {
       if (first === undefined) {
         first = now;
         server.shutdown();
-      } else if (now - first > SAME_KEYPRESS) {
+      } else if (now - first > SAME_KEYPRESS_MS) {
         status = 128 + number;
         controller.abort(new Error(`Stopped by a second ${signal}`));
       }

@@ -13,7 +13,8 @@ import type { BodyChunk, ResponseBody } from "./body.ts";
  * - `"too-large"`: the request was larger than `maxRequestBytes`.
  * - `"idle"`: the peer neither sent nor took a byte for `idleTimeout`.
  * - `"deadline"`: the whole took longer than `deadline`.
- * - `"reset"`: the peer tore the connection down.
+ * - `"reset"`: the peer tore the connection down, or left before it had taken
+ *   the response.
  * - `"truncated"`: a TLS request stopped without a `close_notify`.
  * - `"handshake"`: a TLS handshake failed.
  * - `"refused"`: `allow` did not let the peer in.
@@ -53,7 +54,7 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly localAddr: Addr;
   /** When the connection was taken up, in milliseconds since the epoch. */
   readonly startedAt: number;
-  /** For how long it held the server, in milliseconds. */
+  /** For how long it held the server, in milliseconds; not for how long it lingered. */
   readonly duration: number;
   /** How many bytes of the request were read. */
   readonly bytesRead: number;
@@ -102,9 +103,10 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   /** The address that the client connected to. */
   readonly localAddr: Addr;
   /**
-   * Aborted when the exchange is cut short: by a limit, by the server's end, by
-   * {@linkcode Conn.abort}, or by a fault of the client that came to light. Its
-   * `reason` is the error of the {@linkcode ExchangeRecord}.
+   * Aborted when the exchange is cut short: by a limit of time, by the server's
+   * end, by {@linkcode Conn.abort}, or by a fault of the client that came to
+   * light. A request that is too large does not abort it, as it can still be
+   * answered.
    */
   readonly signal: AbortSignal;
   /** How many bytes of the request have been read so far. */
@@ -116,37 +118,41 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * own buffer. It ends with the client's FIN
    * ({@link https://www.rfc-editor.org/rfc/rfc9293#section-3.6 | RFC 9293, section 3.6})
    * and leaves the sending half open. Cancelling it stops the reading; what the
-   * client still sends is dropped after the response.
+   * client still sends is dropped while the response is sent.
    *
    * This is a stream of our own, since Deno's `Deno.Conn.readable` closes the
    * whole socket at the end of file, after which nothing can be answered
    * (denoland/deno#22258, denoland/deno#27510).
    *
-   * With `streaming: true` it reads from the socket and keeps nothing. A body
-   * that is made from it while it is sent must take it before its first chunk:
-   * what is still untouched by then is dropped, as a client may not read the
-   * response before its request is taken.
+   * With `streaming: true` it reads from the socket and keeps nothing. If the
+   * response is a stream or an iterable that uses the request, take `readable`
+   * before its first chunk is sent: a request that nobody has taken by then is
+   * read and dropped, so that a client that sends all before it reads does not
+   * block.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
    * The response for those who write in pieces: bytes, or text that is sent as
    * UTF-8. Closing it sends the FIN and ends the exchange; moving on before it
    * is closed cuts the connection (`"failed"`). Writes reject with the fault of
-   * a client that is gone.
+   * a client that is gone: in a `for await` loop catch that, or it leaves the
+   * loop. A rejection that nobody awaits does no harm.
    */
   readonly writable: WritableStream<BodyChunk>;
-  /** Whether the request has been read, or is being read. */
+  /** Whether the request has been read, is being read, or was dropped. */
   readonly bodyUsed: boolean;
   /**
    * Reads the whole request.
    *
    * @returns Its bytes, in a buffer of their own.
-   * @throws {TypeError} If the request has been read before.
-   * @throws {RequestTooLargeError} If it is larger than `maxRequestBytes`
-   * (with `streaming: true`, as the following ones).
-   * @throws {TimeoutError} If a limit of time is reached.
-   * @throws {Deno.errors.ConnectionReset} And others of Deno's, if the peer
-   * tears the connection down.
+   * @throws {TypeError} If the request has been read before, or the exchange has
+   * moved on.
+   * @throws {RequestTooLargeError} Only with `streaming: true`: if it is larger
+   * than `maxRequestBytes`.
+   * @throws {TimeoutError} Only with `streaming: true`: if a limit of time is
+   * reached.
+   * @throws {Deno.errors.ConnectionReset} Only with `streaming: true`: if the peer
+   * tears the connection down. Other errors of Deno's tell of other ways to.
    */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /**
@@ -167,7 +173,7 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   /**
    * Reads the whole request as JSON.
    *
-   * @returns The value that it stands for.
+   * @returns The parsed value.
    * @throws {SyntaxError} If it is not JSON.
    * @throws {TypeError} As {@linkcode Conn.bytes} does, like all the others.
    */
@@ -181,10 +187,11 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * @returns `true` when all of it was handed to the kernel, which is all that
    * a server without an answer can know; `false` when the peer was gone or a
    * limit cut it short.
-   * @throws {TypeError} If there has been a response already, or `body` is not a
-   * {@linkcode ResponseBody}.
-   * @throws {unknown} What `body` throws while it is read. The response is then
-   * cut, which a client cannot tell from a whole one.
+   * @throws {TypeError} If there has been a response already, the connection was
+   * closed, or `body` is not a {@linkcode ResponseBody}.
+   * @throws {unknown} What `body` throws while it is read, unless that is a fault
+   * of the client's. The response is then cut, which a client cannot tell from a
+   * whole one.
    */
   respond(body?: ResponseBody): Promise<boolean>;
   /**

@@ -39,7 +39,7 @@ export interface ExchangeSettings {
 }
 
 /** The longest time that a timer can be set to, in milliseconds. */
-export const MAX_TIMER = 2 ** 31 - 1;
+export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const READ_BUFFER_BYTES = 65_536;
 const MIN_GROWTH_BYTES = 262_144;
@@ -47,7 +47,7 @@ const MAX_GROWTH_BYTES = 8_388_608;
 /** About what a link of 1 Gbit/s brings in the default `lingerTimeout`. */
 const MAX_LINGER_BYTES = 268_435_456;
 /** How long a silent peer gets to prove that it was our event loop that slept. */
-const DOUBT = 10;
+const DOUBT_MS = 10;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -195,10 +195,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   abort(
-    reason: unknown = new DOMException(
-      "The exchange was aborted",
-      "AbortError",
-    ),
+    reason: unknown = abortError("The exchange was aborted"),
   ): void {
     this.cut("aborted", reason);
     this.#shut();
@@ -215,6 +212,13 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     const { outcome, error: cause } = this.#cut ?? {};
     return error !== undefined &&
       (error === this.#tooLarge || (error === cause && outcome !== "failed"));
+  }
+
+  /** What the handler, its response or its use of the connection got wrong. */
+  get failure(): unknown {
+    return this.#verdict?.outcome === "failed"
+      ? this.#verdict.error
+      : undefined;
   }
 
   /** Whether a response has been sent or begun. */
@@ -241,7 +245,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     }
   }
 
-  /** Waits for `work`, or rejects as soon as the exchange is cut short. */
+  /**
+   * Waits for `work`, or rejects as soon as the exchange is cut short. A race
+   * with one long-lived promise would keep something for every chunk.
+   */
   untilCut<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting;
@@ -259,14 +266,14 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   /** Records a fault of the handler. The first fault of all is what counts. */
   fail(error: unknown): void {
-    this.#settle("failed", this.#whereabouts(), error);
+    this.#settle("failed", this.#currentPhase(), error);
   }
 
   /** Ends the exchange at once, whatever is under way. */
   cut(
     outcome: Outcome,
     error: unknown,
-    phase: Phase = this.#whereabouts(),
+    phase: Phase = this.#currentPhase(),
   ): void {
     if (this.#left || this.#cut) return;
     this.#cut = { outcome, error };
@@ -297,7 +304,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     // peer sent meanwhile is only seen after this.
     if (this.#doubtedSince !== this.#silentSince) {
       this.#doubtedSince = this.#silentSince;
-      return Math.min(deadlineAt, now + DOUBT);
+      return Math.min(deadlineAt, now + DOUBT_MS);
     }
     return this.#timeOut("idleTimeout", idleTimeout);
   }
@@ -334,7 +341,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   async #handshake(socket: Deno.TlsConn): Promise<void> {
     this.#handshaking = true;
-    this.#moving();
+    this.#waitBegins();
     this.#reads++;
     try {
       await socket.handshake();
@@ -371,7 +378,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   async #read(into: Uint8Array): Promise<number | null> {
     if (this.#requestEnded) return null;
     this.#checkReading();
-    this.#moving();
+    this.#waitBegins();
     this.#reads++;
     let read: number | null;
     try {
@@ -381,7 +388,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       throw this.#peerFault(outcomeOfRead(error), "reading", error);
     } finally {
       this.#reads--;
-      this.#moved();
+      this.#progress();
     }
     this.#checkReading();
     if (read === null) {
@@ -459,7 +466,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       start: (controller) => {
         this.#readableController = controller;
         if (this.#bodyUsed || this.#left) {
-          controller.error(new TypeError("The request has been read already"));
+          controller.error(
+            new TypeError(
+              "Cannot read the request: it has been read already, or the " +
+                "exchange has moved on",
+            ),
+          );
         }
       },
       pull: async (controller) => {
@@ -570,7 +582,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         begin();
         if (!await this.#end()) throw this.#cut?.error;
       },
-      abort: (reason) => this.cut("failed", reason, "writing"),
+      abort: (reason = abortError("The response was aborted")) =>
+        this.cut("failed", reason, "writing"),
     }, (closing) => this.#closingWritable = closing);
   }
 
@@ -593,7 +606,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   /** One write to the socket: how much it took, or 0 if the peer is gone. */
   async #write(bytes: Uint8Array): Promise<number> {
-    this.#moving();
+    this.#waitBegins();
     this.#writes++;
     try {
       const written = await this.#socket.write(bytes);
@@ -604,7 +617,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       return 0;
     } finally {
       this.#writes--;
-      this.#moved();
+      this.#progress();
     }
   }
 
@@ -632,7 +645,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       for (;;) {
         const read = await this.#socket.read(drain);
         if (read === null) break;
-        this.#moved();
+        this.#progress();
         this.#discardBudget -= read;
         if (this.#discardBudget < 0) return;
       }
@@ -652,7 +665,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   async #sendFin(): Promise<boolean> {
     // After the client's FIN a close is ours, but TLS has yet to flush.
     if (!this.#requestEnded || "handshake" in this.#socket) {
-      this.#moving();
+      this.#waitBegins();
       this.#writes++;
       try {
         await this.#socket.closeWrite();
@@ -673,7 +686,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #refuse(): boolean {
     const { onRefuse } = this.#settings;
     const cause = this.#tooLarge ?? this.#timeout;
-    if (!cause || !onRefuse) return false;
+    if (!cause || !onRefuse || this.#cut?.outcome === "aborted") return false;
     if (this.#answerBegun || this.#closed || this.#handshaking) return false;
     const text = onRefuse(cause);
     if (!text) return false;
@@ -690,7 +703,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   async #lingerAway(farewell?: Uint8Array): Promise<void> {
     const timer = setTimeout(
       () => this.#shut(),
-      Math.min(this.#settings.lingerTimeout, MAX_TIMER),
+      Math.min(this.#settings.lingerTimeout, MAX_TIMER_MS),
     );
     this.#discardBudget = MAX_LINGER_BYTES;
     try {
@@ -722,7 +735,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   // Accounting
 
-  #whereabouts(): Phase {
+  #currentPhase(): Phase {
     if (this.#over) return "handling";
     if (this.#answerBegun) return "writing";
     return this.#reads > 0 ? "reading" : "handling";
@@ -734,12 +747,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   /** Called as a read or write begins: silence is counted from the first. */
-  #moving(): void {
+  #waitBegins(): void {
     if (this.#reads + this.#writes === 0) this.#silentSince = performance.now();
   }
 
   /** Called as bytes move: whatever else is under way is not silent either. */
-  #moved(): void {
+  #progress(): void {
     if (this.#reads + this.#writes > 0) this.#silentSince = performance.now();
   }
 
@@ -767,6 +780,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       ...verdict,
     };
   }
+}
+
+/** The reason of those who abort without giving one. */
+export function abortError(message: string): DOMException {
+  return new DOMException(message, "AbortError");
 }
 
 function outcomeOfRead(error: unknown): Outcome {

@@ -13,30 +13,34 @@ import type {
 /** How much, how long, and who hears of it: options of every listener. */
 export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
-   * How large a request may be, in bytes. `Infinity` sets no limit.
+   * How large a request may be, in bytes: a whole number from 0, or `Infinity`
+   * for no limit.
    *
    * @default {16_777_216}
    */
   maxRequestBytes?: number;
   /**
    * How long an exchange may take as a whole, in milliseconds, from its turn
-   * until the server moves on. `Infinity` sets no limit. This is how long one
-   * client, or one handler, can hold up all the others.
+   * until the server moves on: at least 1, or `Infinity` for no limit. This is
+   * how long one client, or one handler, can hold up all the others.
    *
    * @default {60_000}
    */
   deadline?: number;
   /**
-   * How long a client may be silent while its data or its reading is waited
-   * for, in milliseconds. `Infinity` sets no limit. A handler that thinks is
-   * not counted.
+   * How long a read or a write may wait for the client without any progress, in
+   * milliseconds: at least 1, or `Infinity` for no limit. The time that a handler
+   * spends elsewhere is not counted. The kernel buffers megabytes of a response
+   * and tells of room only now and then, so a client that takes less than about
+   * 100 kB/s of a large one may need more.
    *
    * @default {15_000}
    */
   idleTimeout?: number;
   /**
    * For how long what a client still sends is read and dropped after the
-   * response, in milliseconds, so that the response is not destroyed by a reset
+   * response, in milliseconds from 0, so that the response is not destroyed by a
+   * reset
    * ({@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
    * The next connection does not wait for it.
    *
@@ -46,7 +50,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Whether to hand a connection over before its request is read, for requests
    * that should not be kept in memory. Reading can then fail for what the
-   * client does.
+   * client does: in a `for await` loop catch that, or it leaves the loop, which
+   * closes the listener. {@linkcode serve} does so by itself.
    *
    * @default {false}
    */
@@ -58,7 +63,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   signal?: AbortSignal;
   /**
    * Decides who is let in, before a byte is read. Anything but `true` (a promise
-   * of it, too) closes the connection, and its outcome is `"refused"`.
+   * of it, too) closes the connection, and its outcome is `"refused"`. If it
+   * throws, the iteration ends with that error.
    *
    * @param remoteAddr The address of the client.
    * @returns Whether the client is let in.
@@ -67,14 +73,16 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Says what to tell a client whose request is too large or whose exchange is
    * too slow, if nothing has been sent to it yet. It is sent while the next
-   * connection is served already.
+   * connection is served already. If it throws, the iteration ends with that
+   * error.
    *
    * @param error The limit that was passed.
    * @returns The text to send, or nothing to just close.
    */
   onRefuse?: (error: RequestTooLargeError | TimeoutError) => string | void;
   /**
-   * Called once for each accepted connection, when the server is done with it.
+   * Called once for each accepted connection, when the server is done with it. It
+   * is not awaited. If it throws, the iteration ends with that error.
    *
    * @param record How it went.
    */
@@ -82,7 +90,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Called when the machine is short of something (descriptors, memory) for one
    * more connection. It is tried again after 5 ms, twice as long each time, up
-   * to a second; clients wait meanwhile.
+   * to a second; clients wait meanwhile. If it throws, the iteration ends with
+   * that error.
    *
    * @param error Why the accept failed.
    */
@@ -98,7 +107,8 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
    */
   hostname?: string;
   /**
-   * The port to listen on. 0 takes a free one, which `addr` then tells.
+   * The port to listen on, from 0 to 65535. 0 takes a free one, which `addr` then
+   * tells.
    *
    * @default {8080}
    */
@@ -111,7 +121,7 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
    */
   reusePort?: boolean;
   /**
-   * How many connections the kernel may keep in line.
+   * How many connections the kernel may keep in line, at least 1.
    *
    * @default {511}
    */
@@ -124,19 +134,41 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
 
 /** Options of a listener on a Unix socket. */
 export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
-  /** The path of the socket, where nothing may be yet. */
+  /**
+   * The path of the socket. Nothing may be there yet: remove a socket that a dead
+   * server has left. At the end Deno removes whatever then lies at the path.
+   */
   path: string;
 }
 
 /** Options of a listener that somebody else has made. */
 export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
   extends ExchangeOptions<Addr> {
-  /** The listener, which is now this one's to accept from and to close. */
+  /** An open listener. It is taken over: leave its accepting and closing to us. */
   listener: Deno.Listener<Deno.Conn, Addr>;
 }
 
+/** What a listener on a Unix socket, or one made already, cannot be given. */
+export interface NoTcpOptions {
+  /** Only for TCP. */
+  hostname?: never;
+  /** Only for TCP. */
+  port?: never;
+  /** Only for TCP. */
+  reusePort?: never;
+  /** Only for TCP. */
+  tcpBacklog?: never;
+  /** Only for TCP. */
+  cert?: never;
+  /** Only for TCP. */
+  key?: never;
+}
+
 /** Options of {@linkcode listen}: where, how much and how long, and who hears. */
-export type ListenOptions = TcpOptions | UnixOptions | ListenerOptions;
+export type ListenOptions =
+  | TcpOptions & { path?: never; listener?: never }
+  | UnixOptions & NoTcpOptions & { listener?: never }
+  | ListenerOptions & NoTcpOptions & { path?: never };
 
 /** All the options that there are, by name. */
 type AnyOptions =
@@ -157,6 +189,7 @@ export type CheckedOptions =
       | "hostname"
       | "port"
       | "reusePort"
+      | "tcpBacklog"
       | "maxRequestBytes"
       | "deadline"
       | "idleTimeout"
@@ -230,6 +263,7 @@ export function checkOptions(options: ListenOptions): CheckedOptions {
     hostname: given.hostname ?? "0.0.0.0",
     port: given.port ?? 8080,
     reusePort: given.reusePort ?? false,
+    tcpBacklog: given.tcpBacklog ?? 511,
     maxRequestBytes: given.maxRequestBytes ?? 16_777_216,
     deadline: given.deadline ?? 60_000,
     idleTimeout: given.idleTimeout ?? 15_000,

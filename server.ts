@@ -21,7 +21,12 @@
 import { Backlog } from "./backlog.ts";
 import type { ResponseBody } from "./body.ts";
 import type { Conn } from "./conn.ts";
-import { Exchange, type ExchangeSettings, MAX_TIMER } from "./exchange.ts";
+import {
+  abortError,
+  Exchange,
+  type ExchangeSettings,
+  MAX_TIMER_MS,
+} from "./exchange.ts";
 import {
   type CheckedOptions,
   checkOptions,
@@ -39,10 +44,13 @@ export type {
   ExchangeOptions,
   ListenerOptions,
   ListenOptions,
+  NoTcpOptions,
   TcpOptions,
   UnixOptions,
 } from "./options.ts";
 
+/** The default of Linux's net.core.somaxconn, which bounds every backlog. */
+const MAX_BACKLOG = 4096;
 /** How many sockets may linger at once. The oldest makes room for a new one. */
 const MAX_LINGERING = 64;
 
@@ -58,7 +66,8 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
   /** The address that is listened on. */
   readonly addr: Addr;
   /**
-   * Starts to take connections. There can be but one iteration.
+   * Starts to take connections. There can be but one iteration. It ends with an
+   * error if no more connections can be accepted, or with what a callback threw.
    *
    * @returns The connections, one at a time.
    * @throws {TypeError} If it was called before.
@@ -92,7 +101,8 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
 
 /**
  * What answers an exchange: it returns the response, or nothing if it has
- * responded already or there is nothing to say.
+ * responded already or there is nothing to say. A promise of `conn.respond()` is
+ * no response: await it.
  */
 export type Handler<Addr extends Deno.Addr = Deno.Addr> = (
   conn: Conn<Addr>,
@@ -128,11 +138,8 @@ export type ServeUnixOptions = UnixOptions & ServeCallbacks<Deno.UnixAddr>;
 export type ServeListenerOptions<Addr extends Deno.Addr = Deno.Addr> =
   & ListenerOptions<Addr>
   & ServeCallbacks<Addr>;
-/** Options of {@linkcode serve}. */
-export type ServeOptions =
-  | ServeTcpOptions
-  | ServeUnixOptions
-  | ServeListenerOptions;
+/** Options of {@linkcode serve}, wherever it is to listen. */
+export type ServeOptions = ListenOptions & ServeCallbacks;
 
 /** A handler among the options, for those who pass everything in one object. */
 export interface WithHandler<Addr extends Deno.Addr = Deno.Addr> {
@@ -229,7 +236,7 @@ export function listen<Addr extends Deno.Addr>(
  * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.AddrInUse} If something listens there already.
- * @throws {Deno.errors.NotCapable} If a permission lacks.
+ * @throws {Deno.errors.NotCapable} If a permission is missing.
  */
 export function listen(options?: TcpOptions): Listener<Deno.NetAddr>;
 /**
@@ -246,7 +253,7 @@ export function listen(options?: TcpOptions): Listener<Deno.NetAddr>;
  * @param options Where to listen, and the limits.
  * @returns The listener, which listens already.
  */
-export function listen(options: ListenOptions): Listener;
+export function listen(options?: ListenOptions): Listener;
 export function listen(options: ListenOptions = {}): Listener {
   return new IterativeListener(checkOptions(options));
 }
@@ -315,7 +322,7 @@ export function serve<Addr extends Deno.Addr>(
  * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
  * @throws {RangeError} If a number is out of its range.
  * @throws {Deno.errors.AddrInUse} If something listens there already.
- * @throws {Deno.errors.NotCapable} If a permission lacks.
+ * @throws {Deno.errors.NotCapable} If a permission is missing.
  */
 export function serve(
   options: ServeTcpOptions,
@@ -377,6 +384,37 @@ export function serve(
   options: ServeTcpOptions & WithHandler<Deno.NetAddr>,
 ): Server<Deno.NetAddr>;
 /**
+ * Serves wherever the options say.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve, type ServeOptions } from "@halfclose/server";
+ *
+ * const options: ServeOptions = { hostname: "127.0.0.1", port: 0 };
+ * await using server = serve(options, () => "hello");
+ * ```
+ *
+ * @param options Where to listen, the limits, and what to call.
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already.
+ */
+export function serve(options: ServeOptions, handler: Handler): Server;
+/**
+ * Serves wherever the options say, with the handler among them.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve, type ServeOptions } from "@halfclose/server";
+ *
+ * const options: ServeOptions = { hostname: "127.0.0.1", port: 0 };
+ * await using server = serve({ ...options, handler: () => "hello" });
+ * ```
+ *
+ * @param options Where to listen, the limits, what to call, and the handler.
+ * @returns The server, which runs already.
+ */
+export function serve(options: ServeOptions & WithHandler): Server;
+/**
  * Serves on `0.0.0.0:8080` with the default limits.
  *
  * @example Usage
@@ -391,16 +429,13 @@ export function serve(
  */
 export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
 export function serve(
-  first: ServeOptions | Handler<never>,
+  first: object,
   second?: Handler<never>,
 ): Server {
-  const options = (typeof first === "function" ? {} : first) as
-    & ListenOptions
-    & ServeCallbacks
+  const options = (typeof first === "function" ? { handler: first } : first) as
+    & ServeOptions
     & Partial<WithHandler>;
-  const handler = typeof first === "function"
-    ? first
-    : second ?? options.handler;
+  const handler = second ?? options.handler;
   if (typeof handler !== "function") {
     throw new TypeError(
       "Cannot serve: a handler is needed that takes a connection, received " +
@@ -446,10 +481,11 @@ class IterativeListener implements Listener {
       freeBuffers: [],
     };
     this.#listener = options.listener ?? bind(options);
-    const { listener, path, reusePort, tcpBacklog = 511 } = options;
+    const { listener, path, reusePort, tcpBacklog } = options;
+    const ours = listener === undefined && path === undefined;
     this.#backlog = new Backlog(this.#listener, {
       exclusive: listener === undefined && !reusePort,
-      capacity: listener || path !== undefined ? 4096 : tcpBacklog,
+      capacity: ours ? tcpBacklog : MAX_BACKLOG,
       onAcceptError: options.onAcceptError,
     });
     this.#watchdog = new Watchdog(
@@ -474,7 +510,14 @@ class IterativeListener implements Listener {
           "time, listen again or handle them in the one loop",
       );
     }
-    return this.#iterator = this.#iterate();
+    const iterator = this.#iterate();
+    const leave = iterator.return.bind(iterator);
+    // Left before it was begun, it would not even notice.
+    iterator.return = (value) => {
+      if (!this.#running) this.close();
+      return leave(value);
+    };
+    return this.#iterator = iterator;
   }
 
   shutdown(): Promise<void> {
@@ -482,7 +525,7 @@ class IterativeListener implements Listener {
   }
 
   close(): void {
-    this.#abort(new DOMException("The server was closed", "AbortError"));
+    this.#abort(abortError("The server was closed"));
   }
 
   ref(): void {
@@ -562,7 +605,7 @@ class IterativeListener implements Listener {
 
   /** Ends the iteration: nobody will be served any more. */
   async #end(): Promise<void> {
-    this.#stop(new DOMException("The loop was left", "AbortError"));
+    this.#stop(abortError("The loop was left"));
     try {
       for (const socket of await this.#backlog.rest()) {
         await this.#leave(this.#begin(socket));
@@ -587,6 +630,9 @@ class IterativeListener implements Listener {
   #stop(reason: unknown): void {
     if (this.#closed) return;
     this.#closed = { reason };
+    if (!this.#running) {
+      this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    }
     this.#backlog.close();
     this.#exchange?.abort(reason);
     this.#watchdog.stop();
@@ -600,7 +646,7 @@ class IterativeListener implements Listener {
     const timer = deadline === Infinity ? undefined : setTimeout(() => {
       this.close();
       late.resolve();
-    }, Math.min(deadline, MAX_TIMER));
+    }, Math.min(deadline, MAX_TIMER_MS));
     if (this.#running) await Promise.race([this.#ended.promise, late.promise]);
     await this.#lingered();
     clearTimeout(timer);
@@ -619,7 +665,7 @@ class IterativeServer implements Server {
   readonly #handler: Handler;
   readonly #onError: NonNullable<ServeCallbacks["onError"]>;
 
-  constructor(options: ListenOptions & ServeCallbacks, handler: Handler) {
+  constructor(options: ServeOptions, handler: Handler) {
     const checked = checkOptions(options);
     const { onListen, onError } = options;
     this.#handler = handler;
@@ -663,6 +709,9 @@ class IterativeServer implements Server {
     try {
       const body = await exchange.untilCut(answer);
       if (body !== undefined && body !== null) await exchange.respond(body);
+      await exchange.close();
+      // What was not awaited may have failed all the same.
+      if (exchange.failure !== undefined) throw exchange.failure;
     } catch (error) {
       if (!exchange.isOthersFault(error)) {
         await this.#report(error, exchange);
@@ -681,7 +730,9 @@ class IterativeServer implements Server {
     exchange.fail(error);
     try {
       const reporting = call(this.#onError, error, exchange);
-      reporting.catch((fault) => console.error(fault));
+      reporting.catch((fault) =>
+        console.error("onError() threw", fault, "when it was told of", error)
+      );
       const body = await exchange.untilCut(reporting);
       if (exchange.answered || body === undefined || body === null) return;
       await exchange.respond(body).catch((fault) => console.error(fault));
@@ -701,12 +752,7 @@ async function call<Args extends unknown[], Result>(
 
 function bind(options: CheckedOptions): Deno.Listener {
   const { hostname, port, path, cert, key, reusePort, tcpBacklog } = options;
-  const where = {
-    hostname,
-    port,
-    reusePort,
-    ...(tcpBacklog !== undefined && { tcpBacklog }),
-  };
+  const where = { hostname, port, reusePort, tcpBacklog };
   try {
     if (path !== undefined) return Deno.listen({ transport: "unix", path });
     if (cert === undefined || key === undefined) return Deno.listen(where);

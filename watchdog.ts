@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Exchange, MAX_TIMER } from "./exchange.ts";
+import { type Exchange, MAX_TIMER_MS } from "./exchange.ts";
 
 /**
  * Keeps an exchange to its limits with one timer for all exchanges. Setting a
@@ -13,21 +13,21 @@ import { type Exchange, MAX_TIMER } from "./exchange.ts";
  */
 export class Watchdog {
   /** No limit can pass sooner than this after an exchange began. */
-  readonly #patience: number;
+  readonly #shortestLimit: number;
   #exchange: Exchange<Deno.Addr> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #breath: ReturnType<typeof setImmediate> | undefined;
   #referenced = true;
 
-  /** @param patience The shortest of the limits, in milliseconds. */
-  constructor(patience: number) {
-    this.#patience = patience;
+  /** @param shortestLimit The shortest of the limits, in milliseconds. */
+  constructor(shortestLimit: number) {
+    this.#shortestLimit = shortestLimit;
   }
 
   watch(exchange: Exchange<Deno.Addr>): void {
     this.#exchange = exchange;
     if (this.#timer === undefined && this.#breath === undefined) {
-      this.#lookIn(this.#patience);
+      this.#lookAgainIn(this.#shortestLimit);
     }
   }
 
@@ -52,11 +52,11 @@ export class Watchdog {
     if (this.#timer !== undefined) Deno.unrefTimer(this.#timer);
   }
 
-  #lookIn(milliseconds: number): void {
+  #lookAgainIn(milliseconds: number): void {
     if (milliseconds === Infinity) return;
     this.#timer = setTimeout(
       () => this.#look(),
-      Math.min(Math.max(Math.ceil(milliseconds), 1), MAX_TIMER),
+      Math.min(Math.max(Math.ceil(milliseconds), 1), MAX_TIMER_MS),
     );
     if (!this.#referenced) this.unref();
   }
@@ -71,7 +71,9 @@ export class Watchdog {
     this.#breath = setImmediate(() => {
       this.#breath = undefined;
       // Another exchange may have begun meanwhile.
-      if (this.#exchange) this.#lookIn(Math.min(wait, this.#patience));
+      if (this.#exchange) {
+        this.#lookAgainIn(Math.min(wait, this.#shortestLimit));
+      }
     });
   }
 }

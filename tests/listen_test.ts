@@ -131,6 +131,15 @@ Deno.test("listen() refuses a second iteration", async () => {
   assertEquals(await connections.next(), { done: true, value: undefined });
 });
 
+Deno.test("listen() closes as its iteration is left before it began", async () => {
+  const { listener } = listenLocally();
+  await listener[Symbol.asyncIterator]().return(undefined);
+  await assertRejects(
+    () => connect(listener.addr),
+    Deno.errors.ConnectionRefused,
+  );
+});
+
 Deno.test("listen() closes and resets its backlog as the loop is left", async () => {
   const { listener } = listenLocally();
   const first = await send(listener.addr, "first");

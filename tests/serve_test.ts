@@ -247,7 +247,12 @@ Deno.test("serve() writes faults to the console unless told otherwise", async (t
       }, () => Promise.reject(new Error("from the handler")));
       assertEquals(await ask(server.addr), "");
       await server.shutdown();
-      assertEquals(written.map(String), ["Error: from onError"]);
+      assertEquals(written.map(String), [
+        "onError() threw",
+        "Error: from onError",
+        "when it was told of",
+        "Error: from the handler",
+      ]);
     });
     await t.step("a wrong body of onError()'s", async () => {
       written.length = 0;
@@ -261,6 +266,25 @@ Deno.test("serve() writes faults to the console unless told otherwise", async (t
   } finally {
     console.error = error;
   }
+});
+
+Deno.test("serve() tells onError() of faults that its handler did not await", async (t) => {
+  await t.step("a wrong body", async () => {
+    const { errors, record } = await withFault((conn) => {
+      conn.respond(42 as unknown as string);
+    });
+    assertEquals(errors.length, 1);
+    assertInstanceOf(errors[0], TypeError);
+    assertEquals(record.outcome, "failed");
+  });
+  await t.step("a response left half written", async () => {
+    const { errors, record } = await withFault(async (conn) => {
+      await conn.writable.getWriter().write("half");
+    });
+    assertEquals(errors.length, 1);
+    assertInstanceOf(errors[0], Error);
+    assertEquals([record.outcome, record.phase], ["failed", "writing"]);
+  });
 });
 
 Deno.test("serve() does not take a client's fault for the handler's", async (t) => {
