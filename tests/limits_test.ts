@@ -451,6 +451,23 @@ Deno.test("onRefuse() speaks where a body made of the request fails with it", as
   assertEquals(records.outcomes, ["too-large"]);
 });
 
+Deno.test("onRefuse() is not asked when the server aborts", async () => {
+  let asked = 0;
+  const { listener } = listenLocally({
+    streaming: true,
+    maxRequestBytes: 3,
+    onRefuse: () => void asked++,
+  });
+  const client = await send(listener.addr, "too large");
+  for await (const conn of listener) {
+    await conn.text().catch(() => {});
+    conn.abort();
+    break;
+  }
+  await readText(client).catch(() => {});
+  assertEquals(asked, 0);
+});
+
 Deno.test("a refusal does not hold up the next client", async () => {
   const { server, records } = serveLocally({
     maxRequestBytes: 10,

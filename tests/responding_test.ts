@@ -118,7 +118,7 @@ Deno.test("Conn.respond() rejects a buffer that is detached while it is written"
     const responding = conn.respond(bytes);
     structuredClone(bytes, { transfer: [bytes.buffer] });
     const answer = readText(client);
-    await assertRejects(() => responding, TypeError);
+    await assertRejects(() => responding, TypeError, "detached meanwhile");
     await answer;
     break;
   }
@@ -431,6 +431,19 @@ Deno.test("Conn.writable that is closed without awaiting is waited for", async (
   });
   assertEquals(answer, "in pieces");
   assertEquals([record.outcome, record.phase], ["ok", "writing"]);
+});
+
+Deno.test("Conn.writable that is piped into without awaiting is a fault, not a response", async () => {
+  const { record } = await answerOf((conn) => {
+    conn.readable.pipeTo(conn.writable).catch(() => {});
+  });
+  assertEquals(record.outcome, "failed");
+});
+
+Deno.test("Conn.writable that is aborted without a reason has one", async () => {
+  const { record } = await answerOf((conn) => conn.writable.abort());
+  assertEquals(record.outcome, "failed");
+  assertEquals((record.error as Error).name, "AbortError");
 });
 
 Deno.test("Conn.writable whose writes nobody awaits does not end the process", async () => {

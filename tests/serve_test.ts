@@ -351,6 +351,19 @@ Deno.test("serve() abandons a handler that outlives the deadline", async () => {
   assertEquals(records.outcomes, ["deadline", "deadline", "ok"]);
 });
 
+Deno.test("serve() cancels the stream that an abandoned handler returns", async () => {
+  const late = Promise.withResolvers<void>();
+  const cancelled = Promise.withResolvers<void>();
+  const { server } = serveLocally({ deadline: 30 }, async () => {
+    await late.promise;
+    return new ReadableStream({ cancel: () => cancelled.resolve() });
+  });
+  await ask(server.addr);
+  late.resolve();
+  await cancelled.promise;
+  await server.shutdown();
+});
+
 Deno.test("serve() says nothing of an abandoned handler that heeds its signal", async () => {
   const errors: unknown[] = [];
   const { server, records } = serveLocally({

@@ -444,6 +444,23 @@ Deno.test("signal aborts everything at once", async (t) => {
     }
     assertEquals(records.outcomes.slice(0, 6), Array(6).fill("aborted"));
   });
+  await t.step("while only lingering is left", async () => {
+    const controller = new AbortController();
+    const { listener } = listenLocally({
+      streaming: true,
+      lingerTimeout: 60_000,
+      signal: controller.signal,
+    });
+    const client = await connect(listener.addr);
+    await client.write(encode("never ends"));
+    for await (const conn of listener) {
+      await conn.respond("enough");
+      break;
+    }
+    controller.abort();
+    await listener.shutdown();
+    client.close();
+  });
   await t.step("after it has ended", async () => {
     const controller = new AbortController();
     const { server } = serveLocally({ signal: controller.signal });

@@ -1,0 +1,61 @@
+// What the compiler has to say of uses of the API: checked, never run.
+
+import {
+  listen,
+  type ListenOptions,
+  serve,
+  type ServeOptions,
+} from "../mod.ts";
+
+export function addressesAreKnown(): void {
+  listen().addr.port satisfies number;
+  listen({ port: 0 }).addr.hostname satisfies string;
+  listen({ path: "x" }).addr.path satisfies string;
+  listen({ listener: Deno.listen({ port: 0 }) }).addr.port satisfies number;
+  const options = { path: "x", deadline: 5 };
+  listen(options).addr.path satisfies string;
+  listen({ allow: ({ hostname }) => hostname === "127.0.0.1" });
+  serve((conn) => conn.remoteAddr.hostname);
+  serve({ path: "x" }, (conn) => conn.remoteAddr.path);
+  serve({ path: "x", handler: (conn) => conn.localAddr.path });
+  serve({ onExchange: ({ remoteAddr }) => remoteAddr.port }, () => {});
+}
+
+export function placesExcludeEachOther(): void {
+  // @ts-expect-error A Unix socket has no port.
+  listen({ path: "x", port: 0 });
+  // @ts-expect-error A listener that is there has its port.
+  listen({ listener: Deno.listen({ port: 0 }), port: 0 });
+  // @ts-expect-error It listens here or there.
+  serve({ listener: Deno.listen({ port: 0 }), path: "x" }, () => {});
+}
+
+export function optionsMayComeFromElsewhere(
+  listening: ListenOptions,
+  serving: ServeOptions,
+): void {
+  listen(listening);
+  serve(listening, () => "x");
+  serve(serving, () => "x");
+  serve({ ...serving, handler: () => "x" });
+}
+
+export function handlersMayBeOfManyKinds(): void {
+  serve(async (conn) => await conn.bytes());
+  serve(async (conn) => {
+    await conn.respond("x");
+  });
+  serve((conn) => (conn.id > 1 ? "x" : undefined));
+  serve(function* () {
+    yield "x";
+  });
+  serve(async function* (conn) {
+    yield* conn.readable;
+  });
+  // @ts-expect-error A number is no body.
+  serve(() => 42);
+}
+
+export function serverIsAnHttpServer(): Deno.HttpServer<Deno.NetAddr> {
+  return serve(() => "x");
+}
