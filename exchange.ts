@@ -19,6 +19,7 @@ import {
   RequestTooLargeError,
   TimeoutError,
 } from "./conn.ts";
+import { quietly, QuietWritableStream } from "./quiet.ts";
 
 /** What all exchanges of one listener share. */
 export interface ExchangeSettings {
@@ -791,41 +792,4 @@ function outcomeOfRead(error: unknown): Outcome {
   const truncated = error instanceof Deno.errors.UnexpectedEof ||
     error instanceof Deno.errors.InvalidData;
   return truncated ? "truncated" : "reset";
-}
-
-/** A rejection of `promise` that nobody awaits does not end the process. */
-function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
-}
-
-/** A stream whose rejections that nobody awaits do not end the process. */
-class QuietWritableStream extends WritableStream<BodyChunk> {
-  readonly #onClose: (closing: Promise<void>) => void;
-
-  /** @param onClose Told of the closing as soon as it is asked for. */
-  constructor(
-    sink: UnderlyingSink<BodyChunk>,
-    onClose: (closing: Promise<void>) => void,
-  ) {
-    super(sink);
-    this.#onClose = onClose;
-  }
-
-  override close(): Promise<void> {
-    return this.#quietClose(super.close());
-  }
-
-  override getWriter(): WritableStreamDefaultWriter<BodyChunk> {
-    const writer = super.getWriter();
-    const { write, close } = writer;
-    writer.write = (chunk) => quietly(write.call(writer, chunk));
-    writer.close = () => this.#quietClose(close.call(writer));
-    return writer;
-  }
-
-  #quietClose(closing: Promise<void>): Promise<void> {
-    this.#onClose(closing);
-    return quietly(closing);
-  }
 }
