@@ -20,6 +20,7 @@ import {
   TimeoutError,
 } from "./conn.ts";
 import { quietly, QuietWritableStream } from "./quiet.ts";
+import { RequestBytes } from "./request_bytes.ts";
 
 /** What all exchanges of one listener share. */
 export interface ExchangeSettings {
@@ -43,8 +44,6 @@ export interface ExchangeSettings {
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const READ_BUFFER_BYTES = 65_536;
-const MIN_GROWTH_BYTES = 262_144;
-const MAX_GROWTH_BYTES = 8_388_608;
 /** About what a link of 1 Gbit/s brings in the default `lingerTimeout`. */
 const MAX_LINGER_BYTES = 268_435_456;
 /** How long a silent peer gets to prove that it was our event loop that slept. */
@@ -70,12 +69,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   readonly #startedAt = Date.now();
   readonly #started = performance.now();
 
-  /** The request: full pieces, then `#filled` bytes of the last one. */
-  #pieces: Uint8Array<ArrayBuffer>[] = [];
-  #piece: Uint8Array<ArrayBuffer>;
-  #filled = 0;
-  /** The first piece, which is borrowed: what callers get must not alias it. */
-  #buffer: Uint8Array<ArrayBuffer>;
+  /** Borrowed for the time of the exchange: what callers get never aliases it. */
+  readonly #buffer: Uint8Array<ArrayBuffer>;
+  #request: RequestBytes | undefined;
   #requestEnded = false;
   #bodyUsed = false;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
@@ -117,7 +113,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     this.#settings = settings;
     this.#buffer = settings.freeBuffers.pop() ??
       new Uint8Array(READ_BUFFER_BYTES);
-    this.#piece = this.#buffer;
+    this.#request = new RequestBytes(this.#buffer);
   }
 
   // What users see: documented with `Conn`.
@@ -143,23 +139,21 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#consume((request) =>
-      this.#isBorrowed(request) ? request.slice() : request
-    );
+    return this.#consume((request) => request.take());
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#consume((request) =>
-      (this.#isBorrowed(request) ? request.slice() : request).buffer
-    );
+    return this.#consume((request) => request.take().buffer);
   }
 
   text(): Promise<string> {
-    return this.#consume((request) => decoder.decode(request));
+    return this.#consume((request) => decoder.decode(request.peek()));
   }
 
   json(): Promise<unknown> {
-    return this.#consume((request) => JSON.parse(decoder.decode(request)));
+    return this.#consume((request) =>
+      JSON.parse(decoder.decode(request.peek()))
+    );
   }
 
   respond(body?: ResponseBody): Promise<boolean> {
@@ -238,7 +232,9 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       if ("handshake" in this.#socket) {
         await this.untilCut(this.#handshake(this.#socket as Deno.TlsConn));
       }
-      if (!streaming) await this.untilCut(this.#readToEnd());
+      if (!streaming && this.#request) {
+        await this.untilCut(this.#readToEnd(this.#request));
+      }
       return true;
     } catch (error) {
       if (!this.#verdict) throw error;
@@ -326,7 +322,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     if (!this.#closed) await this.close();
     this.#left = true;
     if (this.#reads === 0) this.#settings.freeBuffers.push(this.#buffer);
-    this.#pieces = [];
+    this.#request = undefined;
     return this.#record(
       this.#verdict ??
         { outcome: "ok", phase: this.#answerBegun ? "writing" : "handling" },
@@ -355,23 +351,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     }
   }
 
-  async #readToEnd(): Promise<void> {
+  async #readToEnd(request: RequestBytes): Promise<void> {
     for (;;) {
-      const read = await this.#read(
-        this.#filled === 0 ? this.#piece : this.#piece.subarray(this.#filled),
-      );
+      const read = await this.#read(request.room);
       if (read === null) return;
-      this.#filled += read;
-      if (this.#filled === this.#piece.length) {
-        this.#pieces.push(this.#piece);
-        this.#piece = new Uint8Array(
-          Math.min(
-            Math.max(this.bytesRead, MIN_GROWTH_BYTES),
-            MAX_GROWTH_BYTES,
-          ),
-        );
-        this.#filled = 0;
-      }
+      request.add(read);
     }
   }
 
@@ -410,15 +394,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #checkReading(): void {
     if (this.#cut) throw this.#cut.error;
     if (this.#tooLarge) throw this.#tooLarge;
-    if (this.#closed || this.#left || this.#discarding) {
-      throw new TypeError(
-        "Cannot read the request: the exchange has moved on and the rest was " +
-          "dropped, await the reading before you respond, close or go on",
-      );
-    }
+    if (this.#closed || this.#left || this.#discarding) throw movedOn();
   }
 
-  #consume<T>(convert: (request: Uint8Array<ArrayBuffer>) => T): Promise<T> {
+  #consume<T>(convert: (request: RequestBytes) => T): Promise<T> {
     const streaming = !this.#requestEnded;
     const consumed = this.#takeRequest(convert);
     // What a client does must not end a process that does not look.
@@ -426,9 +405,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   /** Converts at once what it takes, before the buffer serves another exchange. */
-  async #takeRequest<T>(
-    convert: (request: Uint8Array<ArrayBuffer>) => T,
-  ): Promise<T> {
+  async #takeRequest<T>(convert: (request: RequestBytes) => T): Promise<T> {
     if (this.#bodyUsed || this.#readable?.locked) {
       throw new TypeError(
         "Cannot read the request twice: it has been read, is being read or was " +
@@ -436,75 +413,52 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       );
     }
     if (this.#readable) {
-      return convert(await new Response(this.#readable).bytes());
+      const bytes = await new Response(this.#readable).bytes();
+      const request = new RequestBytes(bytes);
+      request.add(bytes.length);
+      return convert(request);
     }
     this.#bodyUsed = true;
-    if (!this.#requestEnded) await this.untilCut(this.#readToEnd());
-    if (this.#left) this.#checkReading();
-    return convert(this.#joined());
-  }
-
-  #joined(): Uint8Array<ArrayBuffer> {
-    const last = this.#piece.subarray(0, this.#filled);
-    if (this.#pieces.length === 0) return last;
-    const request = new Uint8Array(this.bytesRead);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      request.set(piece, at);
-      at += piece.length;
-    }
-    request.set(last, at);
-    this.#pieces = [];
-    return request;
+    const request = this.#request;
+    if (!request) throw movedOn();
+    if (!this.#requestEnded) await this.untilCut(this.#readToEnd(request));
+    if (this.#left) throw movedOn();
+    this.#request = undefined;
+    return convert(request);
   }
 
   #openReadable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    const kept = this.#requestEnded && !this.#bodyUsed && !this.#left
-      ? this.#keptPieces()
-      : [];
+    const request = this.#bodyUsed ? undefined : this.#request;
+    const kept = request && this.#requestEnded ? request.takePieces() : [];
     return new ReadableStream({
       type: "bytes",
       start: (controller) => {
         this.#readableController = controller;
-        if (this.#bodyUsed || this.#left) {
-          controller.error(
-            new TypeError(
-              "Cannot read the request: it has been read already, or the " +
-                "exchange has moved on",
-            ),
-          );
-        }
+        if (request) return;
+        controller.error(
+          new TypeError(
+            "Cannot read the request: it has been read already, was dropped by " +
+              "a response, or the exchange has moved on",
+          ),
+        );
       },
       pull: async (controller) => {
         this.#bodyUsed = true;
         const piece = kept.shift();
         if (piece) return controller.enqueue(piece);
-        const request = controller.byobRequest;
-        const view = request?.view as Uint8Array<ArrayBuffer> | undefined;
+        const byob = controller.byobRequest;
+        const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
         const read = await this.untilCut(this.#read(view ?? this.#buffer));
         if (read === null) controller.close();
-        else if (this.#left) this.#checkReading();
+        else if (this.#left) throw movedOn();
         else if (!view) controller.enqueue(this.#buffer.slice(0, read));
-        request?.respond(read ?? 0);
+        byob?.respond(read ?? 0);
       },
       cancel: () => {
         this.#bodyUsed = true;
         this.#cancelled = true;
       },
     }, { highWaterMark: 0 });
-  }
-
-  /** The request in pieces that are the caller's to keep. */
-  #keptPieces(): Uint8Array<ArrayBuffer>[] {
-    const last = this.#piece.subarray(0, this.#filled);
-    return [...this.#pieces, last]
-      .filter((piece) => piece.length > 0)
-      .map((piece) => this.#isBorrowed(piece) ? piece.slice() : piece);
-  }
-
-  /** Whether bytes lie in the buffer that serves other exchanges, too. */
-  #isBorrowed(bytes: Uint8Array<ArrayBuffer>): boolean {
-    return bytes.buffer === this.#buffer.buffer;
   }
 
   // Answering
@@ -786,6 +740,13 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 /** The reason of those who abort without giving one. */
 export function abortError(message: string): DOMException {
   return new DOMException(message, "AbortError");
+}
+
+function movedOn(): TypeError {
+  return new TypeError(
+    "Cannot read the request: the exchange has moved on and the rest was " +
+      "dropped, await the reading before you respond, close or go on",
+  );
 }
 
 function outcomeOfRead(error: unknown): Outcome {

@@ -1,0 +1,77 @@
+/**
+ * Where the bytes of a request are gathered.
+ *
+ * @module
+ */
+
+const MIN_GROWTH_BYTES = 262_144;
+const MAX_GROWTH_BYTES = 8_388_608;
+
+/**
+ * The bytes of one request, in pieces. The first piece is a buffer that is
+ * borrowed, and serves the next exchange once this one is over: what is given to
+ * callers is never a part of it.
+ */
+export class RequestBytes {
+  readonly #borrowed: Uint8Array<ArrayBuffer>;
+  /** Pieces that are full, then `#filled` bytes of the last one. */
+  #full: Uint8Array<ArrayBuffer>[] = [];
+  #last: Uint8Array<ArrayBuffer>;
+  #filled = 0;
+
+  constructor(borrowed: Uint8Array<ArrayBuffer>) {
+    this.#borrowed = borrowed;
+    this.#last = borrowed;
+  }
+
+  /** Where the next bytes go. It is never empty. */
+  get room(): Uint8Array<ArrayBuffer> {
+    return this.#filled === 0 ? this.#last : this.#last.subarray(this.#filled);
+  }
+
+  /** Takes note of so many bytes that have been put into `room`. */
+  add(count: number): void {
+    this.#filled += count;
+    if (this.#filled < this.#last.length) return;
+    this.#full.push(this.#last);
+    const size = this.#full.reduce((sum, { length }) => sum + length, 0);
+    this.#last = new Uint8Array(
+      Math.min(Math.max(size, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES),
+    );
+    this.#filled = 0;
+  }
+
+  /** All in one, to be read at once: it may lie in the borrowed buffer. */
+  peek(): Uint8Array<ArrayBuffer> {
+    const pieces = this.#pieces();
+    if (pieces.length === 1 && pieces[0]) return pieces[0];
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    const joined = new Uint8Array(size);
+    let at = 0;
+    for (const piece of pieces) {
+      joined.set(piece, at);
+      at += piece.length;
+    }
+    return joined;
+  }
+
+  /** All in one, to keep. */
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#own(this.peek());
+  }
+
+  /** All of it in pieces, to keep. */
+  takePieces(): Uint8Array<ArrayBuffer>[] {
+    return this.#pieces().map((piece) => this.#own(piece));
+  }
+
+  #pieces(): Uint8Array<ArrayBuffer>[] {
+    return this.#filled === 0
+      ? this.#full
+      : [...this.#full, this.#last.subarray(0, this.#filled)];
+  }
+
+  #own(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return bytes.buffer === this.#borrowed.buffer ? bytes.slice() : bytes;
+  }
+}
