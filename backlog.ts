@@ -7,7 +7,7 @@
 const MIN_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 1000;
 /** How long no connection must come before the queue may be called empty. */
-const QUIET_MS = 10;
+const QUIET_MS = 1;
 /** Timers come before I/O: one of them may have slept as long as our event loop. */
 const QUIET_PERIODS = 2;
 
