@@ -84,7 +84,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #answering: Promise<boolean> | undefined;
   #writable: WritableStream<BodyChunk> | undefined;
   #inPieces = false;
-  #closingWritable: Promise<void> | undefined;
+  #closingWritable: Promise<unknown> | undefined;
   #ending: Promise<boolean> | undefined;
   #closed = false;
   #left = false;
@@ -175,7 +175,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   async close(): Promise<void> {
     if (this.#answering) await this.#answering.catch(() => {});
-    if (this.#closingWritable) await this.#closingWritable.catch(() => {});
+    if (this.#closingWritable) await this.#closingWritable;
     if (this.#ending) await this.#ending;
     else if (this.#inPieces || (!this.#answerBegun && this.#writable?.locked)) {
       this.cut(
@@ -539,7 +539,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       },
       abort: (reason = abortError("The response was aborted")) =>
         this.cut("failed", reason, "writing"),
-    }, (closing) => this.#closingWritable = closing);
+    }, (closing) => {
+      const closings = [this.#closingWritable, closing];
+      this.#closingWritable = Promise.allSettled(closings);
+    });
   }
 
   async #writeAll(bytes: Uint8Array): Promise<boolean> {
@@ -642,7 +645,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     const { onRefuse } = this.#settings;
     const cause = this.#tooLarge ?? this.#timeout;
     if (!cause || !onRefuse || this.#cut?.outcome === "aborted") return false;
-    if (this.#answerBegun || this.#closed || this.#handshaking) return false;
+    const silent = this.bytesWritten === 0 && this.#writes === 0;
+    if (!silent || this.#ending || this.#over || this.#handshaking) {
+      return false;
+    }
     const text = onRefuse(cause);
     if (!text) return false;
     this.#answerBegun = true;

@@ -451,6 +451,16 @@ Deno.test("onRefuse() speaks where a body made of the request fails with it", as
   assertEquals(records.outcomes, ["too-large"]);
 });
 
+Deno.test("onRefuse() speaks for a response that has yet to send a byte", async () => {
+  const { server, records } = serveLocally(
+    { deadline: 30, onRefuse: () => "refused" },
+    () => new ReadableStream({}),
+  );
+  assertEquals(await ask(server.addr), "refused");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["deadline"]);
+});
+
 Deno.test("onRefuse() is not asked when the server aborts", async () => {
   let asked = 0;
   const { listener } = listenLocally({

@@ -428,6 +428,7 @@ Deno.test("Conn.writable that is closed without awaiting is waited for", async (
     writer.write("in ");
     writer.write("pieces");
     writer.close();
+    writer.close();
   });
   assertEquals(answer, "in pieces");
   assertEquals([record.outcome, record.phase], ["ok", "writing"]);
