@@ -11,7 +11,7 @@ const one = serve({ ...options, port: 0 }, handler);
 const two = serve({ ...options, port: one.addr.port }, handler);
 const clients = await Promise.all(
   Array.from({ length: 20 }, async () => {
-    const conn = await Deno.connect(one.addr);
+    const conn = await Deno.connect({ port: one.addr.port });
     await conn.write(new TextEncoder().encode("x"));
     await conn.closeWrite();
     return conn;
