@@ -6,9 +6,11 @@
 
 const MIN_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 1000;
-/** How long no connection must come before the queue may be called empty. */
-const QUIET_MS = 1;
-/** Timers come before I/O: one of them may have slept as long as our event loop. */
+/** A connection to ourselves that takes longer than this may never come by. */
+const STALLED_MS = 1000;
+/** How long no connection must come where there is no better sign. */
+const QUIET_MS = 10;
+/** How often in a row, as the first may have been over before it began. */
 const QUIET_PERIODS = 2;
 
 /** Errors that the peer of a connection causes, or its network: see accept(2). */
@@ -164,14 +166,19 @@ export class Backlog {
   async #drain(): Promise<void> {
     const { exclusive, capacity } = this.#options;
     const sentinel = new Sentinel(exclusive ? this.#listener.addr : null);
+    let loopback: Loopback | undefined;
     const accepted: Deno.Conn[] = [];
     try {
+      if (!exclusive || this.#listener.addr.transport !== "tcp") {
+        await sentinel.settled;
+        loopback = await Loopback.open();
+      }
       let quiet = 0;
       // Under steady traffic it never gets quiet: but no more can have been
       // there than the kernel holds, and those come first. One more may have
       // been on its way to us, and the kernel itself allows for one more.
       for (let count = 0; quiet < QUIET_PERIODS && count < capacity + 2;) {
-        const event = await this.#nextEvent(sentinel);
+        const event = await this.#nextEvent(sentinel, loopback);
         if (event === "accepted") {
           const conn = await this.#accept();
           this.#accepting = undefined;
@@ -192,6 +199,7 @@ export class Backlog {
       this.#failure = { error };
     }
     sentinel.close();
+    loopback?.close();
     tryClose(this.#listener);
     // What was being accepted meanwhile may be a live connection.
     const last = await this.#accepting?.catch(() => undefined);
@@ -204,20 +212,23 @@ export class Backlog {
   /** Waits for a connection, for the sentinel's fate, or for a while in vain. */
   async #nextEvent(
     sentinel: Sentinel,
+    loopback: Loopback | undefined,
   ): Promise<"accepted" | "settled" | "quiet"> {
-    const pause = new Pause(QUIET_MS);
+    const accepted = this.#accept().then(() => "accepted" as const);
+    // A sentinel is sure to come by: no silence before it means anything.
+    if (sentinel.state === "sent") return await accepted;
+    if (sentinel.state === "unavailable" && loopback) {
+      const turned = loopback.turn().then(() => "quiet" as const);
+      return await Promise.race([accepted, turned]);
+    }
+    const sending = sentinel.state === "sending";
+    const pause = new Pause(sending ? STALLED_MS : QUIET_MS);
     try {
-      const events: Promise<"accepted" | "settled" | "quiet">[] = [
-        this.#accept().then(() => "accepted"),
-      ];
-      if (sentinel.state === "sending") {
-        events.push(sentinel.settled.then(() => "settled"));
-      }
-      // A sentinel is sure to come by: no silence before it means anything.
-      if (sentinel.state !== "sent") {
-        events.push(pause.ended.then(() => "quiet"));
-      }
-      return await Promise.race(events);
+      return await Promise.race([
+        accepted,
+        pause.ended.then(() => "quiet" as const),
+        ...(sending ? [sentinel.settled.then(() => "settled" as const)] : []),
+      ]);
     } finally {
       pause.end();
     }
@@ -292,6 +303,69 @@ class Sentinel {
   }
 }
 
+/**
+ * A connection with ourselves, on a port of its own, to tell that I/O has had its
+ * turn. Timers cannot tell: any number of them may fire before I/O does. But a
+ * byte that is sent now arrives no sooner than what has been waiting for longer.
+ */
+class Loopback {
+  readonly #near: Deno.Conn;
+  readonly #far: Deno.Conn;
+  #turning: Promise<void> = Promise.resolve();
+  /** A turn that has yet to begin, good for all who ask until it does. */
+  #next: Promise<void> | undefined;
+
+  private constructor(near: Deno.Conn, far: Deno.Conn) {
+    this.#near = near;
+    this.#far = far;
+  }
+
+  /** Gives `undefined` where permissions or descriptors do not suffice. */
+  static async open(): Promise<Loopback | undefined> {
+    const hostname = "127.0.0.1";
+    const opened: (Deno.Listener | Deno.Conn)[] = [];
+    try {
+      if (!await isGranted(hostname)) return undefined;
+      const listener = Deno.listen({ hostname, port: 0 });
+      opened.push(listener);
+      const { port } = listener.addr;
+      const near = await Deno.connect({ hostname, port });
+      opened.push(near);
+      const far = await listener.accept();
+      opened.push(far);
+      if (far.remoteAddr.port !== near.localAddr.port) return undefined;
+      opened.splice(1);
+      return new Loopback(near, far);
+    } catch {
+      return undefined;
+    } finally {
+      for (const resource of opened) tryClose(resource);
+    }
+  }
+
+  /** Resolves when whatever I/O has been waiting by now was seen. */
+  turn(): Promise<void> {
+    return this.#next ??= this.#turning.then(() => {
+      this.#next = undefined;
+      return this.#turning = this.#sendByte();
+    });
+  }
+
+  async #sendByte(): Promise<void> {
+    const byte = new Uint8Array(1);
+    try {
+      await Promise.all([this.#far.read(byte), this.#near.write(byte)]);
+    } catch {
+      // Closed meanwhile: nobody waits for it any more.
+    }
+  }
+
+  close(): void {
+    tryClose(this.#near);
+    tryClose(this.#far);
+  }
+}
+
 /** Connects to an address that is listened on, if that needs no further leave. */
 async function connectTo(
   addr: Deno.Addr | null,
@@ -306,10 +380,15 @@ async function connectTo(
   const host = hostname.includes(":")
     ? `[${hostname}]:${port}`
     : `${hostname}:${port}`;
-  // Asking for a permission would stop a server that is about to end.
+  return await isGranted(host)
+    ? await Deno.connect({ hostname, port })
+    : undefined;
+}
+
+/** Asking for a permission would hold up a server that is about to end. */
+async function isGranted(host: string): Promise<boolean> {
   const { state } = await Deno.permissions.query({ name: "net", host });
-  if (state !== "granted") return undefined;
-  return await Deno.connect({ hostname, port });
+  return state === "granted";
 }
 
 function tryClose(resource: Deno.Listener | Deno.Conn): void {

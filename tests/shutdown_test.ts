@@ -37,10 +37,7 @@ for (const blocked of [false, true]) {
     const clients = await Promise.all(
       Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
     );
-    if (blocked) {
-      const end = performance.now() + 500;
-      while (performance.now() < end);
-    }
+    if (blocked) block(500);
     const stopped = server.shutdown();
     await slow.closeWrite();
     assertEquals(await readText(slow), "slow");
@@ -83,8 +80,7 @@ Deno.test("Listener.shutdown() serves a backlog that comes by a given listener",
   const clients = await Promise.all(
     Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
   );
-  const end = performance.now() + 500;
-  while (performance.now() < end);
+  block(500);
   const stopped = server.shutdown();
   await slow.closeWrite();
   assertEquals(
@@ -95,6 +91,54 @@ Deno.test("Listener.shutdown() serves a backlog that comes by a given listener",
   await readText(slow);
   assertEquals(records.outcomes, Array(51).fill("ok"));
 });
+
+Deno.test("Server.shutdown() serves the backlog though nothing but timers and immediates get a turn", async (t) => {
+  const places = {
+    "its own port": () => local,
+    "a given listener": () => ({ listener: Deno.listen(local) }),
+  };
+  for (const [name, place] of Object.entries(places)) {
+    await t.step(name, async () => {
+      const server = serve(place(), (conn) => conn.bytes());
+      // It waits for an accept before the event loop is blocked.
+      await ask(server.addr, "first");
+      const worker = new Worker(
+        new URL("testdata/clients_worker.ts", import.meta.url),
+        { type: "module" },
+      );
+      const answers = new Promise<string[]>((resolve) => {
+        worker.addEventListener("message", ({ data }) => resolve(data));
+      });
+      const connected = new SharedArrayBuffer(4);
+      worker.postMessage({ addr: { ...server.addr }, count: 6, connected });
+      const blocking = (left: number) => {
+        block(2);
+        if (left > 0) setImmediate(blocking, left - 1);
+      };
+      // Workers start by way of this event loop.
+      while (Atomics.load(new Int32Array(connected), 0) === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        block(20);
+      }
+      setImmediate(blocking, 30);
+      for (let i = 0; i < 20; i++) setTimeout(() => block(3), i);
+      const stopped = server.shutdown();
+      block(30);
+      assertEquals(
+        await answers,
+        Array.from({ length: 6 }, (_, i) => `client ${i}`),
+      );
+      await stopped;
+      worker.terminate();
+    });
+  }
+});
+
+/** Keeps the event loop from everything for some milliseconds. */
+function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
 
 Deno.test("Server.shutdown() serves the backlog on every kind of address", async (t) => {
   const hostnames = ["0.0.0.0", "127.0.0.1", "localhost", "::1", "::"];
