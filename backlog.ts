@@ -371,18 +371,20 @@ async function connectTo(
   addr: Deno.Addr | null,
 ): Promise<Deno.Conn | undefined> {
   if (addr?.transport !== "tcp") return undefined;
-  const { port } = addr;
-  const hostname = addr.hostname === "0.0.0.0"
-    ? "127.0.0.1"
-    : addr.hostname === "::"
-    ? "::1"
-    : addr.hostname;
-  const host = hostname.includes(":")
-    ? `[${hostname}]:${port}`
-    : `${hostname}:${port}`;
-  return await isGranted(host)
-    ? await Deno.connect({ hostname, port })
-    : undefined;
+  const { hostname, port } = addr;
+  const loopback: Record<string, string> = {
+    "0.0.0.0": "127.0.0.1",
+    "::": "::1",
+  };
+  // Not every system connects to an unspecified address, but a permission may
+  // be limited to it.
+  for (const target of [loopback[hostname] ?? hostname, hostname]) {
+    const host = target.includes(":") ? `[${target}]` : target;
+    if (await isGranted(`${host}:${port}`)) {
+      return await Deno.connect({ hostname: target, port });
+    }
+  }
+  return undefined;
 }
 
 /** Asking for a permission would hold up a server that is about to end. */

@@ -7,6 +7,7 @@ import {
 import { RequestTooLargeError, TimeoutError } from "../mod.ts";
 import {
   ask,
+  block,
   connect,
   encode,
   exchange,
@@ -242,12 +243,6 @@ Deno.test("idleTimeout is over with the response, though a read is left pending"
   await server.shutdown();
   assertEquals([record.outcome, record.phase], ["ok", "writing"]);
 });
-
-/** Keeps the event loop from everything for some milliseconds. */
-function block(milliseconds: number): void {
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end);
-}
 
 Deno.test("idleTimeout ends a response that the client does not read", async () => {
   const { server, records } = serveLocally(

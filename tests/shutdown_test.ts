@@ -7,6 +7,7 @@ import {
 import { listen, serve } from "../mod.ts";
 import {
   ask,
+  block,
   connect,
   encode,
   listenLocally,
@@ -133,12 +134,6 @@ Deno.test("Server.shutdown() serves the backlog though nothing but timers and im
     });
   }
 });
-
-/** Keeps the event loop from everything for some milliseconds. */
-function block(milliseconds: number): void {
-  const end = performance.now() + milliseconds;
-  while (performance.now() < end);
-}
 
 Deno.test("Server.shutdown() serves the backlog on every kind of address", async (t) => {
   const hostnames = ["0.0.0.0", "127.0.0.1", "localhost", "::1", "::"];
@@ -382,12 +377,15 @@ Deno.test("Listener.close() ends the loop and cuts what is under way", async (t)
     assertEquals(await next, { done: true, value: undefined });
   });
   await t.step("reading", async () => {
-    const { listener, records } = listenLocally();
+    const accepted = Promise.withResolvers<boolean>();
+    const { listener, records } = listenLocally({
+      allow: () => (accepted.resolve(true), true),
+    });
     const next = listener[Symbol.asyncIterator]().next();
     const client = await connect(listener.addr);
     await client.write(encode("half a requ"));
     const other = await connect(listener.addr);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await accepted.promise;
     listener.close();
     assertEquals((await next).done, true);
     await readText(client).catch(() => {});

@@ -25,6 +25,12 @@ export function pattern(size: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** Keeps the event loop from everything for some milliseconds. */
+export function block(milliseconds: number): void {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
+
 export function connect(addr: Deno.Addr): Promise<Deno.Conn> {
   if (addr.transport === "unix") {
     return Deno.connect({ transport: "unix", path: addr.path });
