@@ -177,7 +177,10 @@ export class Backlog {
       // Under steady traffic it never gets quiet: but no more can have been
       // there than the kernel holds, and those come first. One more may have
       // been on its way to us, and the kernel itself allows for one more.
-      for (let count = 0; quiet < QUIET_PERIODS && count < capacity + 2;) {
+      // A sentinel on its way is waited for all the same: nobody shall serve it.
+      const full = () => sentinel.state !== "sending" && count >= capacity + 2;
+      let count = 0;
+      while (quiet < QUIET_PERIODS && !full()) {
         const event = await this.#nextEvent(sentinel, loopback);
         if (event === "accepted") {
           const conn = await this.#accept();
@@ -186,10 +189,7 @@ export class Backlog {
           accepted.push(conn);
           count++;
           quiet = 0;
-        } else if (event === "quiet" && !this.#backoff) {
-          // An accept that backs off is not a sign of an empty queue.
-          quiet++;
-        }
+        } else if (event === "quiet") quiet++;
         if (sentinel.state === "sending") continue;
         if (sentinel.state === "sent") quiet = 0;
         if (sentinel.takeOutOf(accepted)) break;
@@ -213,8 +213,13 @@ export class Backlog {
   async #nextEvent(
     sentinel: Sentinel,
     loopback: Loopback | undefined,
-  ): Promise<"accepted" | "settled" | "quiet"> {
+  ): Promise<"accepted" | "settled" | "quiet" | "retried"> {
     const accepted = this.#accept().then(() => "accepted" as const);
+    if (this.#backoff) {
+      // Silence is no sign of an empty queue while nothing can be accepted.
+      const retried = this.#backoff.ended.then(() => "retried" as const);
+      return await Promise.race([accepted, retried]);
+    }
     // A sentinel is sure to come by: no silence before it means anything.
     if (sentinel.state === "sent") return await accepted;
     if (sentinel.state === "unavailable" && loopback) {

@@ -11,7 +11,7 @@ import type { BodyChunk, ResponseBody } from "./body.ts";
  *
  * - `"ok"`: the response, if there was one, was handed to the kernel whole.
  * - `"too-large"`: the request was larger than `maxRequestBytes`.
- * - `"idle"`: the peer neither sent nor took a byte for `idleTimeout`.
+ * - `"idle"`: no byte could be read or written for `idleTimeout`.
  * - `"deadline"`: the whole took longer than `deadline`.
  * - `"reset"`: the peer tore the connection down, or left before it had taken
  *   the response.
@@ -276,7 +276,7 @@ export class TimeoutError extends Error {
       option === "deadline"
         ? `The exchange took longer than the ${timeout} ms allowed: ` +
           "be quicker, or have `deadline` raised"
-        : `The peer neither sent nor took a byte for ${timeout} ms: ` +
+        : `No byte could be read or written for ${timeout} ms: ` +
           "do not pause for so long, or have `idleTimeout` raised",
     );
     this.option = option;

@@ -509,6 +509,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       for (;;) {
         const chunk = await this.untilCut(source.next());
         if (chunk === undefined) return true;
+        // Without a write nothing would give the limits a turn.
+        if (chunk.length === 0) await new Promise((done) => setImmediate(done));
         if (source.atHand || !this.#requestTaken) this.#discard();
         if (!await this.#writeAll(chunk)) break;
       }

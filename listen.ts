@@ -24,6 +24,8 @@ import { Watchdog } from "./watchdog.ts";
 
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
 const MAX_BACKLOG = 4096;
+/** How long a loop that was cut short may take to notice. */
+const GRACE_MS = 100;
 /** How many sockets may linger at once. The oldest makes room for a new one. */
 const MAX_LINGERING = 64;
 
@@ -360,13 +362,15 @@ export class IterativeListener implements Listener {
     if (!this.#running) this.close();
     if (!this.#closed) this.#backlog.drain();
     const late = Promise.withResolvers<void>();
+    let grace: ReturnType<typeof setTimeout> | undefined;
     const timer = deadline === Infinity ? undefined : setTimeout(() => {
       this.close();
-      late.resolve();
+      grace = setTimeout(late.resolve, GRACE_MS);
     }, Math.min(deadline, MAX_TIMER_MS));
     if (this.#running) await Promise.race([this.#ended.promise, late.promise]);
     await this.#lingered();
     clearTimeout(timer);
+    clearTimeout(grace);
   }
 
   async #lingered(): Promise<void> {

@@ -30,7 +30,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * How long a read or a write may wait for the client without any progress, in
    * milliseconds: at least 1, or `Infinity` for no limit. The time that a handler
-   * spends elsewhere is not counted. The kernel buffers megabytes of a response
+   * spends elsewhere is not counted, but that of a stream which reads ahead of its
+   * reader, as a `TransformStream` may, is. The kernel buffers megabytes of a response
    * and tells of room only now and then, so a client that takes less than about
    * 100 kB/s of a large one may need more.
    *

@@ -74,7 +74,7 @@ for (const streaming of [false, true]) {
     await client.write(encode("half a requ"));
     assertEquals(
       await readText(client),
-      "refused: The peer neither sent nor took a byte for 30 ms: " +
+      "refused: No byte could be read or written for 30 ms: " +
         "do not pause for so long, or have `idleTimeout` raised\n",
     );
     assertEquals(await ask(server.addr, "next"), "next");
@@ -307,6 +307,18 @@ Deno.test("deadline ends a body that never ends", async () => {
   await server.shutdown();
   const record = await records.nth(1);
   assertEquals([record.outcome, record.phase], ["deadline", "writing"]);
+});
+
+Deno.test("deadline ends a body that is made of nothing for ever", async () => {
+  const { server, records } = serveLocally(
+    { deadline: 30 },
+    async function* () {
+      for (;;) yield "";
+    },
+  );
+  assertEquals(await ask(server.addr), "");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["deadline"]);
 });
 
 Deno.test("deadline counts the time after the response, too", async () => {

@@ -270,9 +270,10 @@ Deno.test("serve() writes faults to the console unless told otherwise", async (t
 
 Deno.test("serve() tells onError() of faults that its handler did not await", async (t) => {
   await t.step("a wrong body", async () => {
-    const { errors, record } = await withFault((conn) => {
+    const { errors, answer, record } = await withFault((conn) => {
       conn.respond(42 as unknown as string);
-    });
+    }, () => "sorry");
+    assertEquals(answer, "sorry");
     assertEquals(errors.length, 1);
     assertInstanceOf(errors[0], TypeError);
     assertEquals(record.outcome, "failed");

@@ -301,6 +301,37 @@ Deno.test("Server.shutdown() is bounded though a socket would linger for ever", 
   client.close();
 });
 
+Deno.test("Server.shutdown() serves a full backlog, and none of its own connections", async () => {
+  const { server, records } = serveLocally({ tcpBacklog: 4 });
+  const slow = await connect(server.addr);
+  // One is being served, and the kernel holds one more than it was asked to.
+  const clients = await Promise.all(
+    Array.from({ length: 5 }, () => send(server.addr, "x")),
+  );
+  const stopped = server.shutdown();
+  await slow.closeWrite();
+  assertEquals(
+    await Promise.all(clients.map(readText)),
+    clients.map(() => "x"),
+  );
+  await stopped;
+  await readText(slow);
+  assertEquals(records.outcomes, Array(6).fill("ok"));
+});
+
+Deno.test("Server.shutdown() that ran into its deadline has told of all", async () => {
+  const { server, records } = serveLocally(
+    { deadline: 50 },
+    () => new Promise<void>(() => {}),
+  );
+  const clients = await Promise.all(
+    Array.from({ length: 5 }, () => send(server.addr, "x")),
+  );
+  await server.shutdown();
+  assertEquals(records.all.length, 5);
+  for (const client of clients) await readText(client).catch(() => {});
+});
+
 Deno.test("Server.shutdown() ends under traffic that never pauses", async () => {
   const dir = await Deno.makeTempDir();
   const path = `${dir}/test.sock`;
