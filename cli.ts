@@ -124,9 +124,9 @@ async function run(options: Arguments): Promise<number> {
 }
 
 /** Says where it could not listen, if that is what went wrong. */
-function listening(options: Arguments, serve: () => Server): Server {
+function listening(options: Arguments, start: () => Server): Server {
   try {
-    return serve();
+    return start();
   } catch (error) {
     const told = error instanceof Deno.errors.AddrInUse ||
       error instanceof Deno.errors.NotCapable;

@@ -19,19 +19,16 @@ import {
   RequestTooLargeError,
   TimeoutError,
 } from "./conn.ts";
+import type { CheckedOptions } from "./options.ts";
 import { quietly, QuietWritableStream } from "./quiet.ts";
 import { RequestBytes } from "./request_bytes.ts";
 
 /** What all exchanges of one listener share. */
-export interface ExchangeSettings {
-  /** How large a request may be, in bytes. */
-  readonly maxRequestBytes: number;
-  /** How long the whole exchange may take, in milliseconds. */
-  readonly deadline: number;
-  /** How long the peer may be silent while it is its turn, in milliseconds. */
-  readonly idleTimeout: number;
-  /** For how long to drop what still arrives after the FIN, in milliseconds. */
-  readonly lingerTimeout: number;
+export interface ExchangeSettings extends
+  Pick<
+    CheckedOptions,
+    "maxRequestBytes" | "deadline" | "idleTimeout" | "lingerTimeout"
+  > {
   /** What to tell a client whose request is too large or too slow. */
   readonly onRefuse:
     | ((error: RequestTooLargeError | TimeoutError) => string | void)
@@ -93,7 +90,6 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #verdict: Pick<ExchangeRecord, "outcome" | "phase" | "error"> | undefined;
   #cut: { outcome: Outcome; error: unknown } | undefined;
   #tooLarge: RequestTooLargeError | undefined;
-  #timeout: TimeoutError | undefined;
   #controller: AbortController | undefined;
   /** What to reject when the exchange is cut short. */
   readonly #waiting = new Set<(error: unknown) => void>();
@@ -307,8 +303,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   #timeOut(option: TimeoutError["option"], timeout: number): number {
-    this.#timeout ??= new TimeoutError(option, timeout);
-    this.cut(option === "deadline" ? "deadline" : "idle", this.#timeout);
+    const outcome = option === "deadline" ? "deadline" : "idle";
+    this.cut(outcome, new TimeoutError(option, timeout));
     return Infinity;
   }
 
@@ -588,12 +584,13 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   /** Reads and drops what the client still sends, so that it does not block. */
-  #discard(): Promise<void> {
-    return this.#discarding ??= this.#dropRest();
+  #discard(): Promise<void> | undefined {
+    return this.#requestEnded
+      ? undefined
+      : this.#discarding ??= this.#dropRest();
   }
 
   async #dropRest(): Promise<void> {
-    if (this.#requestEnded) return;
     this.#bodyUsed = true;
     this.#readableController?.error(
       new TypeError(
@@ -645,8 +642,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   /** Tells the client why it is turned away, where there is anything to tell. */
   #refuse(): boolean {
     const { onRefuse } = this.#settings;
-    const cause = this.#tooLarge ?? this.#timeout;
-    if (!cause || !onRefuse || this.#cut?.outcome === "aborted") return false;
+    const { outcome, error } = this.#cut ?? {};
+    if (!onRefuse || outcome === "aborted") return false;
+    // A handler may fail with such an error, too: that is no limit of ours.
+    const timedOut = error instanceof TimeoutError && outcome !== "failed";
+    const cause = this.#tooLarge ?? (timedOut ? error : undefined);
+    if (!cause) return false;
     const silent = this.bytesWritten === 0 && this.#writes === 0;
     if (!silent || this.#ending || this.#over || this.#handshaking) {
       return false;

@@ -186,10 +186,7 @@ export class IterativeListener implements Listener {
     const { signal, onRefuse } = options;
     this.#options = options;
     this.#settings = {
-      maxRequestBytes: options.maxRequestBytes,
-      deadline: options.deadline,
-      idleTimeout: options.idleTimeout,
-      lingerTimeout: options.lingerTimeout,
+      ...options,
       onRefuse: onRefuse && ((error) => {
         try {
           return onRefuse(error);
