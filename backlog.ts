@@ -40,6 +40,12 @@ const transientCodes: ReadonlySet<string> = new Set([
   "ENOSR",
 ]);
 
+/** What connections come from: as much of a `Deno.Listener` as is needed. */
+export type Source = Pick<
+  Deno.Listener,
+  "addr" | "accept" | "close" | "ref" | "unref"
+>;
+
 /** What a {@linkcode Backlog} has to know of its listener. */
 export interface BacklogOptions {
   /** Whether a connection to its address comes to this listener for sure. */
@@ -52,7 +58,7 @@ export interface BacklogOptions {
 
 /** The connections of a `Deno.Listener`, in the order of their arrival. */
 export class Backlog {
-  readonly #listener: Deno.Listener;
+  readonly #listener: Source;
   readonly #options: BacklogOptions;
   /**
    * The one accept under way, as a second one would be refused as `Busy`. It
@@ -71,7 +77,7 @@ export class Backlog {
   #changed = Promise.withResolvers<void>();
 
   /** @param listener Where to accept from. It is closed in the end. */
-  constructor(listener: Deno.Listener, options: BacklogOptions) {
+  constructor(listener: Source, options: BacklogOptions) {
     this.#listener = listener;
     this.#options = options;
   }
@@ -398,7 +404,7 @@ async function isGranted(host: string): Promise<boolean> {
   return state === "granted";
 }
 
-function tryClose(resource: Deno.Listener | Deno.Conn): void {
+function tryClose(resource: { close(): void }): void {
   try {
     resource.close();
   } catch {

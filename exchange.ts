@@ -29,6 +29,8 @@ export interface ExchangeSettings extends
     CheckedOptions,
     "maxRequestBytes" | "deadline" | "idleTimeout" | "lingerTimeout"
   > {
+  /** The address of ours, where the connection does not know the right one. */
+  readonly localAddr: Deno.Addr | undefined;
   /** What to tell a client whose request is too large or too slow. */
   readonly onRefuse:
     | ((error: RequestTooLargeError | TimeoutError) => string | void)
@@ -104,7 +106,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   constructor(id: number, socket: Deno.Conn, settings: ExchangeSettings) {
     this.id = id;
     this.remoteAddr = socket.remoteAddr as Addr;
-    this.localAddr = socket.localAddr as Addr;
+    this.localAddr = (settings.localAddr ?? socket.localAddr) as Addr;
     this.#socket = socket;
     this.#settings = settings;
     this.#buffer = settings.freeBuffers.pop() ??

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Backlog } from "./backlog.ts";
+import { Backlog, type Source } from "./backlog.ts";
 import type { Conn } from "./conn.ts";
 import {
   abortError,
@@ -20,6 +20,7 @@ import {
   type TcpOptions,
   type UnixOptions,
 } from "./options.ts";
+import { UnixListener } from "./unix.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
@@ -166,7 +167,7 @@ export function listen(options: ListenOptions = {}): Listener {
 /** What {@linkcode listen} gives, and what {@linkcode serve} runs on. */
 export class IterativeListener implements Listener {
   readonly #options: CheckedOptions;
-  readonly #listener: Deno.Listener;
+  readonly #listener: Source;
   readonly #backlog: Backlog;
   readonly #watchdog: Watchdog;
   readonly #settings: ExchangeSettings;
@@ -176,6 +177,7 @@ export class IterativeListener implements Listener {
   readonly #lingering = new Set<Exchange<Deno.Addr>>();
   #iterator: AsyncGenerator<Exchange<Deno.Addr>, void, undefined> | undefined;
   #running = false;
+  #inLoopBody = false;
   #closed: { reason: unknown } | undefined;
   #stopping: Promise<void> | undefined;
   readonly #ended = Promise.withResolvers<void>();
@@ -185,8 +187,10 @@ export class IterativeListener implements Listener {
   constructor(options: CheckedOptions) {
     const { signal, onRefuse } = options;
     this.#options = options;
+    this.#listener = options.listener ?? bind(options);
     this.#settings = {
       ...options,
+      localAddr: options.path === undefined ? undefined : this.addr,
       onRefuse: onRefuse && ((error) => {
         try {
           return onRefuse(error);
@@ -196,7 +200,6 @@ export class IterativeListener implements Listener {
       }),
       freeBuffers: [],
     };
-    this.#listener = options.listener ?? bind(options);
     const { listener, path, reusePort, tcpBacklog } = options;
     const ours = listener === undefined && path === undefined;
     this.#backlog = new Backlog(this.#listener, {
@@ -227,11 +230,15 @@ export class IterativeListener implements Listener {
       );
     }
     const iterator = this.#iterate();
-    const leave = iterator.return.bind(iterator);
-    // Left before it was begun, it would not even notice.
+    const { return: leave, throw: fail } = iterator;
+    // Left before it was begun or while it waits, it would not notice by itself.
     iterator.return = (value) => {
-      if (!this.#running) this.close();
-      return leave(value);
+      if (!this.#inLoopBody) this.close();
+      return leave.call(iterator, value);
+    };
+    iterator.throw = (error) => {
+      if (!this.#inLoopBody) this.close();
+      return fail.call(iterator, error);
     };
     return this.#iterator = iterator;
   }
@@ -266,8 +273,11 @@ export class IterativeListener implements Listener {
         if (!socket) return;
         const exchange = this.#begin(socket);
         try {
-          if (await this.#admit(exchange)) yield exchange;
+          if (!await this.#admit(exchange)) continue;
+          this.#inLoopBody = true;
+          yield exchange;
         } finally {
+          this.#inLoopBody = false;
           await this.#leave(exchange);
         }
       }
@@ -377,21 +387,19 @@ export class IterativeListener implements Listener {
   }
 }
 
-function bind(options: CheckedOptions): Deno.Listener {
-  const { hostname, port, path, cert, key, reusePort, tcpBacklog } = options;
+function bind(options: CheckedOptions): Source {
+  const { hostname, port, path, mode, cert, key } = options;
+  if (path !== undefined) return new UnixListener(path, mode);
+  const { reusePort, tcpBacklog } = options;
   const where = { hostname, port, reusePort, tcpBacklog };
   try {
-    if (path !== undefined) return Deno.listen({ transport: "unix", path });
     if (cert === undefined || key === undefined) return Deno.listen(where);
     return Deno.listenTls({ ...where, cert, key });
   } catch (error) {
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new Deno.errors.AddrInUse(
-      path !== undefined
-        ? `Cannot listen on ${path}: there is something at this path already, ` +
-          "remove it if no server uses it, or choose another path"
-        : `Cannot listen on ${hostname}:${port}: the address is in use, ` +
-          "stop the other server or choose another port",
+      `Cannot listen on ${hostname}:${port}: the address is in use, ` +
+        "stop the other server or choose another port",
       { cause: error },
     );
   }

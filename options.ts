@@ -136,10 +136,20 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
 /** Options of a listener on a Unix socket. */
 export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
   /**
-   * The path of the socket. Nothing may be there yet: remove a socket that a dead
-   * server has left. At the end Deno removes whatever then lies at the path.
+   * The path of the socket. Nothing may be there yet: remove the socket that a
+   * server has left which was killed or died of an error. At the end the socket
+   * is removed, and nothing else that lies there instead.
+   *
+   * The permissions must include its folder: it is made under another name there.
    */
   path: string;
+  /**
+   * The permission bits of the socket, from its first moment. Whoever may write
+   * to it may connect. It has no effect on Windows.
+   *
+   * @default {0o777 & ~Deno.umask()}
+   */
+  mode?: number;
 }
 
 /** Options of a listener that somebody else has made. */
@@ -165,11 +175,19 @@ export interface NoTcpOptions {
   key?: never;
 }
 
+/** What a listener that is not on a Unix socket of our own cannot be given. */
+export interface NoUnixOptions {
+  /** Only for Unix sockets. */
+  path?: never;
+  /** Only for Unix sockets. */
+  mode?: never;
+}
+
 /** Options of {@linkcode listen}: where, how much and how long, and who hears. */
 export type ListenOptions =
-  | TcpOptions & { path?: never; listener?: never }
+  | TcpOptions & NoUnixOptions & { listener?: never }
   | UnixOptions & NoTcpOptions & { listener?: never }
-  | ListenerOptions & NoTcpOptions & { path?: never };
+  | ListenerOptions & NoTcpOptions & NoUnixOptions;
 
 /** All the options that there are, by name. */
 type AnyOptions =
@@ -248,6 +266,7 @@ export function checkOptions(options: ListenOptions): CheckedOptions {
   }
   checkInteger(given, "port", 0, 65_535);
   checkInteger(given, "tcpBacklog", 1, 2 ** 31 - 1);
+  checkInteger(given, "mode", 0, 0o777);
   checkInteger(given, "maxRequestBytes", 0, Infinity);
   checkTime(given, "deadline", 1);
   checkTime(given, "idleTimeout", 1);
@@ -293,6 +312,11 @@ function checkWhere(options: AnyOptions): void {
       `Cannot listen: option "${given}" needs "${missing}", TLS takes both`,
     );
   }
+  if (has("mode") && !has("path")) {
+    throw new TypeError(
+      'Cannot listen: option "mode" needs "path", only a Unix socket has one',
+    );
+  }
   if (has("path") && (options.path === "" || /\0/.test(String(options.path)))) {
     throw new TypeError(
       'Cannot listen: option "path" must be the path of a socket, received ' +
@@ -317,7 +341,7 @@ function checkType(
 
 function checkInteger(
   options: AnyOptions,
-  name: "port" | "tcpBacklog" | "maxRequestBytes",
+  name: "port" | "tcpBacklog" | "mode" | "maxRequestBytes",
   min: number,
   max: number,
 ): void {

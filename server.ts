@@ -27,6 +27,7 @@ export type {
   ListenerOptions,
   ListenOptions,
   NoTcpOptions,
+  NoUnixOptions,
   TcpOptions,
   UnixOptions,
 } from "./options.ts";

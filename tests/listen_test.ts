@@ -131,14 +131,26 @@ Deno.test("listen() refuses a second iteration", async () => {
   assertEquals(await connections.next(), { done: true, value: undefined });
 });
 
-Deno.test("listen() closes as its iteration is left before it began", async () => {
-  const { listener } = listenLocally();
-  await listener[Symbol.asyncIterator]().return(undefined);
-  await assertRejects(
-    () => connect(listener.addr),
-    Deno.errors.ConnectionRefused,
-  );
-});
+for (const leave of ["return", "throw"] as const) {
+  for (const waiting of [false, true]) {
+    const when = waiting ? "while it waits" : "before it began";
+    Deno.test(`listen() closes as its iteration is left ${when} (${leave})`, async () => {
+      const { listener } = listenLocally();
+      const connections = listener[Symbol.asyncIterator]();
+      const next = waiting ? connections.next() : undefined;
+      if (leave === "return") await connections.return(undefined);
+      else {
+        const why = new Error("why");
+        assertEquals(await connections.throw(why).catch((error) => error), why);
+      }
+      assertEquals(await next, next && { done: true, value: undefined });
+      await assertRejects(
+        () => connect(listener.addr),
+        Deno.errors.ConnectionRefused,
+      );
+    });
+  }
+}
 
 Deno.test("listen() closes and resets its backlog as the loop is left", async () => {
   const { listener } = listenLocally();

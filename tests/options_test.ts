@@ -20,6 +20,9 @@ const wrong: [object | null, new () => Error, string][] = [
   [{ path: 1 }, TypeError, 'option "path" must be a string'],
   [{ path: "x", port: 1 }, TypeError, '"path" and "port" exclude each other'],
   [{ path: "x", cert: "c", key: "k" }, TypeError, '"path" and "cert" exclude'],
+  [{ path: "x", mode: 0o1000 }, RangeError, "from 0 to 511, received 512"],
+  [{ path: "x", mode: "660" }, TypeError, 'option "mode" must be a number'],
+  [{ mode: 0o600 }, TypeError, 'option "mode" needs "path"'],
   [{ listener: {} }, TypeError, 'option "listener" must be a Deno.Listener'],
   [
     { listener: { accept() {} }, path: "x" },

@@ -1,5 +1,11 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { listen, serve } from "../mod.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type Handler,
+  listen,
+  type Listener,
+  serve,
+  type UnixOptions,
+} from "../mod.ts";
 import {
   ask,
   block,
@@ -12,39 +18,59 @@ import {
 
 const ignore = Deno.build.os === "windows";
 
-Deno.test({
-  name: "listen() serves a Unix socket",
-  ignore,
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/test.sock`;
-    const records = new Records();
-    const server = serve({ path, onExchange: records.add }, (conn) => {
-      assertEquals(conn.localAddr.transport, "unix");
-      assertEquals(conn.localAddr.path, path);
-      return conn.bytes();
-    });
-    assertEquals(server.addr, { transport: "unix", path });
-    assertEquals(await ask(server.addr, "hello"), "hello");
-    const large = pattern(5_000_000);
-    assertEquals(await exchange(server.addr, large), large);
-    await server.shutdown();
-    assertEquals(records.outcomes, ["ok", "ok"]);
-    await Deno.remove(dir, { recursive: true });
-  },
+/** Runs a test of Unix sockets in a folder of its own. */
+function testUnix(name: string, fn: (folder: string) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore,
+    async fn() {
+      const folder = await Deno.makeTempDir();
+      try {
+        await fn(folder);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    },
+  });
+}
+
+/** A server on a Unix socket with its records. It echoes unless told otherwise. */
+function serveAt(
+  path: string,
+  options: Partial<UnixOptions> = {},
+  handler: Handler<Deno.UnixAddr> = (conn) => conn.bytes(),
+) {
+  const records = new Records();
+  const server = serve(
+    { path, onExchange: records.add, ...options },
+    handler,
+  );
+  return { server, records };
+}
+
+function namesIn(folder: string): string[] {
+  return Array.from(Deno.readDirSync(folder), ({ name }) => name);
+}
+
+testUnix("listen() serves a Unix socket", async (folder) => {
+  const path = `${folder}/test.sock`;
+  const { server, records } = serveAt(path, {}, (conn) => {
+    assertEquals(conn.localAddr, { transport: "unix", path });
+    return conn.bytes();
+  });
+  assertEquals(server.addr, { transport: "unix", path });
+  assertEquals(await ask(server.addr, "hello"), "hello");
+  const large = pattern(5_000_000);
+  assertEquals(await exchange(server.addr, large), large);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok", "ok"]);
+  assertEquals(records.all[0]?.localAddr, server.addr);
 });
 
-Deno.test({
-  name: "listen() on a Unix socket serves its backlog before it closes",
-  ignore,
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/test.sock`;
-    const records = new Records();
-    const server = serve(
-      { path, onExchange: records.add },
-      (conn) => conn.bytes(),
-    );
+testUnix(
+  "listen() on a Unix socket serves its backlog before it closes",
+  async (folder) => {
+    const { server, records } = serveAt(`${folder}/test.sock`);
     const clients = await Promise.all(
       Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
     );
@@ -57,38 +83,269 @@ Deno.test({
     );
     await stopped;
     assertEquals(records.outcomes, Array(50).fill("ok"));
-    await Deno.remove(dir, { recursive: true });
   },
-});
+);
 
-Deno.test({
-  name: "listen() answers a client on a Unix socket that still sends",
-  ignore,
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/test.sock`;
+testUnix(
+  "listen() answers a client on a Unix socket that still sends",
+  async (folder) => {
     const large = pattern(3_000_000);
-    const server = serve({ path, streaming: true }, () => large);
+    const { server } = serveAt(
+      `${folder}/test.sock`,
+      { streaming: true },
+      () => large,
+    );
     const client = await send(server.addr, large);
     assertEquals(await new Response(client.readable).bytes(), large);
     await server.shutdown();
-    await Deno.remove(dir, { recursive: true });
   },
+);
+
+for (const end of ["close", "shutdown"] as const) {
+  testUnix(
+    `Listener.${end}() removes its Unix socket, and leaves nothing behind`,
+    async (folder) => {
+      const listener = listen({ path: `${folder}/s` });
+      assertEquals(namesIn(folder), ["s"]);
+      await listener[end]();
+      assertEquals(namesIn(folder), []);
+    },
+  );
+}
+
+testUnix("Server.shutdown() removes its Unix socket", async (folder) => {
+  const { server } = serveAt(`${folder}/test.sock`);
+  assertEquals(await ask(server.addr, "hello"), "hello");
+  await server.shutdown();
+  assertEquals(namesIn(folder), []);
 });
 
-Deno.test({
-  name: "listen() says what to do about something at the path",
-  ignore,
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/file`;
-    await Deno.writeTextFile(path, "precious");
+for (
+  const [place, put] of Object.entries({
+    "a file": (path: string) => Deno.writeTextFileSync(path, "precious"),
+    "a folder": (path: string) => Deno.mkdirSync(path),
+    "the socket of a newer server": (path: string) =>
+      newer.push(listen({ path })),
+    "nothing": () => {},
+  })
+) {
+  testUnix(
+    `listen() leaves alone ${place} in the place of its Unix socket`,
+    async (folder) => {
+      const path = `${folder}/test.sock`;
+      for (const end of ["close", "shutdown"] as const) {
+        const listener = listen({ path });
+        const waiting = Array.fromAsync(listener);
+        Deno.removeSync(path);
+        put(path);
+        const before = describe(folder);
+        await listener[end]();
+        await waiting;
+        assertEquals(describe(folder), before);
+        for (const listener of newer.splice(0)) listener.close();
+        for (const name of namesIn(folder)) {
+          Deno.removeSync(`${folder}/${name}`);
+        }
+      }
+    },
+  );
+}
+
+/** Servers that have taken the place of another. */
+const newer: Listener[] = [];
+
+/** What lies in a folder, and which of it. */
+function describe(folder: string): string[] {
+  return namesIn(folder).map((name) => {
+    const { ino, isFile, isSocket } = Deno.lstatSync(`${folder}/${name}`);
+    return `${name} ${ino} ${isFile ? "file" : isSocket ? "socket" : "other"}`;
+  });
+}
+
+testUnix("listen() gives its Unix socket the `mode` asked for", (folder) => {
+  for (const mode of [0o600, 0o660, 0o777]) {
+    const listener = listen({ path: `${folder}/test.sock`, mode });
+    const { mode: actual } = Deno.lstatSync(`${folder}/test.sock`);
+    assertEquals((actual ?? 0) & 0o777, mode);
+    listener.close();
+  }
+  return Promise.resolve();
+});
+
+testUnix(
+  "listen() says what to do about the socket of a dead server",
+  async (folder) => {
+    const path = `${folder}/test.sock`;
+    const server = `import { listen } from "${
+      import.meta.resolve("../server.ts")
+    }";
+    listen({ path: ${JSON.stringify(path)} });
+    console.log("listening");
+    setInterval(() => {}, 1000);`;
+    await using child = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-config", server],
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const output = child.stdout.getReader();
+    await output.read();
+    child.kill("SIGKILL");
+    await child.status;
+    await output.cancel();
     assertThrows(
       () => listen({ path }),
       Deno.errors.AddrInUse,
-      `Cannot listen on ${path}: there is something at this path already`,
+      `Cannot listen on ${path}: there is a socket at this path already, remove it if its server is dead, or choose another path`,
     );
-    assertEquals(await Deno.readTextFile(path), "precious");
-    await Deno.remove(dir, { recursive: true });
+    Deno.removeSync(path);
+    const { server: next } = serveAt(path);
+    assertEquals(await ask(next.addr, "hello"), "hello");
+    await next.shutdown();
   },
+);
+
+testUnix(
+  "listen() removes its Unix socket as the program ends by itself",
+  async (folder) => {
+    for (const end of ["listener.unref()", "Deno.exit()"]) {
+      const program = `import { listen } from "${
+        import.meta.resolve("../server.ts")
+      }";
+      const listener = listen({ path: ${JSON.stringify(`${folder}/s`)} });
+      listener[Symbol.asyncIterator]().next();
+      ${end};`;
+      const { success } = await new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-config", program],
+        stderr: "inherit",
+      }).output();
+      assert(success);
+      assertEquals(namesIn(folder), [], end);
+    }
+  },
+);
+
+testUnix(
+  "listen() says what to do about something else at the path",
+  async (folder) => {
+    const put: Record<string, (path: string) => void> = {
+      "a file": (path) => Deno.writeTextFileSync(path, "precious"),
+      "a folder": (path) => Deno.mkdirSync(path),
+      "a link to nowhere": (path) => Deno.symlinkSync("nowhere", path),
+    };
+    for (const [what, make] of Object.entries(put)) {
+      const path = `${folder}/${what}`;
+      make(path);
+      const before = describe(folder);
+      assertThrows(
+        () => listen({ path }),
+        Deno.errors.AddrInUse,
+        `Cannot listen on ${path}: there is something at this path already that is no socket`,
+      );
+      assertEquals(describe(folder), before);
+    }
+    assertEquals(await Deno.readTextFile(`${folder}/a file`), "precious");
+  },
+);
+
+testUnix(
+  "listen() refuses a path that is too long for a socket, and makes nothing",
+  (folder) => {
+    const long = `${folder}/`.padEnd(
+      Deno.build.os === "linux" ? 108 : 104,
+      "x",
+    );
+    assertThrows(
+      () => listen({ path: long }),
+      RangeError,
+      `Cannot listen on ${long}: its path is too long by 1 bytes, choose a shorter one`,
+    );
+    const deep = long.slice(0, -3);
+    Deno.mkdirSync(deep);
+    assertThrows(
+      () => listen({ path: `${deep}/s` }),
+      RangeError,
+      "its folder is too long by 8 bytes",
+    );
+    assertEquals(namesIn(deep), []);
+    assertEquals(namesIn(folder).length, 1);
+    const longest = long.slice(0, -1);
+    const listener = listen({ path: longest });
+    assertEquals(listener.addr.path, longest);
+    listener.close();
+    return Promise.resolve();
+  },
+);
+
+testUnix("listen() makes nothing where it cannot listen", (folder) => {
+  assertThrows(
+    () => listen({ path: `${folder}/none/test.sock` }),
+    Deno.errors.NotFound,
+    "/none/test.sock",
+  );
+  assertEquals(namesIn(folder), []);
+  return Promise.resolve();
 });
+
+testUnix(
+  "listen() on a Unix socket needs permissions for its folder",
+  async (folder) => {
+    const program = `import { listen } from "${
+      import.meta.resolve("../server.ts")
+    }";
+    try { listen({ path: ${
+      JSON.stringify(`${folder}/s`)
+    } }).close(); console.log("fine"); }
+    catch (error) { console.log(error.name); }`;
+    const file = `${folder}/program.ts`;
+    await Deno.writeTextFile(file, program);
+    const told = async (...permissions: string[]) => {
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "--no-config", "--no-prompt", ...permissions, file],
+        stderr: "inherit",
+      }).output();
+      assertEquals(namesIn(folder), ["program.ts"]);
+      return new TextDecoder().decode(stdout).trim();
+    };
+    const read = `-R=${folder},${import.meta.dirname}/..`;
+    assertEquals(await told("-N", read, `-W=${folder}`), "fine");
+    assertEquals(await told(read, `-W=${folder}`), "NotCapable");
+    assertEquals(await told("-N", read, `-W=${folder}/s`), "NotCapable");
+    assertEquals(await told("-N", read), "NotCapable");
+  },
+);
+
+testUnix(
+  "listen() does not notice a client bound to a path that is not UTF-8",
+  async (folder) => {
+    const path = `${folder}/test.sock`;
+    const { server, records } = serveAt(path);
+    const { success } = await new Deno.Command("python3", {
+      args: [
+        "-c",
+        `
+import os, socket, sys
+folder = os.fsencode(sys.argv[1])
+for name in (b"/\\xff", b"/fine"):
+    client = socket.socket(socket.AF_UNIX)
+    client.bind(folder + name)
+    client.connect(folder + b"/test.sock")
+    answer = b""
+    try:
+        client.sendall(b"hello")
+        client.shutdown(socket.SHUT_WR)
+        answer = client.recv(5)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    assert answer == (b"hello" if name == b"/fine" else b""), answer
+`,
+        folder,
+      ],
+      stderr: "inherit",
+    }).output();
+    assert(success);
+    assertEquals(await ask(server.addr, "hello"), "hello");
+    await server.shutdown();
+    assertEquals(records.outcomes, ["ok", "ok"]);
+    assertEquals(records.all[0]?.remoteAddr.transport, "unix");
+  },
+);
