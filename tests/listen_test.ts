@@ -15,7 +15,6 @@ import {
   local,
   pattern,
   readText,
-  RudeClient,
   send,
   serveLocally,
 } from "./support.ts";
@@ -184,33 +183,6 @@ Deno.test("listen() passes on what the loop body throws, and closes", async () =
     () => connect(listener.addr),
     Deno.errors.ConnectionRefused,
   );
-});
-
-Deno.test("listen() does not notice clients that reset before the accept", async () => {
-  const { listener, records } = listenLocally();
-  for (let i = 0; i < 200; i++) {
-    await (await RudeClient.connect(listener.addr)).reset();
-  }
-  const answer = ask(listener.addr, "still there");
-  for await (const conn of listener) {
-    await conn.respond(await conn.text());
-    break;
-  }
-  assertEquals(await answer, "still there");
-  assertEquals(records.outcomes.at(-1), "ok");
-  assert(
-    records.outcomes.slice(0, -1).every((outcome) => outcome === "reset"),
-    `only resets before the good one, not ${records.outcomes}`,
-  );
-});
-
-Deno.test("listen() does not notice a reset with an accept pending", async () => {
-  const { server } = serveLocally();
-  for (let i = 0; i < 100; i++) {
-    await (await RudeClient.connect(server.addr)).reset();
-  }
-  assertEquals(await ask(server.addr, "still there"), "still there");
-  await server.shutdown();
 });
 
 Deno.test("listen() lets in only whom allow() says true of", async (t) => {

@@ -105,6 +105,13 @@ export class RudeClient {
     return new Promise((resolve) => this.#socket.end(() => resolve()));
   }
 
+  /** Waits until something has come, and leaves it unread. */
+  async received(): Promise<void> {
+    if (this.#socket.readableLength > 0) return;
+    await new Promise((resolve) => this.#socket.once("readable", resolve));
+  }
+
+  /** Ends the connection with a RST. */
   async reset(): Promise<void> {
     if (this.#socket.destroyed) return;
     const closed = new Promise((resolve) =>

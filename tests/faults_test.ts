@@ -1,0 +1,464 @@
+// Whatever a client or a handler does: the record tells, the next client is
+// served, and nothing is left open, which the sanitizers of the tests look after.
+// The faults of TLS, of Unix sockets, of accepting and of stopping are with their
+// like, in `tls_test.ts`, `unix_test.ts`, `accept_test.ts` and `shutdown_test.ts`.
+
+import { assertEquals } from "@std/assert";
+import type {
+  ExchangeRecord,
+  Handler,
+  Outcome,
+  Phase,
+  ServeTcpOptions,
+} from "../mod.ts";
+import {
+  ask,
+  connect,
+  encode,
+  exchange,
+  listenLocally,
+  pattern,
+  readText,
+  RudeClient,
+  send,
+  serveLocally,
+} from "./support.ts";
+
+const MiB = 1024 ** 2;
+const eightMiB = pattern(8 * MiB);
+/** More than the kernel keeps of what nobody reads. */
+const moreThanFits = new Uint8Array(64 * MiB);
+
+/** One way to misbehave, or to come close to it. */
+interface Fault {
+  options?: ServeTcpOptions;
+  /** What handles the first exchange; the next one is echoed. */
+  handler?: Handler<Deno.NetAddr>;
+  /** What the client does, and gives what it has seen. */
+  client: (addr: Deno.NetAddr, progress: Progress) => Promise<unknown>;
+  /** What it is to see. */
+  sees?: unknown;
+  outcome: Outcome;
+  phase: Phase;
+}
+
+/** How far the server has come with the first exchange. */
+interface Progress {
+  accepted: Promise<void>;
+  /** It has been handed to its handler. */
+  handling: Promise<void>;
+  over: Promise<ExchangeRecord>;
+}
+
+/** Tests that a server gets over a fault, whether it streams or not. */
+function testFault(name: string, makeFault: () => Fault): void {
+  const { options } = makeFault();
+  for (const streaming of [false, true]) {
+    if (streaming !== (options?.streaming ?? streaming)) continue;
+    const mode = streaming ? "streaming" : "buffered";
+    Deno.test(`serve() gets over ${name} (${mode})`, async () => {
+      const { options, handler, client, ...expected } = makeFault();
+      const accepted = Promise.withResolvers<void>();
+      const handling = Promise.withResolvers<void>();
+      const { server, records } = serveLocally({
+        onRefuse: ({ name }) => `refused: ${name}`,
+        onError: () => {},
+        allow: () => {
+          accepted.resolve();
+          return true;
+        },
+        streaming,
+        ...options,
+      }, (conn) => {
+        handling.resolve();
+        return handler && conn.id === 1 ? handler(conn) : conn.bytes();
+      });
+      const next = accepted.promise.then(() => ask(server.addr, "next"));
+      const sees = await client(server.addr, {
+        accepted: accepted.promise,
+        handling: handling.promise,
+        over: records.nth(1),
+      });
+      assertEquals(await next, "next");
+      await server.shutdown();
+      const { outcome, phase } = await records.nth(1);
+      assertEquals({ sees, outcome, phase }, { sees: undefined, ...expected });
+      assertEquals(records.outcomes.slice(1), ["ok"]);
+    });
+  }
+}
+
+// Clients that leave
+
+testFault("a client that connects and leaves", () => ({
+  async client(addr) {
+    (await connect(addr)).close();
+  },
+  outcome: "ok",
+  phase: "writing",
+}));
+
+testFault("a client that resets before its request", () => ({
+  async client(addr, { accepted }) {
+    const client = await RudeClient.connect(addr);
+    await accepted;
+    await client.reset();
+  },
+  outcome: "reset",
+  phase: "reading",
+}));
+
+testFault("a client that resets within its request", () => ({
+  async client(addr, { accepted }) {
+    const client = await RudeClient.connect(addr);
+    await accepted;
+    await client.write(new Uint8Array(100_000));
+    await client.reset();
+  },
+  outcome: "reset",
+  phase: "reading",
+}));
+
+testFault("a client that resets after its request", () => {
+  const gone = Promise.withResolvers<void>();
+  return {
+    async handler(conn) {
+      const request = await conn.text();
+      await gone.promise;
+      return request + "an answer that nobody will read".repeat(1000);
+    },
+    async client(addr, { handling }) {
+      const client = await RudeClient.connect(addr);
+      await client.write("request");
+      await client.closeWrite();
+      await handling;
+      await client.reset();
+      gone.resolve();
+    },
+    outcome: "reset",
+    phase: "writing",
+  };
+});
+
+testFault("a client that resets within the answer", () => {
+  const gone = Promise.withResolvers<void>();
+  return {
+    async *handler() {
+      yield "the beginning";
+      await gone.promise;
+      yield eightMiB;
+      yield eightMiB;
+    },
+    async client(addr) {
+      const client = await RudeClient.connect(addr);
+      await client.closeWrite();
+      await client.received();
+      await client.reset();
+      gone.resolve();
+    },
+    outcome: "reset",
+    phase: "writing",
+  };
+});
+
+testFault("a client that leaves within the answer", () => ({
+  handler: () => moreThanFits,
+  async client(addr) {
+    const client = await send(addr, "request");
+    await client.read(new Uint8Array(1000));
+    client.close();
+  },
+  outcome: "reset",
+  phase: "writing",
+}));
+
+Deno.test("serve() gets over 2000 clients that reset before they are accepted", async () => {
+  const { server, records } = serveLocally();
+  for (let i = 0; i < 20; i++) {
+    const clients = Array.from(
+      { length: 100 },
+      async () => await (await RudeClient.connect(server.addr)).reset(),
+    );
+    await Promise.all(clients);
+  }
+  assertEquals(await ask(server.addr, "next"), "next");
+  await server.shutdown();
+  assertEquals(records.outcomes.at(-1), "ok");
+  // Some of them were accepted before they reset.
+  const others = new Set(records.outcomes.slice(0, -1));
+  assertEquals(others.difference(new Set(["reset"])), new Set());
+});
+
+Deno.test("listen() gets over clients that reset before it has begun to accept", async () => {
+  const { listener, records } = listenLocally();
+  for (let i = 0; i < 200; i++) {
+    await (await RudeClient.connect(listener.addr)).reset();
+  }
+  const answer = ask(listener.addr, "next");
+  for await (const conn of listener) {
+    await conn.respond(await conn.text());
+    break;
+  }
+  assertEquals(await answer, "next");
+  assertEquals(records.outcomes.at(-1), "ok");
+  const others = new Set(records.outcomes.slice(0, -1));
+  assertEquals(others.difference(new Set(["reset"])), new Set());
+});
+
+Deno.test("serve() gets over 1000 clients that leave at once, with or without a request", async () => {
+  const { server, records } = serveLocally();
+  for (let i = 0; i < 10; i++) {
+    const clients = Array.from({ length: 100 }, async (_, i) => {
+      const client = await connect(server.addr);
+      if (i % 2 === 0) await client.write(encode("request"));
+      client.close();
+    });
+    await Promise.all(clients);
+  }
+  assertEquals(await ask(server.addr, "next"), "next");
+  await server.shutdown();
+  assertEquals(records.all.length, 1001);
+  const outcomes = new Set(records.outcomes);
+  assertEquals(outcomes.difference(new Set(["ok", "reset"])), new Set());
+});
+
+// Clients that are slow, or never done
+
+testFault("a client that is silent", () => ({
+  options: { idleTimeout: 50 },
+  async client(addr) {
+    return await readText(await connect(addr));
+  },
+  sees: "refused: TimeoutError",
+  outcome: "idle",
+  phase: "reading",
+}));
+
+testFault("a client that never ends its request", () => ({
+  options: { idleTimeout: 50 },
+  async client(addr) {
+    const client = await connect(addr);
+    await client.write(encode("GET / HTTP/1.1\r\nhost: example.com\r\n\r\n"));
+    return await readText(client);
+  },
+  sees: "refused: TimeoutError",
+  outcome: "idle",
+  phase: "reading",
+}));
+
+testFault("a client that drips", () => ({
+  options: { deadline: 300 },
+  async client(addr, { over }) {
+    const client = await connect(addr);
+    let done = false;
+    over.then(() => done = true);
+    while (!done) {
+      await client.write(encode("."));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return await readText(client);
+  },
+  sees: "refused: TimeoutError",
+  outcome: "deadline",
+  phase: "reading",
+}));
+
+testFault("a client that does not read its answer", () => ({
+  options: { idleTimeout: 50 },
+  handler: () => moreThanFits,
+  async client(addr, { over }) {
+    const client = await send(addr, "request");
+    await over;
+    client.close();
+  },
+  outcome: "idle",
+  phase: "writing",
+}));
+
+testFault(
+  "a client that reads its answer when the connection is long closed",
+  () => ({
+    async client(addr, { over }) {
+      const client = await send(addr, "request");
+      await over;
+      return await readText(client);
+    },
+    sees: "request",
+    outcome: "ok",
+    phase: "writing",
+  }),
+);
+
+// Clients that send much
+
+for (
+  const [size, outcome] of [[999, "ok"], [1000, "ok"], [
+    1001,
+    "too-large",
+  ]] as const
+) {
+  testFault(`a request of ${size} bytes where 1000 are allowed`, () => ({
+    options: { maxRequestBytes: 1000 },
+    async client(addr) {
+      const answer = await ask(addr, "x".repeat(size));
+      return outcome === "ok" ? answer.length : answer;
+    },
+    sees: outcome === "ok" ? size : "refused: RequestTooLargeError",
+    outcome,
+    phase: outcome === "ok" ? "writing" : "reading",
+  }));
+}
+
+testFault("a flood of 64 MiB where 1000 bytes are allowed", () => ({
+  options: { maxRequestBytes: 1000 },
+  async client(addr) {
+    return await readText(await send(addr, moreThanFits));
+  },
+  sees: "refused: RequestTooLargeError",
+  outcome: "too-large",
+  phase: "reading",
+}));
+
+testFault("8 MiB both ways, answered before they are read", () => ({
+  options: { streaming: true },
+  handler: () => eightMiB,
+  async client(addr) {
+    // All is written before anything is read.
+    const client = await send(addr, eightMiB);
+    return equalBytes(await new Response(client.readable).bytes(), eightMiB);
+  },
+  sees: true,
+  outcome: "ok",
+  phase: "writing",
+}));
+
+testFault("8 MiB both ways", () => ({
+  async client(addr) {
+    return equalBytes(await exchange(addr, eightMiB), eightMiB);
+  },
+  sees: true,
+  outcome: "ok",
+  phase: "writing",
+}));
+
+/** Assertions would take their time to compare as much. */
+function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+// Handlers
+
+const request = async (addr: Deno.NetAddr) => await ask(addr, "request");
+
+testFault("a handler that throws", () => ({
+  handler: () => {
+    throw new Error("from the handler");
+  },
+  client: request,
+  sees: "",
+  outcome: "failed",
+  phase: "handling",
+}));
+
+testFault("a handler that rejects", () => ({
+  handler: () => Promise.reject(new Error("from the handler")),
+  client: request,
+  sees: "",
+  outcome: "failed",
+  phase: "handling",
+}));
+
+testFault("a handler that hangs", () => ({
+  options: { deadline: 50 },
+  handler: () => new Promise(() => {}),
+  client: request,
+  sees: "refused: TimeoutError",
+  outcome: "deadline",
+  phase: "handling",
+}));
+
+testFault("a handler that answers twice", () => ({
+  async handler(conn) {
+    await conn.respond("first");
+    return "second";
+  },
+  client: request,
+  sees: "first",
+  outcome: "failed",
+  phase: "handling",
+}));
+
+testFault("a handler that answers without reading", () => ({
+  handler: () => "answer",
+  client: request,
+  sees: "answer",
+  outcome: "ok",
+  phase: "writing",
+}));
+
+testFault("a handler that cancels the request", () => ({
+  async handler(conn) {
+    await conn.readable.cancel();
+    return "answer";
+  },
+  async client(addr) {
+    return await readText(await send(addr, eightMiB));
+  },
+  sees: "answer",
+  outcome: "ok",
+  phase: "writing",
+}));
+
+testFault("a handler that says nothing", () => ({
+  handler: () => {},
+  client: request,
+  sees: "",
+  outcome: "ok",
+  phase: "handling",
+}));
+
+testFault("a body that throws after a chunk", () => ({
+  *handler() {
+    yield "chunk";
+    throw new Error("from the body");
+  },
+  client: request,
+  sees: "chunk",
+  outcome: "failed",
+  phase: "writing",
+}));
+
+testFault("a body that never ends", () => ({
+  options: { deadline: 100 },
+  *handler() {
+    for (;;) yield "again and ";
+  },
+  async client(addr) {
+    return (await ask(addr)).startsWith("again and again and ");
+  },
+  sees: true,
+  outcome: "deadline",
+  phase: "writing",
+}));
+
+testFault("a body that stalls", () => ({
+  options: { deadline: 100 },
+  async *handler() {
+    yield "chunk";
+    await new Promise(() => {});
+  },
+  client: request,
+  sees: "chunk",
+  outcome: "deadline",
+  phase: "writing",
+}));
+
+testFault("a response left half written", () => ({
+  async handler(conn) {
+    await conn.writable.getWriter().write("half");
+  },
+  client: request,
+  sees: "half",
+  outcome: "failed",
+  phase: "writing",
+}));
