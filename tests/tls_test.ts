@@ -140,6 +140,33 @@ Deno.test("listen() with TLS ends a handshake that never ends", async () => {
   await server.shutdown();
 });
 
+Deno.test({
+  name: "listen() with TLS gets over 100 handshakes that never end, at once",
+  async fn() {
+    const { server, records } = serveLocally({ cert, key, idleTimeout: 10 });
+    assertEquals(await askTls(server.addr, encode("before")), encode("before"));
+    const before = descriptors();
+    const clients = await Promise.all(
+      Array.from({ length: 100 }, () => connect(server.addr)),
+    );
+    await records.nth(101);
+    assertEquals(await askTls(server.addr, encode("next")), encode("next"));
+    assertEquals(records.outcomes, ["ok", ...Array(100).fill("idle"), "ok"]);
+    // Each keeps its descriptor here until its client leaves, closed or not.
+    for (const client of clients) client.close();
+    while (descriptors() > before) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    await server.shutdown();
+  },
+});
+
+/** How many descriptors this process has open, where that can be known. */
+function descriptors(): number {
+  if (Deno.build.os !== "linux") return 0;
+  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
+}
+
 /** A TLS client whose TCP connection can be ended behind its back. */
 async function tlsOverRawSocket(addr: Deno.NetAddr) {
   const raw = net.connect({ host: addr.hostname, port: addr.port });
