@@ -395,7 +395,7 @@ class Progress {
   readonly #total: number;
   readonly #terminal = Deno.stderr.isTerminal();
   readonly #started = performance.now();
-  #shown = 0;
+  #shown = -Infinity;
 
   constructor(total: number) {
     this.#total = total;
