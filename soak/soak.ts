@@ -119,11 +119,11 @@ class Soak {
     const last = Math.min(LAST, tenth);
     await this.#exchange(port, 0, tenth);
     this.#first = await this.#measure(port);
-    resetPeak(this.#server.pid);
+    const peakIsTold = resetPeak(this.#server.pid);
     const began = performance.now();
     await this.#exchange(port, tenth, n - last);
     this.#seconds = (performance.now() - began) / 1000;
-    this.#peak = peak(this.#server.pid);
+    if (peakIsTold) this.#peak = peak(this.#server.pid);
     this.#last = await this.#measure(port);
     await this.#stopWithFullBacklog(port, n - last);
   }
@@ -269,7 +269,7 @@ class Soak {
     const faults = this.#tallies.flatMap((tally) => tally.faults);
     for (const [name, value] of rows) {
       const text = typeof value === "number" ? count(value) : value;
-      console.log(`${name.padEnd(30)} ${text.padStart(12)}`);
+      console.log(`${name.padEnd(30)} ${text.padStart(20)}`);
     }
     for (const fault of faults.slice(0, MAX_FAULTS)) console.log(fault);
     for (const line of amiss) console.log(`amiss: ${line}`);
@@ -310,7 +310,7 @@ class Soak {
       ],
       [
         "server descriptors",
-        first.descriptors === undefined
+        first.descriptors === undefined || last.descriptors === undefined
           ? unknown
           : pair(String(first.descriptors), String(last.descriptors)),
       ],
@@ -380,7 +380,9 @@ class Soak {
     };
     check("heap", last.heap - first.heap, HEAP_TOLERANCE);
     check("memory", last.rss - first.rss, RSS_TOLERANCE);
-    if ((last.descriptors ?? 0) > (first.descriptors ?? 0)) {
+    const { descriptors = NaN } = last;
+    // Where they are not told, the table says so.
+    if (descriptors > (first.descriptors ?? NaN)) {
       amiss.push(
         `the server had ${first.descriptors} descriptors open, then ` +
           `${last.descriptors}`,
@@ -438,13 +440,23 @@ function peak(pid: number): number | undefined {
   });
 }
 
-function resetPeak(pid: number): void {
-  whereTold(() => Deno.writeTextFileSync(`/proc/${pid}/clear_refs`, "5"));
+/** @returns Whether `peak()` will tell of what comes now. */
+function resetPeak(pid: number): boolean {
+  const reset = () => {
+    Deno.writeTextFileSync(`/proc/${pid}/clear_refs`, "5");
+    return true;
+  };
+  return whereTold(reset) ?? false;
 }
 
 function whereTold<Result>(ask: () => Result): Result | undefined {
   if (Deno.build.os !== "linux") return undefined;
-  return ask();
+  try {
+    return ask();
+  } catch {
+    // Containers may keep it to themselves.
+    return undefined;
+  }
 }
 
 function mebibytes(bytes: number): string {
