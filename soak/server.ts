@@ -9,6 +9,8 @@ import { heard, say } from "./processes.ts";
 export interface Measures {
   /** Bytes that live objects and buffers take. */
   heap: number;
+  /** Bytes that V8 holds for objects, whether they live or not. */
+  held: number;
   /** Bytes of the process in memory. */
   rss: number;
   /** Microseconds of CPU time so far. */
@@ -72,9 +74,14 @@ function measure(): Measures {
   const { gc } = globalThis as { gc?: () => void };
   // What a first one finalizes, a second one frees.
   for (let i = 0; i < 2; i++) gc?.();
-  const { heapUsed, external, rss } = Deno.memoryUsage();
+  const { heapUsed, heapTotal, external, rss } = Deno.memoryUsage();
   const { user, system } = process.cpuUsage();
-  return { heap: heapUsed + external, rss, cpu: user + system };
+  return {
+    heap: heapUsed + external,
+    held: heapTotal,
+    rss,
+    cpu: user + system,
+  };
 }
 
 if (import.meta.main) await serveForSoak();

@@ -303,6 +303,7 @@ class Soak {
         `${((last.cpu - first.cpu) / part).toFixed(1)} µs`,
       ],
       ["server heap", pair(mebibytes(first.heap), mebibytes(last.heap))],
+      ["  held by V8", pair(mebibytes(first.held), mebibytes(last.held))],
       ["server memory", pair(mebibytes(first.rss), mebibytes(last.rss))],
       [
         "  peak in between",
