@@ -14,6 +14,7 @@ import {
   connect,
   encode,
   exchange,
+  importMap,
   local,
   pattern,
   readText,
@@ -163,17 +164,6 @@ interface Exchanged {
   bytesIn: number;
   bytesOut: number;
   outcome: string;
-}
-
-/** The flags for the import map that the tests themselves run under. */
-function importMap(): string[] {
-  const url = import.meta.resolve("@std/cli/parse-args");
-  if (!url.startsWith("file:")) return [];
-  const path = url.startsWith(import.meta.resolve("../offline/"))
-    ? "offline/import_map.json"
-    : Deno.env.get("HALFCLOSE_IMPORT_MAP");
-  if (path) return [`--import-map=${path}`];
-  throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");
 }
 
 /** Runs the tool to its end. */
