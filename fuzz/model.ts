@@ -136,7 +136,7 @@ function findWrongRecords(schedule: Schedule, events: Events): string[] {
     sights.flatMap((_, i) => fits(record, i) ? [i] : [])
   );
   if (matched(perRecord) < records.length) {
-    faults.push("there is a record of what no client did");
+    faults.push(`some record is of what no client did: ${list(records)}`);
   }
   const due = sights.flatMap((sight, i) => {
     const client = schedule.clients[i];
@@ -146,9 +146,17 @@ function findWrongRecords(schedule: Schedule, events: Events): string[] {
     records.flatMap((record, j) => fits(record, i) ? [j] : [])
   );
   if (matched(perClient) < due.length) {
-    faults.push("there is a client without the record it should have");
+    faults.push(`some client lacks the record it is due: ${list(records)}`);
   }
   return faults;
+}
+
+function list(records: ExchangeRecord[]): string {
+  return records.map(({ remoteAddr, bytesRead, bytesWritten, ...record }) => {
+    const port = "port" in remoteAddr ? remoteAddr.port : "unix";
+    return `\n    ${record.id} (${port}) ${bytesRead} in, ${bytesWritten} out, ` +
+      `${record.outcome} while ${record.phase}: ${record.error}`;
+  }).join("");
 }
 
 /** Whether a record may be that of a client. */
