@@ -335,14 +335,17 @@ Deno.test("Server.shutdown() that ran into its deadline has told of all", async 
 Deno.test("Listener.close() during a shutdown does not count our own connection", async () => {
   const { connect: denoConnect, listen: denoListen } = Deno;
   const accepted = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
   let accepts = 0;
   Object.assign(Deno, {
     listen(options: Deno.ListenOptions) {
       const listener = denoListen(options);
       const accept = listener.accept.bind(listener);
       listener.accept = async () => {
-        const conn = await accept();
+        const accepting = accept();
+        accepting.catch(() => ended.resolve());
+        const conn = await accepting;
         if (++accepts === 2) accepted.resolve();
         return conn;
       };
@@ -351,7 +354,7 @@ Deno.test("Listener.close() during a shutdown does not count our own connection"
     // It is accepted before it hears that it is connected.
     async connect(options: Deno.ConnectOptions) {
       const conn = await denoConnect(options);
-      await closed.promise;
+      await told.promise;
       return conn;
     },
   });
@@ -366,7 +369,9 @@ Deno.test("Listener.close() during a shutdown does not count our own connection"
     await accepted.promise;
     await turn();
     listener.close();
-    closed.resolve();
+    await ended.promise;
+    await turn();
+    told.resolve();
     await Promise.all([waiting, stopped]);
     client.close();
     assertEquals(records.outcomes, ["aborted"]);
