@@ -35,7 +35,7 @@ export interface Command {
   /** Its flags. */
   readonly groups: readonly FlagGroup[];
   /** What a shell may offer where no flag stands. */
-  readonly completes?: "files" | readonly string[];
+  readonly completes: "files" | readonly string[];
   /** What its help ends with. */
   readonly notes?: readonly string[];
 }
@@ -168,7 +168,7 @@ export const server: Command = {
 };
 
 /** The commands that are called by their names. */
-export const commands: Readonly<Record<string, Command>> = {
+export const commands = {
   completions: {
     summary: "Prints what makes a shell complete the arguments of halfclose.",
     usage: [`completions ${shells.join("|")}`],
@@ -181,4 +181,4 @@ export const commands: Readonly<Record<string, Command>> = {
       "  halfclose completions fish | source",
     ],
   },
-};
+} satisfies Readonly<Record<string, Command>>;
