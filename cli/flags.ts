@@ -201,10 +201,10 @@ export function parseFlags<Table extends FlagTable>(
   const asks = (parsed["help"] || parsed["version"]) === true;
   for (const [name, flag] of Object.entries(table)) {
     const value = parsed[name];
+    if (value === undefined || value === false) continue;
     if (value === true) values[name] = true;
-    else if (typeof value === "string" && !asks) {
-      values[name] = readValue(name, flag, value);
-    }
+    else if (isSwitch(name)) complain(`--${name} takes no value`);
+    else if (!asks) values[name] = readValue(name, flag, String(value));
   }
   // A flag that lacks its value tells more than what stands in its place.
   if (problem) throw problem;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Handler } from "../mod.ts";
 import type { Answer } from "./answers.ts";
 import { ensurePermission } from "./permissions.ts";
@@ -44,7 +44,8 @@ async function load(specifier: string): Promise<unknown> {
   const url = urlOf(specifier);
   const action = `load ${specifier}`;
   if (url.protocol === "file:") {
-    await ensurePermission({ name: "read", path: specifier }, action);
+    const path = isUrl(specifier) ? fileURLToPath(url) : specifier;
+    await ensurePermission({ name: "read", path }, action);
     await Deno.stat(url).catch((error) => {
       throw new Error(`Cannot ${action}: ${messageOf(error)}`);
     });
@@ -59,8 +60,10 @@ async function load(specifier: string): Promise<unknown> {
 }
 
 function urlOf(specifier: string): URL {
+  return isUrl(specifier) ? new URL(specifier) : pathToFileURL(specifier);
+}
+
+function isUrl(specifier: string): boolean {
   // One letter before a colon is a drive of Windows.
-  return /^[a-z][a-z\d+.-]+:/i.test(specifier)
-    ? new URL(specifier)
-    : pathToFileURL(specifier);
+  return /^[a-z][a-z\d+.-]+:/i.test(specifier);
 }

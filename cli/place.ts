@@ -143,9 +143,13 @@ async function ensureAllowed(place: Place): Promise<void> {
     );
   }
   const { path } = place;
-  const host = path === undefined ? name : `unix:${path}`;
-  await ensurePermission({ name: "net", host }, action);
-  if (path === undefined) return;
-  await ensurePermission({ name: "read", path }, action);
-  await ensurePermission({ name: "write", path }, action);
+  if (path === undefined) {
+    await ensurePermission({ name: "net", host: name }, action);
+    return;
+  }
+  // The socket is made under another name in its folder.
+  const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";
+  await ensurePermission({ name: "net" }, action);
+  await ensurePermission({ name: "read", path: folder }, action);
+  await ensurePermission({ name: "write", path: folder }, action);
 }
