@@ -57,6 +57,17 @@ testWithSignals(
   },
 );
 
+testWithSignals(
+  "cli: --text gives up on a client that never half-closes",
+  async () => {
+    const limit = ["--deadline", "300ms"];
+    await using tool = await Tool.listening(["--text", "hello", ...limit]);
+    const conn = await connect(tool.addr);
+    assertStringIncludes(await readText(conn), "300 ms");
+    assertEquals(outcomes(await tool.stop()), ["deadline"]);
+  },
+);
+
 testWithSignals("cli: --file answers with what the file holds by then", () => {
   return withFiles({ "motd.txt": "one" }, async (dir) => {
     const path = `${dir}/motd.txt`;

@@ -48,11 +48,11 @@ export class Tool implements AsyncDisposable {
   #news = Promise.withResolvers<void>();
 
   constructor(args: string[], options: ToolOptions = {}) {
-    const { entry = "cli.ts", permissions = ["-N"], env = {} } = options;
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", ...permissions, ...importMap(), entry, ...args],
+    const [program = "", ...rest] = Tool.command(args, options);
+    this.#child = new Deno.Command(program, {
+      args: rest,
       cwd: `${import.meta.dirname}/..`,
-      env,
+      env: options.env ?? {},
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -61,6 +61,15 @@ export class Tool implements AsyncDisposable {
     this.#stderr = this.#collect();
     // Who waits in vain shall fail, not hang.
     this.#guard = setTimeout(() => this.kill("SIGKILL"), 120_000);
+  }
+
+  /** The command line that runs it. */
+  static command(
+    args: string[],
+    { entry = "cli.ts", permissions = ["-N"] }: ToolOptions = {},
+  ): string[] {
+    const flags = [...permissions, ...importMap()];
+    return [Deno.execPath(), "run", ...flags, entry, ...args];
   }
 
   /** Starts it, on a free port unless told otherwise, and waits until it listens. */
@@ -92,6 +101,10 @@ export class Tool implements AsyncDisposable {
 
   get port(): number {
     return (this.#addr as Deno.NetAddr).port;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   /** Waits for a line that matches. */
