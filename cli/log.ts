@@ -23,7 +23,8 @@
  */
 
 import { BaseHandler } from "@std/log/base-handler";
-import { type LevelName, Logger, type LogRecord } from "@std/log/logger";
+import type { LevelName } from "@std/log/levels";
+import { Logger, type LogRecord } from "@std/log/logger";
 import type { ExchangeRecord } from "../mod.ts";
 import { messageOf, nameOf, printable, quoted } from "./wording.ts";
 

@@ -30,8 +30,7 @@ const escapes: Partial<Record<string, string>> = {
 
 /** Text without what could move a terminal's cursor or begin a new line. */
 export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex -- these are what it is about.
-  return text.replaceAll(/[\0-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
     const code = character.charCodeAt(0).toString(16);
     return escapes[character] ??
       (code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`);
