@@ -38,16 +38,50 @@ export async function serveUntilStopped(
   const { flags } = line;
   checkPlace(flags);
   const log = openLog(flags);
-  try {
+  const uncaught = heedUncaught();
+  const serving = async () => {
     const answer = await answerOf(line, log);
     const place = await placeOf(flags, answer.options);
-    return await run(flags, answer, place, log);
+    return await run(flags, answer, place, log, uncaught.promise);
+  };
+  try {
+    return await Promise.race([serving(), uncaught.promise]);
   } catch (error) {
-    if (!(error instanceof UsageError)) {
-      log.trace(error instanceof Error ? error.cause ?? error : error);
-    }
-    throw error;
+    if (error instanceof UsageError) throw error;
+    log.trace(error instanceof Error ? error.cause ?? error : error);
+    if (flags["log-format"] !== "json") throw error;
+    log.fault(error);
+    return 1;
+  } finally {
+    uncaught.stopHeeding();
   }
+}
+
+/**
+ * Heeds what a module leaves uncaught, for which Deno would end the process with
+ * a stack trace.
+ */
+function heedUncaught() {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => {});
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    reject(event.error);
+  };
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    reject(event.reason);
+  };
+  addEventListener("error", onError);
+  addEventListener("unhandledrejection", onRejection);
+  return {
+    /** Rejects with what was not caught. */
+    promise,
+    stopHeeding(): void {
+      removeEventListener("error", onError);
+      removeEventListener("unhandledrejection", onRejection);
+    },
+  };
 }
 
 function openLog(flags: ServeFlags): Log {
@@ -68,9 +102,11 @@ async function run(
   { options, handler, settled }: Answer,
   place: Place,
   log: Log,
+  uncaught: Promise<never>,
 ): Promise<number> {
   const { count = Infinity } = flags;
   const controller = new AbortController();
+  uncaught.catch((error) => controller.abort(error));
   let turns = 0;
   let exchanges = 0;
   const callbacks = {

@@ -225,6 +225,27 @@ testWithSignals(
   },
 );
 
+testWithSignals(
+  "cli: ends in one line for what a module leaves uncaught",
+  async (t) => {
+    for (
+      const module of [
+        'export default () => { Promise.reject(new Error("stray")); };',
+        'export default () => { setTimeout(() => { throw new Error("stray"); }); };',
+      ]
+    ) {
+      await t.step(module, async () => {
+        const url = `data:text/javascript,${encodeURIComponent(module)}`;
+        await using tool = await Tool.listening([url]);
+        await ask(tool.addr, "hello").catch(() => "");
+        const { code, lines } = await tool.ending();
+        assertEquals([code, lines.at(-1)], [1, "halfclose: stray"]);
+        assert(!lines.some((line) => /^ +at /.test(line)), lines.join("\n"));
+      });
+    }
+  },
+);
+
 /** Modules that cannot answer, and what is said of them. */
 const useless: [module: string, named: string][] = [
   ["export const handler = () => {};", "received undefined"],

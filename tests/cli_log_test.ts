@@ -114,6 +114,16 @@ testWithSignals(
   },
 );
 
+Deno.test("cli: --log-format json says why it cannot run", async () => {
+  const args = ["--log-format", "json", "--file", "no-such-file"];
+  const { code, lines } = await run(args, { permissions: ["-N", "-R"] });
+  assertEquals([code, lines.length], [1, 1]);
+  const { time: _, ...line } = JSON.parse(lines[0] ?? "") as Line;
+  const error = `${line["error"]}`;
+  assertMatch(error, /^Cannot read no-such-file: /);
+  assertEquals(line, { level: "ERROR", event: "fault", msg: error, error });
+});
+
 testWithSignals(
   "cli: --log-format json knows no address of a Unix socket's client",
   async () => {

@@ -4,6 +4,8 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import {
   authority,
   type Client,
+  endless,
+  impatient,
   onUnix,
   talk,
   testWith,
@@ -27,10 +29,13 @@ const tlsFlags = ["--tls-cert", cert, "--tls-key", key];
 const tlsPermissions = ["-N", `-R=${cert},${key}`];
 
 /** How the tool is started for a client, and stopped after it. */
-function listeningFor(client: Client<Deno.NetAddr>): Promise<Tool> {
+function listeningFor(
+  client: Client<Deno.NetAddr>,
+  flags: string[] = [],
+): Promise<Tool> {
   return client.options
-    ? Tool.listening(tlsFlags, { permissions: tlsPermissions })
-    : Tool.listening();
+    ? Tool.listening([...flags, ...tlsFlags], { permissions: tlsPermissions })
+    : Tool.listening(flags);
 }
 
 /** Checks that the tool sends back what a client sends. */
@@ -74,6 +79,36 @@ for (const client of onUnix) {
       await using tool = await Tool.listening(args, { permissions });
       await checkEcho(client, tool);
     });
+  });
+}
+
+for (const client of impatient) {
+  testWith(
+    client,
+    `cli: ${client.name} has its request read whole`,
+    async () => {
+      await using tool = await listeningFor(client);
+      await talk(client, tool.addr as Deno.NetAddr, encode("hello"));
+      await tool.line(/ 127\.0\.0\.1:\d+ 5 bytes in, /);
+    },
+  );
+}
+
+for (const client of endless) {
+  testWith(client, `cli: ${client.name} is told that no end came`, async () => {
+    await using tool = await listeningFor(client, ["--idle-timeout", "1s"]);
+    const reply = await talk(
+      client,
+      tool.addr as Deno.NetAddr,
+      encode("hello"),
+    );
+    assertMatch(
+      new TextDecoder().decode(reply),
+      /^halfclose: request refused, nothing came or went for 1000 ms\n$/,
+    );
+    await tool.line(
+      / WARN .* 5 bytes in, 0 bytes out, .* idle while reading: /,
+    );
   });
 }
 

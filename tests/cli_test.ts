@@ -1,6 +1,7 @@
 // The command-line tool, run as its users run it: as a process of its own.
 
 import {
+  assert,
   assertEquals,
   assertFalse,
   assertMatch,
@@ -21,6 +22,7 @@ import {
   assertSame,
   checkEnding,
   checkRefusal,
+  importMap,
   outcomes,
   run,
   testWithSignals,
@@ -60,6 +62,24 @@ for (const entry of ["cli.ts", "mod.ts"]) {
     },
   );
 }
+
+testWithSignals("cli: deno install makes it a command", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const flags = ["--global", "-N", "--root", root, "--name", "halfclose"];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["install", ...flags, ...importMap(), "./cli.ts"],
+      cwd: `${import.meta.dirname}/..`,
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    const command = `${root}/bin/halfclose`;
+    await using tool = await Tool.listening([], { command });
+    assertEquals(await ask(tool.addr, "hello"), "hello");
+    assertEquals(outcomes(await tool.stop()), ["ok"]);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
 
 Deno.test("cli: says that a port is in use", async () => {
   using other = Deno.listen(local);

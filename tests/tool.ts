@@ -29,6 +29,8 @@ export interface Ending {
 export interface ToolOptions {
   /** The module that is run. */
   entry?: string;
+  /** A program that is run instead. */
+  command?: string;
   /** Flags for Deno. */
   permissions?: string[];
   /** Added to the environment. */
@@ -66,8 +68,9 @@ export class Tool implements AsyncDisposable {
   /** The command line that runs it. */
   static command(
     args: string[],
-    { entry = "cli.ts", permissions = ["-N"] }: ToolOptions = {},
+    { entry = "cli.ts", command, permissions = ["-N"] }: ToolOptions = {},
   ): string[] {
+    if (command !== undefined) return [command, ...args];
     const flags = [...permissions, ...importMap()];
     return [Deno.execPath(), "run", ...flags, entry, ...args];
   }
@@ -189,7 +192,7 @@ export interface Exchanged {
 }
 
 /** The flags for the import map that the tests themselves run under. */
-function importMap(): string[] {
+export function importMap(): string[] {
   const url = import.meta.resolve("@std/cli/parse-args");
   if (!url.startsWith("file:")) return [];
   const path = url.startsWith(import.meta.resolve("../offline/"))
@@ -258,7 +261,10 @@ export function outcomes(exchanges: Exchanged[]): string[] {
 }
 
 /** Defines a test that sends signals. On Windows Deno just ends the process. */
-export function testWithSignals(name: string, fn: () => Promise<void>): void {
+export function testWithSignals(
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+): void {
   const ignore = Deno.build.os === "windows";
   Deno.test({ name: ignore ? `${name} (needs signals)` : name, ignore, fn });
 }
