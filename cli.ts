@@ -6,6 +6,10 @@
  * ```sh
  * deno run -N jsr:@halfclose/server
  * printf hello | nc -N localhost 8080
+ *
+ * deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox
+ * deno run -N -R=upper.ts jsr:@halfclose/server ./upper.ts
+ * deno run -N --allow-run=wc jsr:@halfclose/server -- wc -w
  * ```
  *
  * @module
