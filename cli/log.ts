@@ -72,7 +72,8 @@ export class Log {
 
   /** A client's turn has come. */
   accept(addr: Deno.Addr): void {
-    this.#logger.debug(() => `accepted ${nameOf(addr)}`, {
+    if (!this.debugging) return;
+    this.#logger.debug(`accepted ${nameOf(addr)}`, {
       event: "accept",
       client: clientOf(addr),
     });
