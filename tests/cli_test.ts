@@ -67,9 +67,8 @@ testWithSignals("cli: deno install makes it a command", async () => {
   const root = await Deno.makeTempDir();
   try {
     const flags = ["--global", "-N", "--root", root, "--name", "halfclose"];
-    const config = ["--config", "deno.json"];
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["install", ...flags, ...config, ...importMap(), "./cli.ts"],
+      args: ["install", ...flags, ...importMap(), "./cli.ts"],
       cwd: `${import.meta.dirname}/..`,
     }).output();
     assert(success, new TextDecoder().decode(stderr));
