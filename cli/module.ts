@@ -12,7 +12,7 @@ import { messageOf } from "./wording.ts";
 
 /** Whether an argument is a path or a URL, rather than a mistyped word. */
 export function looksLikeModule(arg: string): boolean {
-  return /[/\\:]|\.[cm]?[jt]sx?$/.test(arg);
+  return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
 }
 
 /**
@@ -64,6 +64,5 @@ function urlOf(specifier: string): URL {
 }
 
 function isUrl(specifier: string): boolean {
-  // One letter before a colon is a drive of Windows.
-  return /^[a-z][a-z\d+.-]+:/i.test(specifier);
+  return /^(?:https?|file|data|jsr|npm):/i.test(specifier);
 }

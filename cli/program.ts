@@ -81,6 +81,7 @@ class Run {
   readonly #conn: Conn;
   readonly #command: string;
   readonly #killsGroup: boolean;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #request: ReadableStreamDefaultReader<Uint8Array>;
   readonly #errors: ReadableStreamDefaultReader<Uint8Array>;
   #over = false;
@@ -97,6 +98,7 @@ class Run {
     this.#conn = conn;
     this.#command = command;
     this.#killsGroup = killsGroup;
+    this.#input = child.stdin.getWriter();
     this.#request = conn.readable.getReader();
     this.#errors = child.stderr.getReader();
     conn.signal.addEventListener("abort", this.#kill);
@@ -108,6 +110,8 @@ class Run {
     try {
       yield* this.#child.stdout;
       const status = await this.#child.status;
+      // What it has left in the background may live on.
+      this.#over = true;
       if (this.#fault) throw this.#fault.error;
       if (!status.success) {
         throw new Error(`${this.#command} ${endingOf(status)}`);
@@ -116,6 +120,7 @@ class Run {
       this.#kill();
       this.#over = true;
       this.#conn.signal.removeEventListener("abort", this.#kill);
+      this.#input.abort().catch(() => {});
       this.#request.cancel().catch(() => {});
     }
   }
@@ -138,7 +143,7 @@ class Run {
   }
 
   async #feed(): Promise<void> {
-    const input = this.#child.stdin.getWriter();
+    const input = this.#input;
     try {
       for (;;) {
         const { done, value } = await this.#request.read();

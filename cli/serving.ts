@@ -137,16 +137,16 @@ async function run(
       return options.onError?.(error, conn);
     },
   };
-  const signals = [
-    controller.signal,
-    ...options.signal ? [options.signal] : [],
-  ];
   const merged = {
     ...options,
     ...limitsOf(flags),
     ...place,
     ...callbacks,
-    signal: AbortSignal.any(signals),
+    signal: AbortSignal.any(
+      [controller.signal, options.signal].filter((signal) =>
+        signal !== undefined
+      ),
+    ),
   };
   const served = log.debugging
     ? watched(handler, options.streaming === true, (conn, bytes) => {
@@ -154,7 +154,7 @@ async function run(
     })
     : handler;
   const server = listening(merged, () => serve(merged as ServeOptions, served));
-  const stopHeeding = heedSignals({
+  using signals = heedSignals({
     onFirst: () => server.shutdown(),
     onNext: (signal) =>
       controller.abort(new Error(`Stopped by a second ${signal}`)),
@@ -166,7 +166,7 @@ async function run(
   await server.shutdown();
   await settled?.();
   log.stopped(exchanges);
-  return stopHeeding();
+  return signals.status;
 }
 
 /** Says where it could not listen, if that is what went wrong. */

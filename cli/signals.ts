@@ -18,13 +18,19 @@ export interface SignalActions {
   onNext(signal: Deno.Signal): void;
 }
 
-/**
- * Heeds the signals that ask for an end.
- *
- * @returns A function that stops heeding them, and gives the exit status that
- * they ask for: 128 and the number of one that was not the first, or 0.
- */
-export function heedSignals({ onFirst, onNext }: SignalActions): () => number {
+/** Signals that are heeded until this is disposed of. */
+export interface HeededSignals extends Disposable {
+  /**
+   * The exit status that they ask for: 128 and the number of one that was not
+   * the first, or 0.
+   */
+  readonly status: number;
+}
+
+/** Heeds the signals that ask for an end. */
+export function heedSignals(
+  { onFirst, onNext }: SignalActions,
+): HeededSignals {
   const numbers: Partial<Record<Deno.Signal, number>> =
     Deno.build.os === "windows"
       ? { SIGINT: 2, SIGBREAK: 21 }
@@ -46,8 +52,12 @@ export function heedSignals({ onFirst, onNext }: SignalActions): () => number {
     Deno.addSignalListener(signal, listener);
     return () => Deno.removeSignalListener(signal, listener);
   });
-  return () => {
-    for (const remove of removers) remove();
-    return status;
+  return {
+    get status() {
+      return status;
+    },
+    [Symbol.dispose]() {
+      for (const remove of removers) remove();
+    },
   };
 }

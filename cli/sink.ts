@@ -85,9 +85,12 @@ async function write(
 
 /** Has the names in a folder written to the disk, where that can be asked for. */
 async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path);
-  await folder.sync();
+  try {
+    using folder = await Deno.open(path);
+    await folder.sync();
+  } catch {
+    // Not on Windows, nor on every file system. The file itself is safe.
+  }
 }
 
 /** A name that sorts by time: `20261123T090000000Z-000001-9f86d081884c7d65`. */

@@ -153,6 +153,7 @@ const misuses: [args: string[], named: string][] = [
   [["--help", "--loud"], "--loud"],
   [["-x"], "-x"],
   [["8080"], "8080"],
+  [["localhost:8080"], "localhost:8080"],
   [["--port", "0", "start"], "start"],
   [["complitions", "bash"], 'did you mean "completions"?'],
   [["completions"], "bash, zsh, fish"],

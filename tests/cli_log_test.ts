@@ -267,7 +267,10 @@ for (
             assertEquals(await ask(addr, "hello"), "hello");
             break;
           } catch (error) {
-            if (!(error instanceof Deno.errors.NotFound)) throw error;
+            const { NotFound, ConnectionRefused } = Deno.errors;
+            const early = error instanceof NotFound ||
+              error instanceof ConnectionRefused;
+            if (!early) throw error;
             await new Promise((done) => setTimeout(done, 20));
           }
         }
@@ -295,19 +298,35 @@ status = pty.spawn(sys.argv[1:], read)
 sys.exit(os.waitstatus_to_exitcode(status))
 `;
 
-/** Runs the tool to its end on a terminal, and gives what it writes there. */
+/**
+ * Runs the tool to its end on a terminal, and gives what it writes there. If it
+ * listens, it is asked once.
+ */
 async function runOnTerminal(
   args: string[],
   { permissions = ["-N"], env = {} } = {},
 ): Promise<{ code: number; output: string }> {
   const command = Tool.command(args, { permissions });
-  const { code, stdout } = await new Deno.Command("python3", {
+  await using child = new Deno.Command("python3", {
     args: ["-c", onTerminal, ...command],
     cwd: `${import.meta.dirname}/..`,
     env: { NO_COLOR: "", ...env },
     stdin: "null",
-  }).output();
-  return { code, output: new TextDecoder().decode(stdout) };
+    stdout: "piped",
+  }).spawn();
+  let output = "";
+  let asked: Promise<string> | undefined;
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    output += text;
+    const [, port] = /listening on 127\.0\.0\.1:(\d+)\r?\n/.exec(output) ?? [];
+    if (port) {
+      const addr = { hostname: "127.0.0.1", port: Number(port) };
+      asked ??= ask({ transport: "tcp", ...addr }, "hello");
+    }
+  }
+  await asked;
+  const { code } = await child.status;
+  return { code, output };
 }
 
 const hasTerminals = Deno.build.os !== "windows" &&
@@ -333,23 +352,9 @@ testOnTerminal(
 );
 
 /** Serves one exchange on a terminal. */
-async function terminalLines(env: Record<string, string>) {
-  using free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = free.addr;
-  free.close();
-  const args = ["--host", "127.0.0.1", "--port", `${port}`, "--count", "1"];
-  const running = runOnTerminal(args, { env });
-  const addr = { transport: "tcp", hostname: "127.0.0.1", port } as const;
-  for (;;) {
-    try {
-      await ask(addr, "hello");
-      break;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-      await new Promise((done) => setTimeout(done, 20));
-    }
-  }
-  return await running;
+function terminalLines(env: Record<string, string>) {
+  const args = ["--host", "127.0.0.1", "--port", "0", "--count", "1"];
+  return runOnTerminal(args, { env });
 }
 
 testOnTerminal(
