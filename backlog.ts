@@ -210,6 +210,8 @@ export class Backlog {
     // What was being accepted meanwhile may be a live connection.
     const last = await this.#accepting?.catch(() => undefined);
     if (last) accepted.push(last);
+    // Closed meanwhile, it may have come by before we know its port.
+    if (accepted.length > 0) await sentinel.settled;
     sentinel.takeOutOf(accepted);
     this.#drained = true;
     this.#enqueue(accepted);

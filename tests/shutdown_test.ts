@@ -332,6 +332,54 @@ Deno.test("Server.shutdown() that ran into its deadline has told of all", async 
   for (const client of clients) await readText(client).catch(() => {});
 });
 
+Deno.test("Listener.close() during a shutdown does not count our own connection", async () => {
+  const { connect: denoConnect, listen: denoListen } = Deno;
+  const accepted = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  const told = Promise.withResolvers<void>();
+  let accepts = 0;
+  Object.assign(Deno, {
+    listen(options: Deno.ListenOptions) {
+      const listener = denoListen(options);
+      const accept = listener.accept.bind(listener);
+      listener.accept = async () => {
+        const accepting = accept();
+        accepting.catch(() => ended.resolve());
+        const conn = await accepting;
+        if (++accepts === 2) accepted.resolve();
+        return conn;
+      };
+      return listener;
+    },
+    // It is accepted before it hears that it is connected.
+    async connect(options: Deno.ConnectOptions) {
+      const conn = await denoConnect(options);
+      await told.promise;
+      return conn;
+    },
+  });
+  try {
+    const { listener, records } = listenLocally();
+    const waiting = Array.fromAsync(listener);
+    const client = await denoConnect({ port: listener.addr.port });
+    await client.write(encode("never ended"));
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    while (accepts === 0) await turn();
+    const stopped = listener.shutdown();
+    await accepted.promise;
+    await turn();
+    listener.close();
+    await ended.promise;
+    await turn();
+    told.resolve();
+    await Promise.all([waiting, stopped]);
+    client.close();
+    assertEquals(records.outcomes, ["aborted"]);
+  } finally {
+    Object.assign(Deno, { listen: denoListen, connect: denoConnect });
+  }
+});
+
 Deno.test("Server.shutdown() ends under traffic that never pauses", async () => {
   const dir = await Deno.makeTempDir();
   const path = `${dir}/test.sock`;

@@ -25,6 +25,17 @@ export function pattern(size: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** The flags for the import map that the tests themselves run under. */
+export function importMap(): string[] {
+  const url = import.meta.resolve("@std/cli/parse-args");
+  if (!url.startsWith("file:")) return [];
+  const path = url.startsWith(import.meta.resolve("../offline/"))
+    ? "offline/import_map.json"
+    : Deno.env.get("HALFCLOSE_IMPORT_MAP");
+  if (path) return [`--import-map=${path}`];
+  throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");
+}
+
 /** Keeps the event loop from everything for some milliseconds. */
 export function block(milliseconds: number): void {
   const end = performance.now() + milliseconds;

@@ -7,7 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { connect, local } from "./support.ts";
+import { connect, importMap, local } from "./support.ts";
 
 /** What is logged: one of these for each line. */
 const listening =
@@ -189,17 +189,6 @@ export interface Exchanged {
   bytesIn: number;
   bytesOut: number;
   outcome: string;
-}
-
-/** The flags for the import map that the tests themselves run under. */
-export function importMap(): string[] {
-  const url = import.meta.resolve("@std/cli/parse-args");
-  if (!url.startsWith("file:")) return [];
-  const path = url.startsWith(import.meta.resolve("../offline/"))
-    ? "offline/import_map.json"
-    : Deno.env.get("HALFCLOSE_IMPORT_MAP");
-  if (path) return [`--import-map=${path}`];
-  throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");
 }
 
 /** Runs the tool to its end. */

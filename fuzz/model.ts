@@ -1,0 +1,237 @@
+// What must come of a schedule: what each client may see, and the records.
+
+import type { ExchangeRecord, Outcome } from "../server.ts";
+import type { Client, Schedule } from "./schedule.ts";
+import { Random } from "./random.ts";
+
+/** What a client is told that is turned away. */
+export const refusal = "refused\n";
+/** What a client is told whose handler failed. */
+export const apology = "sorry\n";
+
+/** What one client has seen. */
+export interface Sight {
+  /** Whether it was connected before the server was told to stop. */
+  connected: "in time" | "late" | "never";
+  /** Its port, where it has one. */
+  port: number | undefined;
+  bytes: Uint8Array;
+  end: "eof" | "error" | "left";
+}
+
+/** All that happened. */
+export interface Events {
+  sights: Sight[];
+  records: ExchangeRecord<Deno.Addr>[];
+  /** The requests that the handler was given whole. */
+  requests: Uint8Array[];
+  /** How many handlers ran at the same time, at most. */
+  atOnce: number;
+}
+
+/** What a handler answers to a whole request. */
+export function answerTo(
+  { behaviour, fixedSize, seed }: Schedule,
+  request: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const text = (text: string) => new TextEncoder().encode(text);
+  switch (behaviour) {
+    case "count":
+      return text(`${request.length} bytes`);
+    case "fixed":
+    case "cancel":
+      return new Random(seed).bytes(fixedSize);
+    case "nothing":
+    case "abort":
+    case "hang":
+      return new Uint8Array();
+    case "throw":
+      return text(apology);
+    default:
+      return request.slice();
+  }
+}
+
+/** Whether the request is read to its end before the answer is whole. */
+function isRead({ behaviour, options }: Schedule): boolean {
+  const unread = ["fixed", "nothing", "cancel", "throw", "abort", "hang"];
+  return !options.streaming || !unread.includes(behaviour);
+}
+
+/** What is at odds with what the server promises: nothing, if all is well. */
+export function findFaults(schedule: Schedule, events: Events): string[] {
+  return [
+    ...findWrongSights(schedule, events),
+    ...findWrongRecords(schedule, events),
+    ...findWrongRequests(schedule, events),
+  ];
+}
+
+/** What a client must come to see, if nothing but itself can get in its way. */
+function dueTo(
+  schedule: Schedule,
+  client: Client,
+  sight: Sight,
+): { outcome: Outcome; bytes: Uint8Array } | undefined {
+  const { behaviour, hurried, stop, options } = schedule;
+  const cut = stop?.by === "close" || stop?.by === "signal";
+  if (hurried || cut || sight.connected !== "in time") return undefined;
+  const good = client.ending === "fin" &&
+    (client.reading === "at once" || client.reading === "after writing");
+  if (!good) return undefined;
+  if (client.request.length > options.maxRequestBytes && isRead(schedule)) {
+    return { outcome: "too-large", bytes: new TextEncoder().encode(refusal) };
+  }
+  const bytes = answerTo(schedule, client.request);
+  switch (behaviour) {
+    case "abort":
+      return undefined;
+    case "throw":
+    case "break":
+      return { outcome: "failed", bytes };
+    default:
+      return { outcome: "ok", bytes };
+  }
+}
+
+function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
+  const faults: string[] = [];
+  for (const [i, sight] of sights.entries()) {
+    const client = schedule.clients[i];
+    if (!client) continue;
+    const { connected, end, bytes } = sight;
+    const tell = (what: string) =>
+      faults.push(`client ${i} ${what}: ${bytes.length} bytes, ${end}`);
+    const full = answerTo(schedule, client.request);
+    const encoder = new TextEncoder();
+    const possible = [full, encoder.encode(refusal), encoder.encode(apology)];
+    if (!possible.some((whole) => isPrefix(bytes, whole))) {
+      tell("has seen what nobody sent");
+    }
+    if (connected === "never" && !schedule.stop) tell("could not connect");
+    const due = dueTo(schedule, client, sight);
+    // An echo that is under way is cut as the request turns out too large.
+    const echoed = due?.outcome === "too-large" && schedule.options.streaming &&
+      ["stream", "chunks"].includes(schedule.behaviour);
+    if (!due || echoed) continue;
+    if (end !== "eof") tell("has not seen the end");
+    else if (bytes.length !== due.bytes.length || !isPrefix(bytes, due.bytes)) {
+      tell(`should have seen ${due.bytes.length} bytes`);
+    }
+  }
+  return faults;
+}
+
+function findWrongRecords(schedule: Schedule, events: Events): string[] {
+  const { sights, records, atOnce } = events;
+  const faults: string[] = [];
+  if (!records.every(({ id }, i) => id === i + 1)) {
+    faults.push(`the records are numbered ${records.map(({ id }) => id)}`);
+  }
+  const overlapping = schedule.hurried || schedule.stop !== undefined;
+  if (atOnce > 1 && !overlapping) faults.push(`${atOnce} handlers ran at once`);
+  const fits = (record: ExchangeRecord, i: number) =>
+    isPossible(schedule, record, i, sights[i]);
+  const perRecord = records.map((record) =>
+    sights.flatMap((_, i) => fits(record, i) ? [i] : [])
+  );
+  if (matched(perRecord) < records.length) {
+    faults.push(`some record is of what no client did: ${list(records)}`);
+  }
+  const due = sights.flatMap((sight, i) => {
+    const client = schedule.clients[i];
+    return client && dueTo(schedule, client, sight) ? [i] : [];
+  });
+  const perClient = due.map((i) =>
+    records.flatMap((record, j) => fits(record, i) ? [j] : [])
+  );
+  if (matched(perClient) < due.length) {
+    faults.push(`some client lacks the record it is due: ${list(records)}`);
+  }
+  return faults;
+}
+
+function list(records: ExchangeRecord[]): string {
+  return records.map(({ remoteAddr, bytesRead, bytesWritten, ...record }) => {
+    const port = "port" in remoteAddr ? remoteAddr.port : "unix";
+    return `\n    ${record.id} (${port}) ${bytesRead} in, ${bytesWritten} out, ` +
+      `${record.outcome} while ${record.phase}: ${record.error}`;
+  }).join("");
+}
+
+/** Whether a record may be that of a client. */
+function isPossible(
+  schedule: Schedule,
+  record: ExchangeRecord,
+  index: number,
+  sight: Sight | undefined,
+): boolean {
+  const client = schedule.clients[index];
+  if (!client || !sight) return false;
+  const { remoteAddr, outcome, bytesRead, bytesWritten } = record;
+  // Who could not connect may yet have tried to shake hands.
+  if (sight.connected === "never") return schedule.transport === "tls";
+  if ("port" in remoteAddr && remoteAddr.port !== sight.port) return false;
+  const size = client.request.length;
+  if (bytesRead > size) return false;
+  const due = dueTo(schedule, client, sight);
+  if (due) {
+    const whole = outcome !== "ok" || !isRead(schedule) || bytesRead === size;
+    const sent = outcome !== "ok" || bytesWritten === due.bytes.length;
+    return outcome === due.outcome && whole && sent;
+  }
+  return possibleOutcomes(schedule, client).has(outcome);
+}
+
+function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
+  const { behaviour, hurried, stop, options, transport } = schedule;
+  const possible = new Set<Outcome>(["ok"]);
+  if (client.ending !== "fin" || client.reading === "some") {
+    possible.add("reset");
+    if (transport === "tls") possible.add("truncated").add("handshake");
+  }
+  if (client.request.length > options.maxRequestBytes) {
+    possible.add("too-large");
+  }
+  if (hurried) possible.add("idle").add("deadline").add("reset");
+  // A shutdown takes one more deadline, and then aborts.
+  if (hurried || (stop && stop.by !== "shutdown")) possible.add("aborted");
+  if (stop) possible.add("reset");
+  if (behaviour === "abort") possible.add("aborted");
+  if (behaviour === "throw" || behaviour === "break") possible.add("failed");
+  // A handler that was abandoned may fail afterwards.
+  return possible;
+}
+
+function findWrongRequests(schedule: Schedule, { requests }: Events): string[] {
+  const whole = (request: Uint8Array) =>
+    schedule.clients.some((client) =>
+      isPrefix(request, client.request) &&
+      (request.length === client.request.length || client.ending === "leave")
+    );
+  return requests.every(whole)
+    ? []
+    : ["the handler was given a request that nobody had completed"];
+}
+
+function isPrefix(bytes: Uint8Array, whole: Uint8Array): boolean {
+  return bytes.length <= whole.length && bytes.every((b, i) => b === whole[i]);
+}
+
+/**
+ * How many of those on the left can be given a partner of their own on the
+ * right: the largest matching, by augmenting paths.
+ */
+function matched(partners: number[][]): number {
+  const takenBy = new Map<number, number>();
+  const place = (left: number, tried: Set<number>): boolean =>
+    (partners[left] ?? []).some((right) => {
+      if (tried.has(right)) return false;
+      tried.add(right);
+      const other = takenBy.get(right);
+      if (other !== undefined && !place(other, tried)) return false;
+      takenBy.set(right, left);
+      return true;
+    });
+  return partners.filter((_, left) => place(left, new Set())).length;
+}

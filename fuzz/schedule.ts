@@ -1,0 +1,178 @@
+// What happens in one round: a server, what its handler does, and what each of
+// its clients does when. All of it follows from the seed.
+
+import { Random } from "./random.ts";
+
+/** What a handler does, and what comes of it: see `behave()` and `answerTo()`. */
+export const behaviours = [
+  "echo",
+  "count",
+  "fixed",
+  "respond",
+  "stream",
+  "chunks",
+  "pieces",
+  "nothing",
+  "cancel",
+  "throw",
+  "break",
+  "abort",
+  "hang",
+] as const;
+export type Behaviour = typeof behaviours[number];
+
+/** One client: it writes, ends its writing, reads, and leaves. */
+export interface Client {
+  /** How long it waits before it connects: see `pause()`. */
+  delay: number;
+  request: Uint8Array<ArrayBuffer>;
+  /** Where the request is cut into writes, and how long each is waited with. */
+  cuts: { at: number; delay: number }[];
+  ending: "fin" | "reset" | "leave" | "stay";
+  reading: "at once" | "after writing" | "some" | "nothing";
+  /** How many bytes are read by one that reads but some. */
+  some: number;
+}
+
+export interface Schedule {
+  seed: number;
+  transport: "tcp" | "unix" | "tls";
+  /** Whether `serve()` or a loop over `listen()` is asked. */
+  api: "serve" | "listen";
+  options: {
+    streaming: boolean;
+    maxRequestBytes: number;
+    deadline: number;
+    idleTimeout: number;
+    lingerTimeout: number;
+  };
+  behaviour: Behaviour;
+  /** The size of an answer that does not depend on the request. */
+  fixedSize: number;
+  /** Whether a limit of time may be reached: then much may happen to anybody. */
+  hurried: boolean;
+  clients: Client[];
+  /** How the server is stopped, and how long after the first client. */
+  stop: { by: "shutdown" | "close" | "signal"; delay: number } | undefined;
+}
+
+const LONG = 60_000;
+/** About what goes into the buffers of a connection that nobody reads. */
+const FITS = 50_000;
+
+/** Makes the schedule of a seed. */
+export function makeSchedule(seed: number): Schedule {
+  const random = new Random(seed);
+  const transport = random.pick(["tcp", "tcp", "tcp", "unix", "tls"]);
+  const hurried = random.chance(0.3);
+  const behaviour = pickBehaviour(random, hurried);
+  const fails = ["throw", "break", "abort", "hang"].includes(behaviour);
+  const streaming = random.chance(0.5);
+  const maxRequestBytes = random.pick([
+    Infinity,
+    Infinity,
+    1_000_000,
+    65_536,
+    random.int(0, 2000),
+  ]);
+  const short = random.pick(["deadline", "idleTimeout"]);
+  const limit = (name: string) =>
+    hurried && (name === short || random.chance(0.3))
+      ? random.int(20, 150)
+      : LONG;
+  const options = {
+    streaming,
+    maxRequestBytes,
+    // What hangs has to end.
+    deadline: behaviour === "hang" ? random.int(20, 150) : limit("deadline"),
+    idleTimeout: limit("idleTimeout"),
+    lingerTimeout: hurried ? random.pick([0, 10, 200]) : LONG,
+  };
+  const api = fails || random.chance(0.6) ? "serve" : "listen";
+  const clients = Array.from(
+    { length: random.int(1, 6) },
+    () => makeClient(random, { transport, behaviour, hurried, options }),
+  );
+  const stop = random.chance(0.3)
+    ? {
+      by: random.pick([
+        "shutdown",
+        "shutdown",
+        "signal",
+        // What `serve()` gives has no such.
+        ...(api === "listen" ? ["close"] as const : []),
+      ]),
+      delay: random.pick([0, 0, 1, random.int(2, 40)]),
+    }
+    : undefined;
+  const fixedSize = random.pick([0, 1, 1000, 70_000, 2_000_000]);
+  return {
+    seed,
+    transport,
+    api,
+    options,
+    behaviour,
+    fixedSize,
+    hurried,
+    clients,
+    stop,
+  };
+}
+
+function pickBehaviour(random: Random, hurried: boolean): Behaviour {
+  const behaviour = random.pick(behaviours);
+  return behaviour === "hang" && !hurried ? "echo" : behaviour;
+}
+
+function makeClient(
+  random: Random,
+  { transport, behaviour, hurried, options }: Pick<
+    Schedule,
+    "transport" | "behaviour" | "hurried" | "options"
+  >,
+): Client {
+  const good = random.chance(0.6);
+  const reading = good
+    ? random.pick(["at once", "after writing"])
+    : random.pick(["at once", "after writing", "some"]);
+  const never = hurried && !good;
+  const ending = good
+    ? "fin"
+    : transport === "tcp"
+    ? random.pick(["fin", "leave", "reset"])
+    : random.pick(["fin", "leave"]);
+  let size = pickSize(random, options.maxRequestBytes);
+  // Who writes all before it reads cannot be echoed more than buffers take.
+  const echoed = behaviour === "stream" || behaviour === "chunks";
+  if (echoed && reading !== "at once") size = Math.min(size, FITS);
+  const cuts = Array.from(
+    { length: random.chance(0.5) ? 0 : random.int(1, 4) },
+    () => ({ at: random.int(0, size), delay: pickDelay(random) }),
+  ).sort((a, b) => a.at - b.at);
+  return {
+    delay: pickDelay(random),
+    request: random.bytes(size),
+    cuts,
+    ending: never && random.chance(0.3) ? "stay" : ending,
+    reading: never && random.chance(0.3) ? "nothing" : reading,
+    some: random.pick([0, 1, random.int(0, 100_000)]),
+  };
+}
+
+function pickSize(random: Random, maxRequestBytes: number): number {
+  const sizes: [number, ...number[]] = [
+    0,
+    random.int(1, 2000),
+    random.int(65_530, 65_540),
+    random.int(1, 1_500_000),
+  ];
+  if (maxRequestBytes !== Infinity) {
+    sizes.push(maxRequestBytes, maxRequestBytes + 1, maxRequestBytes * 3);
+  }
+  return random.pick(sizes);
+}
+
+/** Mostly none. */
+function pickDelay(random: Random): number {
+  return random.pick([0, 0, 0, 1, random.int(2, 20)]);
+}

@@ -1,0 +1,204 @@
+// Clients that do not behave, and what is promised to them all the same.
+
+import net from "node:net";
+import type { Outcome } from "../server.ts";
+import { connect, connecting, expect, writeAll } from "./behaved.ts";
+import { expectRefusal, limits, type Refusal, Request } from "./exchanges.ts";
+
+/** One way not to behave. */
+export interface Kind {
+  readonly name: string;
+  /** How often, in relation to the others: few of those who hold the server. */
+  readonly weight: number;
+  /** How the server may record it. */
+  readonly outcomes: readonly Outcome[];
+  /** Whether it may be gone before it is accepted, and then has no record. */
+  readonly unseen?: true;
+  /** Rejects if what is promised to it does not come true. */
+  act(port: number, number: number): Promise<void>;
+}
+
+const CHUNK = 65_536;
+
+export const kinds: readonly Kind[] = [
+  {
+    name: "leaves at once",
+    weight: 200,
+    outcomes: ["ok", "reset"],
+    act: async (port) => (await connect(port)).close(),
+  },
+  {
+    name: "resets at once",
+    weight: 200,
+    outcomes: ["reset"],
+    unseen: true,
+    act: async (port) => {
+      await reset(await connectRudely(port));
+    },
+  },
+  {
+    name: "resets in its request",
+    weight: 150,
+    outcomes: ["reset"],
+    unseen: true,
+    act: async (port, number) => {
+      const socket = await connectRudely(port);
+      await write(socket, new Request(number, CHUNK, 1).bytes);
+      await reset(socket);
+    },
+  },
+  {
+    name: "resets after its FIN",
+    weight: 150,
+    outcomes: ["ok", "reset"],
+    unseen: true,
+    act: async (port, number) => {
+      const socket = await connectRudely(port);
+      await writeAndEnd(socket, new Request(number, CHUNK, 1).bytes);
+      await reset(socket);
+    },
+  },
+  {
+    name: "resets in its answer",
+    weight: 150,
+    outcomes: ["ok", "reset"],
+    act: async (port, number) => {
+      const socket = await connectRudely(port);
+      const answered = new Promise((resolve) => {
+        socket.once("data", resolve);
+        socket.once("close", resolve);
+      });
+      await writeAndEnd(socket, new Request(number, CHUNK, 64).bytes);
+      await answered;
+      await reset(socket);
+    },
+  },
+  {
+    name: "sends too much",
+    weight: 50,
+    outcomes: ["too-large"],
+    act: async (port, number) => {
+      using conn = await connect(port);
+      const { bytes } = new Request(number, CHUNK, 1);
+      // It still sends as it is refused: that must not cost it the refusal.
+      for (let sent = 0; sent < 8 * limits.maxRequestBytes; sent += CHUNK) {
+        await writeAll(conn, bytes);
+      }
+      await expect(expectRefusal("maxRequestBytes"), conn);
+    },
+  },
+  {
+    name: "drips",
+    weight: 30,
+    outcomes: ["ok"],
+    act: async (port, number) => {
+      using conn = await connect(port);
+      const request = new Request(number, 8, 1);
+      for (const byte of request.bytes) {
+        await writeAll(conn, Uint8Array.of(byte));
+        await pause(5);
+      }
+      await conn.closeWrite();
+      await expect(request, conn);
+    },
+  },
+  {
+    name: "drips without end",
+    weight: 0.5,
+    outcomes: ["deadline"],
+    act: async (port) => {
+      using conn = await connect(port);
+      let told = false;
+      const telling = refused(conn, "deadline");
+      const settled = telling.catch(() => {}).then(() => {
+        told = true;
+      });
+      while (!told) {
+        // Once it is refused, nobody need take what it still has to say.
+        await writeAll(conn, Uint8Array.of(1)).catch(() => {});
+        await Promise.race([settled, pause(100)]);
+      }
+      await telling;
+    },
+  },
+  {
+    name: "falls silent in its request",
+    weight: 5,
+    outcomes: ["idle"],
+    act: async (port, number) => {
+      using conn = await connect(port);
+      await writeAll(conn, new Request(number, 100, 1).bytes.subarray(50));
+      await refused(conn, "idleTimeout");
+    },
+  },
+  {
+    name: "never half-closes",
+    weight: 5,
+    outcomes: ["idle"],
+    act: async (port, number) => {
+      using conn = await connect(port);
+      await writeAll(conn, new Request(number, 100, 1).bytes);
+      await refused(conn, "idleTimeout");
+    },
+  },
+  {
+    name: "never reads",
+    weight: 5,
+    // If it is the machine that is slow, this client leaves first.
+    outcomes: ["idle", "reset"],
+    act: async (port, number) => {
+      using conn = await connect(port);
+      // More than the buffers of a kernel hold.
+      await writeAll(conn, new Request(number, CHUNK, 255).bytes);
+      await conn.closeWrite();
+      // With its first byte it knows that its turn has come.
+      await conn.read(new Uint8Array(1));
+      await pause(2 * limits.idleTimeout);
+    },
+  },
+];
+
+/** One of each kind first, and then as their weights have it. */
+export function drawKind(ordinal: number, draw: () => number): Kind {
+  const total = kinds.reduce((sum, { weight }) => sum + weight, 0);
+  let left = draw() * total;
+  const drawn = kinds.find(({ weight }) => (left -= weight) < 0);
+  return kinds[ordinal] ?? drawn ?? kinds[0] as Kind;
+}
+
+async function refused(conn: Deno.Conn, option: Refusal): Promise<void> {
+  await expect(expectRefusal(option), conn);
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+// A RST can be sent from `node:net` only.
+
+function connectRudely(port: number): Promise<net.Socket> {
+  const host = "127.0.0.1";
+  return connecting(() =>
+    new Promise((resolve, reject) => {
+      const socket = net.connect({ host, port, allowHalfOpen: true });
+      socket.once("connect", () => resolve(socket));
+      // Later ones are of its own making.
+      socket.on("error", reject);
+    })
+  );
+}
+
+function write(socket: net.Socket, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => socket.write(bytes, () => resolve()));
+}
+
+function writeAndEnd(socket: net.Socket, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => socket.end(bytes, () => resolve()));
+}
+
+async function reset(socket: net.Socket): Promise<void> {
+  if (socket.closed) return;
+  const closed = new Promise((resolve) => socket.once("close", resolve));
+  socket.resetAndDestroy();
+  await closed;
+}

@@ -1,0 +1,87 @@
+// The server under test, in a process of its own. It counts what it records.
+
+import process from "node:process";
+import { type Conn, type Handler, type Outcome, serve } from "../server.ts";
+import { END, limits, refusal } from "./exchanges.ts";
+import { heard, say } from "./processes.ts";
+
+/** What the server says when it is told to `"measure"`. */
+export interface Measures {
+  /** Bytes that live objects and buffers take. */
+  heap: number;
+  /** Bytes that V8 holds for objects, whether they live or not. */
+  held: number;
+  /** Bytes of the process in memory. */
+  rss: number;
+  /** Microseconds of CPU time so far. */
+  cpu: number;
+}
+
+/** What the server says at last, when it was told to `"stop"`. */
+export interface Counts {
+  /** Connections that had their turn. */
+  accepted: number;
+  /** Records. */
+  records: number;
+  /** Records whose number was not the one after that of the record before. */
+  misnumbered: number;
+  outcomes: Partial<Record<Outcome, number>>;
+}
+
+/** The request as often as it asks for, and a mark that this was all. */
+export async function answer(conn: Conn<Deno.NetAddr>): Promise<Uint8Array[]> {
+  const request = await conn.bytes();
+  const [times = 0] = request;
+  return [...Array<Uint8Array>(times).fill(request), Uint8Array.of(END)];
+}
+
+/** Serves until it is told to stop, or nobody is left to tell it. */
+export async function serveForSoak(
+  handler: Handler<Deno.NetAddr> = answer,
+): Promise<void> {
+  const counts: Counts = {
+    accepted: 0,
+    records: 0,
+    misnumbered: 0,
+    outcomes: {},
+  };
+  const server = serve({
+    ...limits,
+    hostname: "127.0.0.1",
+    port: 0,
+    allow: () => {
+      counts.accepted++;
+      return true;
+    },
+    onRefuse: (error) =>
+      refusal("option" in error ? error.option : "maxRequestBytes"),
+    onExchange: ({ id, outcome }) => {
+      if (id !== ++counts.records) counts.misnumbered++;
+      counts.outcomes[outcome] = (counts.outcomes[outcome] ?? 0) + 1;
+    },
+  }, handler);
+  say(server.addr.port);
+  for await (const line of heard()) {
+    if (line === "measure") say(measure());
+    if (line !== "stop") continue;
+    await server.shutdown();
+    say(counts);
+  }
+  Deno.exit();
+}
+
+function measure(): Measures {
+  const { gc } = globalThis as { gc?: () => void };
+  // What a first one finalizes, a second one frees.
+  for (let i = 0; i < 2; i++) gc?.();
+  const { heapUsed, heapTotal, external, rss } = Deno.memoryUsage();
+  const { user, system } = process.cpuUsage();
+  return {
+    heap: heapUsed + external,
+    held: heapTotal,
+    rss,
+    cpu: user + system,
+  };
+}
+
+if (import.meta.main) await serveForSoak();

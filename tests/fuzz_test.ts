@@ -1,0 +1,94 @@
+// Random schedules against what the server promises; `deno task fuzz` plays more.
+
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { type Events, findFaults } from "../fuzz/model.ts";
+import { describe, tryOut } from "../fuzz/fuzz.ts";
+import { play } from "../fuzz/play.ts";
+import { makeSchedule } from "../fuzz/schedule.ts";
+
+// Unix sockets are among them.
+const ignore = Deno.build.os === "windows";
+
+Deno.test({
+  name: "serve() and listen() keep their promises in 300 random schedules",
+  ignore,
+  async fn() {
+    let seed = 1;
+    // Always the same ones: new findings are for those who look for them.
+    const work = async () => {
+      while (seed <= 300) {
+        const schedule = makeSchedule(seed++);
+        const faults = await tryOut(schedule.seed);
+        assertEquals(faults, [], describe(schedule));
+      }
+    };
+    await Promise.all([work(), work(), work(), work()]);
+  },
+});
+
+Deno.test("fuzz: a seed makes the same schedule again, and another one another", () => {
+  assertEquals(makeSchedule(4711), makeSchedule(4711));
+  assertNotEquals(makeSchedule(4711), makeSchedule(4712));
+});
+
+Deno.test({
+  name: "fuzz: what a server must not do is found",
+  ignore,
+  async fn(t) {
+    const schedule = makeSchedule(seedOfGoodClients());
+    const events = await play(schedule);
+    assertEquals(findFaults(schedule, events), []);
+    const wrong: Record<string, (events: Events) => void> = {
+      "a cut answer": ({ sights: [sight] }) => {
+        if (sight) sight.bytes = sight.bytes.slice(0, -1);
+      },
+      "a wrong byte": ({ sights: [sight] }) => {
+        if (sight) sight.bytes = sight.bytes.map((byte) => byte ^ 1);
+      },
+      "an answer that ends with a reset": ({ sights: [sight] }) => {
+        if (sight) sight.end = "error";
+      },
+      "nobody who listens": ({ sights: [sight] }) => {
+        if (sight) sight.connected = "never";
+      },
+      "a record that is missing": ({ records }) => void records.pop(),
+      "a record too many": ({ records: [record], records }) => {
+        if (record) records.push({ ...record, id: records.length + 1 });
+      },
+      "a wrong number": ({ records: [record], records }) => {
+        if (record) records[0] = { ...record, id: 5 };
+      },
+      "a wrong outcome": ({ records: [record], records }) => {
+        if (record) records[0] = { ...record, outcome: "reset" };
+      },
+      "a wrong count of bytes": ({ records: [record], records }) => {
+        if (record) records[0] = { ...record, bytesWritten: 1 };
+      },
+      "two at once": (events) => void (events.atOnce = 2),
+      "half a request": ({ requests: [request], requests }) => {
+        if (request) requests[0] = request.slice(0, -1);
+      },
+    };
+    for (const [what, tamper] of Object.entries(wrong)) {
+      await t.step(what, () => {
+        const tampered = structuredClone(events);
+        tamper(tampered);
+        assertNotEquals(findFaults(schedule, tampered), []);
+      });
+    }
+  },
+});
+
+/** One whose clients all are to be answered what they sent. */
+function seedOfGoodClients(): number {
+  for (let seed = 1;; seed++) {
+    const { behaviour, hurried, stop, transport, options, clients } =
+      makeSchedule(seed);
+    const calm = !hurried && !stop && options.maxRequestBytes === Infinity;
+    if (behaviour !== "echo" || !calm || transport !== "tcp") continue;
+    const good = clients.every(({ ending, reading, request }) =>
+      ending === "fin" && reading !== "some" && request.length > 0
+    );
+    if (good && clients.length > 1) return seed;
+  }
+}

@@ -1,0 +1,134 @@
+// The soak itself: that it passes, and that it can fail.
+
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { importMap } from "./support.ts";
+
+function start(args: string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", ...importMap(), "soak/soak.ts", ...args],
+    cwd: `${import.meta.dirname}/..`,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/**
+ * Waits for the soak and for all that it has started, since each of these has
+ * its standard error in common with it.
+ */
+async function end(soak: Deno.ChildProcess) {
+  const { code, stdout, stderr } = await soak.output();
+  return {
+    code,
+    stdout: new TextDecoder().decode(stdout),
+    stderr: new TextDecoder().decode(stderr),
+  };
+}
+
+Deno.test("soak finds nothing amiss, whatever its clients do", async () => {
+  const { code, stdout } = await end(start(["-n", "2000", "--hostile=0.03"]));
+  assertEquals(code, 0, stdout);
+  assertMatch(stdout, /^exchanges +2 000$/m);
+  for (const row of ["unfinished", "lost", "wrong bytes", "errors"]) {
+    assertMatch(stdout, new RegExp(`^${row} +0$`, "m"));
+  }
+  assertMatch(stdout, /^ {2}sends too much +[1-9]\d*$/m);
+  assertMatch(stdout, /^ {2}too-large +[1-9]\d*$/m);
+});
+
+Deno.test("soak notices answers that are cut or wrong, and handlers that fail", async () => {
+  const { code, stdout } = await end(start([
+    "-n",
+    "1000",
+    "--hostile=0",
+    "--server=tests/testdata/soak_breaks_answers.ts",
+  ]));
+  assertEquals(code, 1);
+  // Which ones are hit depends on the order, how many does not.
+  assertMatch(stdout, /^lost +[1-9]\d*$/m);
+  assertMatch(stdout, /^wrong bytes +[1-9]\d*$/m);
+  assertMatch(stdout, /^client \d+, which behaves: \d+ of \d+ bytes came$/m);
+  assertMatch(stdout, /^client \d+, which behaves: byte 0 of its answer/m);
+  assertMatch(stdout, /^amiss: \d+ records say "failed"$/m);
+});
+
+Deno.test("soak notices memory and descriptors that are never given back", async () => {
+  const { code, stdout } = await end(start([
+    "-n",
+    "4000",
+    "--hostile=0",
+    "--server=tests/testdata/soak_leaks.ts",
+  ]));
+  assertEquals(code, 1);
+  assertMatch(stdout, /^lost +0$/m);
+  assertMatch(stdout, /^amiss: the server's heap grew by/m);
+  if (Deno.build.os !== "linux") return;
+  assertMatch(stdout, /^amiss: the server had \d+ descriptors open, then/m);
+});
+
+Deno.test("soak notices records that do not fit what its clients did", async () => {
+  const { code, stdout } = await end(start([
+    "-n",
+    "1000",
+    "--hostile=0",
+    "--server=tests/testdata/soak_miscounts.ts",
+  ]));
+  assertEquals(code, 1);
+  // A thousand, two to measure by, and one that held the server.
+  assertEquals(stdout.match(/^amiss: .*$/gm), [
+    "amiss: 994 records of 1003 connections",
+    "amiss: 1 records out of order",
+    "amiss: 994 records, expected from 1002 to 1002",
+    'amiss: 994 records that say "ok", expected from 1002 to 1002',
+    'amiss: 9 records that say "reset", expected from 0 to 0',
+  ]);
+});
+
+Deno.test("soak fails, and leaves no process behind, when its time is up", async () => {
+  const { code, stdout } = await end(start(["--minutes=0.03"]));
+  assertEquals(code, 1);
+  assertStringIncludes(stdout, "amiss: it did not end within 0.03 minutes");
+  assertMatch(stdout, /^unfinished +[1-9]/m);
+});
+
+Deno.test("soak fails when its server ends", async () => {
+  const { code, stdout } = await end(start(["--server=bench/nothing.ts"]));
+  assertEquals(code, 1);
+  assertStringIncludes(stdout, "amiss: The server ended by itself");
+});
+
+Deno.test("soak leaves no process behind when it is stopped", async () => {
+  const soak = start(["--minutes=1"]);
+  // It has begun as soon as it says how far it is, which it does at once.
+  const reader = soak.stderr.getReader();
+  await reader.read();
+  reader.releaseLock();
+  soak.kill(Deno.build.os === "windows" ? "SIGINT" : "SIGTERM");
+  const { code, stdout } = await end(soak);
+  assertEquals(code, 1);
+  assertMatch(stdout, /^amiss: stopped by SIG/m);
+});
+
+Deno.test("soak says in one line which argument it cannot understand", async () => {
+  const cases: [args: string[], message: string][] = [
+    [
+      ["-n", "many"],
+      '-n must be a whole number from 1000 to 1000000000, received "many"',
+    ],
+    [["-c0"], '--clients must be a whole number from 1 to 32, received "0"'],
+    [["--hostile=2"], '--hostile must be from 0 to 1, received "2"'],
+    [["--minutes="], '--minutes must be over 0, received ""'],
+    [["--server="], "--server needs a value: a file"],
+    [["--nope"], 'unexpected argument "--nope", see --help'],
+    [["extra"], 'unexpected argument "extra", see --help'],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await end(start(args));
+    const problems = stderr.split("\n").filter((line) => line.includes("soak"));
+    assertEquals(
+      { code, stdout, problems },
+      { code: 2, stdout: "", problems: [`soak: ${message}`] },
+    );
+  }
+});
