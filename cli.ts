@@ -1,72 +1,48 @@
 /**
- * The command-line tool: an echo server whose requests end with a FIN.
+ * The command-line tool: a server whose requests end with a FIN. What answers is
+ * an echo, a text, a file, a folder that keeps what is sent, a module or a
+ * program.
  *
  * ```sh
  * deno run -N jsr:@halfclose/server
  * printf hello | nc -N localhost 8080
+ *
+ * deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox
+ * deno run -N -R=upper.ts jsr:@halfclose/server ./upper.ts
+ * deno run -N --allow-run=wc jsr:@halfclose/server -- wc -w
  * ```
  *
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
-import { BaseHandler } from "@std/log/base-handler";
-import { Logger } from "@std/log/logger";
-import config from "./deno.json" with { type: "json" };
 import {
-  type ExchangeRecord,
-  RequestTooLargeError,
-  serve,
-  type Server,
-  type TimeoutError,
-} from "./mod.ts";
-
-const help = `halfclose ${config.version}
-One connection at a time: reads the request until the client's FIN, sends it
-back, closes, and takes the next.
-
-Usage: deno run -N jsr:@halfclose/server [options]
-
-Options:
-      --host HOST                address to listen on [0.0.0.0]
-  -p, --port PORT                port to listen on, 0 for a free one [8080]
-      --max-request-bytes SIZE   largest request: 1000, 64KiB, 16MiB [16MiB]
-      --deadline TIME            longest exchange: 700ms, 10s, 1m [60s]
-      --idle-timeout TIME        longest silence of a client [15s]
-  -h, --help                     print this help
-  -V, --version                  print the version
-
-"none" lifts a limit; a TIME without a unit is in seconds.
-
-Try it:
-  printf hello | nc -N localhost 8080`;
-
-/** What the arguments ask for. */
-interface Arguments {
-  hostname: string;
-  port: number;
-  maxRequestBytes: number;
-  deadline: number;
-  idleTimeout: number;
-}
-
-/**
- * A Ctrl-C may arrive more than once, from the terminal and from each process
- * above that passes it on: signals within so many milliseconds are one.
- */
-const SAME_KEYPRESS_MS = 500;
-
-/** Arguments that cannot be understood: its message names the one at fault. */
-class UsageError extends Error {
-  override readonly name = "UsageError";
-}
+  type Command,
+  commands,
+  common,
+  serveFlags,
+  server,
+  shells,
+} from "./cli/commands.ts";
+import { completionsFor } from "./cli/completions.ts";
+import {
+  type CommandLine,
+  type FlagTable,
+  parseFlags,
+  UsageError,
+} from "./cli/flags.ts";
+import { helpOf, version } from "./cli/help.ts";
+import { looksLikeModule } from "./cli/module.ts";
+import { nearest } from "./cli/nearest.ts";
+import { serveUntilStopped } from "./cli/serving.ts";
+import { messageOf, printable } from "./cli/wording.ts";
 
 /**
  * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves what
  * is in the backlog, and ends. A second signal ends it at once.
  *
- * Exchanges are logged on standard error; help and version are printed on
- * standard output. It needs the permission `--allow-net`.
+ * It logs on standard error; help, version and completions are printed on
+ * standard output. It needs the permission `--allow-net`, and others for some of
+ * what it can do: where one is missing, it says which, and never asks for it.
  *
  * @example Usage
  * ```ts
@@ -83,229 +59,50 @@ class UsageError extends Error {
  */
 export async function main(args: string[]): Promise<number> {
   try {
-    const flags = parseFlags(args);
-    if ((flags.help || flags.version) && !flags.problem) {
-      console.log(flags.help ? help : `halfclose ${config.version}`);
-      return 0;
-    }
-    return await run(readArguments(flags));
+    return await dispatch(args);
   } catch (error) {
-    console.error(`halfclose: ${messageOf(error)}`);
+    console.error(`halfclose: ${printable(messageOf(error))}`);
     return error instanceof UsageError ? 2 : 1;
   }
 }
 
-async function run(options: Arguments): Promise<number> {
-  const log = openLog();
-  const controller = new AbortController();
-  let exchanges = 0;
-  const server = listening(options, () =>
-    serve({
-      ...options,
-      signal: controller.signal,
-      onRefuse: (error) => `halfclose: ${refusalOf(error)}\n`,
-      onExchange: (record) => {
-        exchanges++;
-        if (record.outcome === "ok") log.info(describe(record));
-        else log.warn(describe(record));
-      },
-      onAcceptError: (error) =>
-        log.error(`cannot accept for now: ${messageOf(error)}`),
-      onError: (error) => log.error(messageOf(error)),
-    }, (conn) => conn.bytes()));
-  const signals = heedSignals(server, controller);
-  // Who reads this may send a signal at once.
-  log.info(`listening on ${nameOf(server.addr)}`);
-  await server.finished;
-  // For those who are still being told that they are turned away.
-  await server.shutdown();
-  log.info(`stopped after ${exchanges} exchange${exchanges === 1 ? "" : "s"}`);
-  return signals.stopHeeding();
-}
-
-/** Says where it could not listen, if that is what went wrong. */
-function listening(options: Arguments, start: () => Server): Server {
-  try {
-    return start();
-  } catch (error) {
-    const told = error instanceof Deno.errors.AddrInUse ||
-      error instanceof Deno.errors.NotCapable;
-    if (told) throw error;
-    const { hostname, port } = options;
-    const addr = nameOf({ transport: "tcp", hostname, port });
-    throw new Error(`Cannot listen on ${addr}: ${messageOf(error)}`);
+async function dispatch(args: string[]): Promise<number> {
+  const [first = "", ...rest] = args;
+  if (first === "completions") return complete(rest);
+  const isWord = /^\w/.test(first) && !looksLikeModule(first);
+  const command = isWord && nearest(first, Object.keys(commands));
+  if (command) {
+    throw new UsageError(
+      `unknown command "${first}", did you mean "${command}"?`,
+    );
   }
+  const line = parseFlags(serveFlags, args, looksLikeModule);
+  return explain(line, server) ?? await serveUntilStopped(line);
 }
 
-/** Shuts down on the first signal, aborts on the next. */
-function heedSignals(server: Server, controller: AbortController) {
-  const numbers: Partial<Record<Deno.Signal, number>> =
-    Deno.build.os === "windows"
-      ? { SIGINT: 2, SIGBREAK: 21 }
-      : { SIGINT: 2, SIGTERM: 15 };
-  let status = 0;
-  let first: number | undefined;
-  const removers = Object.entries(numbers).map(([name, number]) => {
-    const signal = name as Deno.Signal;
-    const listener = () => {
-      const now = performance.now();
-      if (first === undefined) {
-        first = now;
-        server.shutdown();
-      } else if (now - first > SAME_KEYPRESS_MS) {
-        status = 128 + number;
-        controller.abort(new Error(`Stopped by a second ${signal}`));
-      }
-    };
-    Deno.addSignalListener(signal, listener);
-    return () => Deno.removeSignalListener(signal, listener);
-  });
-  return {
-    /** Gives the exit status that the signals ask for. */
-    stopHeeding(): number {
-      for (const remove of removers) remove();
-      return status;
-    },
-  };
-}
-
-function parseFlags(args: string[]) {
-  let problem: UsageError | undefined;
-  const flags = parseArgs(args, {
-    boolean: ["help", "version"],
-    string: ["host", "port", "max-request-bytes", "deadline", "idle-timeout"],
-    alias: { help: "h", port: "p", version: "V" },
-    unknown: (arg, key) => {
-      problem ??= new UsageError(
-        key === undefined
-          ? `unexpected argument "${arg}", see --help`
-          : `unknown flag ${arg.replace(/=.*/s, "")}, see --help`,
-      );
-    },
-  });
-  const [extra] = flags._;
-  if (extra !== undefined) {
-    problem ??= new UsageError(`unexpected argument "${extra}", see --help`);
+function complete(args: string[]): number {
+  const line = parseFlags(common, args, () => true);
+  const explained = explain(line, commands.completions);
+  if (explained !== undefined) return explained;
+  const [name, ...others] = line.operands;
+  const shell = shells.find((shell) => shell === name);
+  if (shell === undefined || others.length > 0 || line.rest) {
+    throw new UsageError(
+      `completions needs the name of one shell: ${shells.join(", ")}`,
+    );
   }
-  return { ...flags, problem };
+  console.log(completionsFor(shell));
+  return 0;
 }
 
-function readArguments(flags: ReturnType<typeof parseFlags>): Arguments {
-  const value = <T>(
-    flag: "host" | "port" | "max-request-bytes" | "deadline" | "idle-timeout",
-    read: (text: string) => T | undefined,
-    expected: string,
-    otherwise: T,
-  ): T => {
-    const text = flags[flag];
-    if (text === undefined) return otherwise;
-    if (text === "") {
-      throw new UsageError(`--${flag} needs a value: ${expected}`);
-    }
-    const result = read(text);
-    if (result !== undefined) return result;
-    throw new UsageError(`--${flag} must be ${expected}, received "${text}"`);
-  };
-  const size = 'a size such as 1000, 64KiB, 16MiB or "none"';
-  const time = 'a time such as 700ms, 10s, 1m or "none"';
-  const args = {
-    hostname: value("host", (text) => text, "a name or an address", "0.0.0.0"),
-    port: value("port", readPort, "a port from 0 to 65535", 8080),
-    maxRequestBytes: value("max-request-bytes", readSize, size, 16 * 1024 ** 2),
-    deadline: value("deadline", readTime, time, 60_000),
-    idleTimeout: value("idle-timeout", readTime, time, 15_000),
-  };
-  // A flag that lacks its value tells more than what stands in its place.
-  if (flags.problem) throw flags.problem;
-  return args;
-}
-
-function readPort(text: string): number | undefined {
-  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535
-    ? Number(text)
-    : undefined;
-}
-
-/** Bytes of a size: `1000`, `64KiB`, `1.5MiB`, `none`. */
-function readSize(text: string): number | undefined {
-  return readQuantity(text, {
-    B: 1,
-    KiB: 1024,
-    MiB: 1024 ** 2,
-    GiB: 1024 ** 3,
-  });
-}
-
-/** Milliseconds of a time: `700ms`, `10s`, `1.5m`, `10` (seconds), `none`. */
-function readTime(text: string): number | undefined {
-  const time = readQuantity(text, { s: 1000, ms: 1, m: 60_000, h: 3_600_000 });
-  return time === 0 ? undefined : time;
-}
-
-/** A number and one of `units`, the first of which need not be written. */
-function readQuantity(
-  text: string,
-  units: Record<string, number>,
+/** Prints the help or the version, if that is asked for. */
+function explain(
+  { flags }: CommandLine<FlagTable>,
+  command: Command,
 ): number | undefined {
-  if (text === "none") return Infinity;
-  const [, number, unit] = /^(\d+(?:\.\d+)?)([a-z]*)$/i.exec(text) ?? [];
-  const scale = Object.entries(units).find(([name], index) =>
-    unit === "" ? index === 0 : unit?.toLowerCase() === name.toLowerCase()
-  )?.[1];
-  if (number === undefined || scale === undefined) return undefined;
-  const quantity = Number(number) * scale;
-  const whole = Math.round(quantity);
-  // 1.1 seconds are whole milliseconds, whatever binary fractions make of them.
-  if (Math.abs(quantity - whole) > 1e-6) return undefined;
-  return Number.isSafeInteger(whole) ? whole : undefined;
-}
-
-/** The one place that knows the logging library. */
-function openLog(): Logger {
-  class StandardError extends BaseHandler {
-    override log(line: string): void {
-      console.error(line);
-    }
-  }
-  const handler = new StandardError("INFO", {
-    formatter: ({ datetime, levelName, msg }) =>
-      `${datetime.toISOString()} ${levelName} ${msg}`,
-  });
-  return new Logger("halfclose", "INFO", { handlers: [handler] });
-}
-
-/** One line for an exchange: who, how much, how long, how it ended. */
-function describe(record: ExchangeRecord): string {
-  const { remoteAddr, bytesRead, bytesWritten, duration, outcome } = record;
-  const end = outcome === "ok"
-    ? outcome
-    : `${outcome} while ${record.phase}: ${messageOf(record.error)}`;
-  return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +
-    `out, ${duration.toFixed(1)} ms, ${end}`;
-}
-
-/** What to tell a client that is turned away. */
-function refusalOf(error: RequestTooLargeError | TimeoutError): string {
-  if (error instanceof RequestTooLargeError) {
-    return `request refused, it is larger than the ${error.maxRequestBytes} bytes allowed`;
-  }
-  return error.option === "idleTimeout"
-    ? `request refused, nothing came or went for ${error.timeout} ms`
-    : `request refused, it took longer than the ${error.timeout} ms allowed`;
-}
-
-function nameOf(addr: Deno.Addr): string {
-  if (addr.transport !== "tcp" && addr.transport !== "udp") return "a client";
-  const { hostname, port } = addr;
-  return hostname.includes(":")
-    ? `[${hostname}]:${port}`
-    : `${hostname}:${port}`;
-}
-
-/** The message of an error, on one line. */
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.replaceAll(/\s*\n\s*/g, " ");
+  if (!flags["help"] && !flags["version"]) return undefined;
+  console.log(flags["help"] ? helpOf(command) : version);
+  return 0;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -7,8 +7,6 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { Buffer } from "node:buffer";
-import config from "../deno.json" with { type: "json" };
 import {
   ask,
   connect,
@@ -21,200 +19,15 @@ import {
   RudeClient,
   send,
 } from "./support.ts";
-
-/** What is logged: one of these for each line. */
-const listening = /^[-\d]+T[:.\d]+Z INFO listening on 127\.0\.0\.1:(\d+)$/;
-const exchanged =
-  /^[-\d]+T[:.\d]+Z (?:INFO|WARN) 127\.0\.0\.1:(\d+) (\d+) bytes in, (\d+) bytes out, [.\d]+ ms, ([-a-z]+)(?: while [a-z]+: .+)?$/;
-const stopped = /^[-\d]+T[:.\d]+Z INFO stopped after (\d+) exchanges?$/;
-
-/** How a run of the tool ended. */
-interface Ending {
-  code: number;
-  signal: Deno.Signal | null;
-  stdout: string;
-  lines: string[];
-}
-
-/** The tool as a child process, which does not outlive the test. */
-class Tool implements AsyncDisposable {
-  /** What it has written to standard error so far. */
-  readonly lines: string[] = [];
-  readonly #child: Deno.ChildProcess;
-  readonly #stdout: Promise<string>;
-  readonly #stderr: Promise<void>;
-  readonly #guard: ReturnType<typeof setTimeout>;
-  #port = 0;
-  #ended = false;
-  #news = Promise.withResolvers<void>();
-
-  constructor(args: string[], { entry = "cli.ts", permissions = ["-N"] } = {}) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", ...permissions, ...importMap(), entry, ...args],
-      cwd: `${import.meta.dirname}/..`,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.#stdout = new Response(this.#child.stdout).text();
-    this.#stderr = this.#collect();
-    // Who waits in vain shall fail, not hang.
-    this.#guard = setTimeout(() => this.kill("SIGKILL"), 120_000);
-  }
-
-  /** Starts it on a free port and waits until it listens. */
-  static async listening(
-    args: string[] = [],
-    options?: { entry?: string; permissions?: string[] },
-  ): Promise<Tool> {
-    const tool = new Tool(
-      ["--host", "127.0.0.1", "--port", "0", ...args],
-      options,
-    );
-    try {
-      const [, port] = await tool.line(listening);
-      tool.#port = Number(port);
-      return tool;
-    } catch (error) {
-      await tool[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  get addr(): Deno.NetAddr {
-    return { transport: "tcp", hostname: "127.0.0.1", port: this.#port };
-  }
-
-  /** Waits for a line that matches. */
-  async line(expected: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      for (const line of this.lines) {
-        const match = expected.exec(line);
-        if (match) return match;
-      }
-      if (this.#ended) {
-        throw new Error(`No line matches ${expected}: ${this.lines}`);
-      }
-      await this.#news.promise;
-    }
-  }
-
-  /** Waits until nobody listens any more: all that came before is accepted. */
-  async refusesConnections(): Promise<void> {
-    for (;;) {
-      try {
-        (await connect(this.addr)).close();
-      } catch (error) {
-        if (error instanceof Deno.errors.ConnectionRefused) return;
-      }
-      // Too many of these would fill the backlog, and then wait themselves.
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-
-  kill(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended already.
-    }
-  }
-
-  async ending(): Promise<Ending> {
-    const { code, signal } = await this.#child.status;
-    await this.#stderr;
-    clearTimeout(this.#guard);
-    return { code, signal, stdout: await this.#stdout, lines: this.lines };
-  }
-
-  /** Stops it as one does, and checks that it says what it should, no more. */
-  async stop(signal: Deno.Signal = "SIGTERM"): Promise<Exchanged[]> {
-    this.kill(signal);
-    return checkEnding(await this.ending(), 0);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.kill("SIGKILL");
-    await this.ending();
-  }
-
-  async #collect(): Promise<void> {
-    let rest = "";
-    const text = this.#child.stderr.pipeThrough(new TextDecoderStream());
-    for await (const chunk of text) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      this.lines.push(...lines);
-      this.#tell();
-    }
-    if (rest !== "") this.lines.push(rest);
-    this.#ended = true;
-    this.#tell();
-  }
-
-  #tell(): void {
-    this.#news.resolve();
-    this.#news = Promise.withResolvers();
-  }
-}
-
-/** What the log says of one exchange. */
-interface Exchanged {
-  port: number;
-  bytesIn: number;
-  bytesOut: number;
-  outcome: string;
-}
-
-/** Runs the tool to its end. */
-async function run(
-  args: string[],
-  options?: { entry?: string; permissions?: string[] },
-): Promise<Ending> {
-  await using tool = new Tool(args, options);
-  return await tool.ending();
-}
-
-/** Checks that a run said that it listened and stopped, and that between these
- * there is a line for each exchange and no other. */
-function checkEnding(ending: Ending, code: number): Exchanged[] {
-  const { lines, ...others } = ending;
-  const log = lines.join("\n");
-  assertEquals(others, { code, signal: null, stdout: "" }, log);
-  assertMatch(lines.at(0) ?? "", listening);
-  const exchanges = lines.slice(1, -1).map((line) => {
-    const [matched, port, bytesIn, bytesOut, outcome = ""] =
-      exchanged.exec(line) ?? [];
-    assert(matched, `Not about an exchange: ${line}`);
-    return {
-      port: Number(port),
-      bytesIn: Number(bytesIn),
-      bytesOut: Number(bytesOut),
-      outcome,
-    };
-  });
-  const [, count] = stopped.exec(lines.at(-1) ?? "") ?? [];
-  assertEquals(Number(count), exchanges.length, log);
-  return exchanges;
-}
-
-/** Checks that a run that could not begin gave its reason in one line. */
-function checkRefusal(ending: Ending, code: number, reason: string): void {
-  const { lines, ...others } = ending;
-  const log = lines.join("\n");
-  assertEquals(others, { code, signal: null, stdout: "" }, log);
-  assertEquals(lines.length, 1, log);
-  assertMatch(log, /^halfclose: \S/);
-  assertStringIncludes(log, reason);
-}
-
-/** Checks for equality without a report, which is of no use for so many bytes. */
-function assertSame(actual: Uint8Array, expected: Uint8Array): void {
-  assert(
-    Buffer.compare(actual, expected) === 0,
-    `${expected.length} bytes were expected, ${actual.length} others came`,
-  );
-}
+import {
+  assertSame,
+  checkEnding,
+  checkRefusal,
+  outcomes,
+  run,
+  testWithSignals,
+  Tool,
+} from "./tool.ts";
 
 /** A client that has sent something and, as it does not half-close, holds the
  * server up. */
@@ -226,16 +39,6 @@ async function holdUp(tool: Tool, request: string): Promise<Deno.Conn> {
 
 function portOf(conn: Deno.Conn): number {
   return (conn.localAddr as Deno.NetAddr).port;
-}
-
-function outcomes(exchanges: Exchanged[]): string[] {
-  return exchanges.map(({ outcome }) => outcome);
-}
-
-/** Defines a test that sends signals. On Windows Deno just ends the process. */
-function testWithSignals(name: string, fn: () => Promise<void>): void {
-  const ignore = Deno.build.os === "windows";
-  Deno.test({ name: ignore ? `${name} (needs signals)` : name, ignore, fn });
 }
 
 for (const entry of ["cli.ts", "mod.ts"]) {
@@ -260,84 +63,21 @@ for (const entry of ["cli.ts", "mod.ts"]) {
   );
 }
 
-Deno.test("cli: names the permission that lacks", async () => {
-  const ending = await run(["--host", "127.0.0.1", "--port", "0"], {
-    permissions: [],
-  });
-  checkRefusal(ending, 1, "--allow-net");
-});
-
-for (const flag of ["--help", "-h"]) {
-  Deno.test(`cli: ${flag} explains all flags and their defaults`, async () => {
-    const { code, stdout, lines } = await run([flag]);
-    assertEquals([code, lines], [0, []]);
-    for (
-      const part of [
-        ...["--host", "-p, --port", "--max-request-bytes", "--deadline"],
-        ...["--idle-timeout", "-h, --help", "-V, --version"],
-        ...["[0.0.0.0]", "[8080]", "[16MiB]", "[60s]", "[15s]"],
-      ]
-    ) assertStringIncludes(stdout, part);
-  });
-}
-
-for (const flag of ["--version", "-V"]) {
-  Deno.test(`cli: ${flag} prints the version`, async () => {
-    const { code, stdout, lines } = await run([flag]);
-    assertEquals([code, lines], [0, []]);
-    assertEquals(stdout, `halfclose ${config.version}\n`);
-  });
-}
-
-/** Command lines that cannot be understood, and what the complaint names. */
-const misuses: [args: string[], named: string][] = [
-  [["--port"], "--port"],
-  [["--port="], "--port"],
-  [["--port", "abc"], "--port"],
-  [["--port", "65536"], "--port"],
-  [["--port", "0x10"], "--port"],
-  [["--port", "1e3"], "--port"],
-  [["--port=-1"], "--port"],
-  [["--port=8080 "], "--port"],
-  [["--port", "0", "--port", "x"], "--port"],
-  [["-p"], "--port"],
-  [["-p", "x"], "--port"],
-  [["--host"], "--host"],
-  [["--host="], "--host"],
-  [["--host", "--port", "0"], "--host"],
-  [["--max-request-bytes"], "--max-request-bytes"],
-  [["--max-request-bytes", "many"], "--max-request-bytes"],
-  [["--max-request-bytes", "10XB"], "--max-request-bytes"],
-  [["--max-request-bytes", "1 KiB"], "--max-request-bytes"],
-  [["--max-request-bytes", "99999999GiB"], "--max-request-bytes"],
-  [["--max-request-bytes=-1"], "--max-request-bytes"],
-  [["--deadline"], "--deadline"],
-  [["--deadline", "soon"], "--deadline"],
-  [["--deadline", "0"], "--deadline"],
-  [["--deadline", "10 s"], "--deadline"],
-  [["--deadline=-1s"], "--deadline"],
-  [["--idle-timeout", "0ms"], "--idle-timeout"],
-  [["--idle-timeout", "Infinity"], "--idle-timeout"],
-  [["--idle-timeout", "10KiB"], "--idle-timeout"],
-  [["--prot", "80"], "--prot"],
-  [["--prot=80"], "--prot"],
-  [["--no-help"], "--no-help"],
-  [["--help", "--quiet"], "--quiet"],
-  [["-x"], "-x"],
-  [["8080"], "8080"],
-  [["--port", "0", "start"], "start"],
-  [["--port", "0", "--", "start"], "start"],
-  [["--port", ""], "--port"],
-  [["--port", "-1"], "--port"],
-  [["--max-request-bytes", "1.5"], "--max-request-bytes"],
-];
-
-Deno.test("cli: complains in one line of what it cannot understand", async (t) => {
-  for (const [args, named] of misuses) {
-    await t.step(args.join(" "), async () => {
-      const ending = await run(args);
-      checkRefusal(ending, 2, named);
-    });
+testWithSignals("cli: deno install makes it a command", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const flags = ["--global", "-N", "--root", root, "--name", "halfclose"];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["install", ...flags, ...importMap(), "./cli.ts"],
+      cwd: `${import.meta.dirname}/..`,
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    const command = `${root}/bin/halfclose`;
+    await using tool = await Tool.listening([], { command });
+    assertEquals(await ask(tool.addr, "hello"), "hello");
+    assertEquals(outcomes(await tool.stop()), ["ok"]);
+  } finally {
+    await Deno.remove(root, { recursive: true });
   }
 });
 

@@ -1,0 +1,108 @@
+/**
+ * What answers: one of the ways that the command line can ask for.
+ *
+ * @module
+ */
+
+import type { Conn, Handler, ServeOptions } from "../mod.ts";
+import type { serveFlags } from "./commands.ts";
+import { type CommandLine, UsageError } from "./flags.ts";
+import type { Log } from "./log.ts";
+import { loadHandler } from "./module.ts";
+import { ensurePermission } from "./permissions.ts";
+import { program } from "./program.ts";
+import { sink } from "./sink.ts";
+import { messageOf } from "./wording.ts";
+
+/** What answers, and how it wants to be served. */
+export interface Answer {
+  /** The options that it brings along. */
+  readonly options: Partial<ServeOptions>;
+  /** What answers each exchange. */
+  readonly handler: Handler;
+  /** Waits for what outlives its exchanges, such as programs being killed. */
+  settled?(): Promise<unknown>;
+}
+
+/**
+ * Makes what answers.
+ *
+ * @param line What the command line asks for.
+ * @param log Where programs may write.
+ * @throws {UsageError} If it asks for two things at once.
+ * @throws {Error} If what it asks for cannot be had.
+ */
+export async function answerOf(
+  { flags, operands, rest }: CommandLine<typeof serveFlags>,
+  log: Log,
+): Promise<Answer> {
+  const [module, another] = operands;
+  if (another !== undefined) {
+    throw new UsageError(`unexpected argument "${another}", see --help`);
+  }
+  const asked = [
+    ...flags.echo ? ["--echo"] : [],
+    ...flags.text !== undefined ? ["--text"] : [],
+    ...flags.file !== undefined ? ["--file"] : [],
+    ...flags.sink !== undefined ? ["--sink"] : [],
+    ...module !== undefined ? [module] : [],
+    ...rest ? ["a command after --"] : [],
+  ];
+  if (asked.length > 1) {
+    throw new UsageError(
+      `${asked[0]} and ${
+        asked[1]
+      } exclude each other, give one thing that answers`,
+    );
+  }
+  if (flags.text !== undefined) return text(flags.text);
+  if (flags.file !== undefined) return await file(flags.file);
+  if (flags.sink !== undefined) return await sink(flags.sink);
+  if (module !== undefined) return await loadHandler(module);
+  if (rest) {
+    const [command, ...args] = rest;
+    if (!command) throw new UsageError("-- needs a command after it");
+    const tls = flags["tls-cert"] !== undefined;
+    return await program(command, args, { log, tls });
+  }
+  return { options: {}, handler: (conn) => conn.bytes() };
+}
+
+function text(text: string): Answer {
+  return {
+    options: { streaming: true },
+    async handler(conn) {
+      await dropRequest(conn);
+      return text;
+    },
+  };
+}
+
+async function file(path: string): Promise<Answer> {
+  await ensurePermission({ name: "read", path }, `read ${path}`);
+  let isFile: boolean;
+  try {
+    isFile = !(await Deno.stat(path)).isDirectory;
+  } catch (error) {
+    throw new Error(`Cannot read ${path}: ${messageOf(error)}`);
+  }
+  if (!isFile) throw new Error(`Cannot read ${path}: it is a directory`);
+  return {
+    options: { streaming: true },
+    async handler(conn) {
+      await dropRequest(conn);
+      return (await Deno.open(path)).readable;
+    },
+  };
+}
+
+/** Reads the request to its end, and keeps nothing of it. */
+async function dropRequest(conn: Conn): Promise<void> {
+  try {
+    await conn.readable.pipeTo(new WritableStream());
+  } catch (error) {
+    // Why the exchange was cut tells more than what became of its stream.
+    conn.signal.throwIfAborted();
+    throw error;
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The commands that there are, with all their flags: the one table that the
+ * parsing, the help and the completions of the shells are made of.
+ *
+ * @module
+ */
+
+import {
+  type FlagTable,
+  integer,
+  mode,
+  oneOf,
+  size,
+  text,
+  time,
+  toggle,
+} from "./flags.ts";
+
+/** Some flags that belong together, under a title in the help. */
+export interface FlagGroup {
+  /** The title. */
+  readonly title: string;
+  /** The flags. */
+  readonly flags: FlagTable;
+  /** What belongs with them, too, and is no flag: how it is written, what it does. */
+  readonly others?: readonly (readonly [written: string, help: string])[];
+}
+
+/** A command: what its help says, and a shell offers. */
+export interface Command {
+  /** What it does, in one line. */
+  readonly summary: string;
+  /** The ways to call it. */
+  readonly usage: readonly string[];
+  /** Its flags. */
+  readonly groups: readonly FlagGroup[];
+  /** What a shell may offer where no flag stands. */
+  readonly completes: "files" | readonly string[];
+  /** What its help ends with. */
+  readonly notes?: readonly string[];
+}
+
+const answers = {
+  echo: toggle("what was sent (the default)"),
+  text: text("TEXT", "this text", "some text"),
+  file: text("PATH", "what the file holds by then", "the path of a file", {
+    completes: "files",
+  }),
+  sink: text(
+    "DIR",
+    "its name in DIR, where the request is kept",
+    "the path of a directory",
+    { completes: "directories" },
+  ),
+};
+
+const places = {
+  host: text("HOST", "address to listen on", "a name or an address", {
+    default: "0.0.0.0",
+  }),
+  port: integer(
+    "PORT",
+    "port to listen on, 0: a free one",
+    "a port from 0 to 65535",
+    { min: 0, max: 65_535, short: "p", default: "8080" },
+  ),
+  unix: text("PATH", "Unix socket to listen on", "the path of a socket", {
+    completes: "files",
+  }),
+  mode: mode("its permission bits, such as 660"),
+  "tls-cert": text("FILE", "certificates for TLS, in PEM", "a PEM file", {
+    completes: "files",
+  }),
+  "tls-key": text("FILE", "their private key, in PEM", "a PEM file", {
+    completes: "files",
+  }),
+  "reuse-port": toggle("share the port with other processes"),
+  backlog: integer(
+    "N",
+    "how many clients may wait in line",
+    "a whole number from 1",
+    { min: 1, max: 2 ** 31 - 1, default: "511" },
+  ),
+};
+
+const limits = {
+  "max-request-bytes": size("largest request: 1000, 64KiB", {
+    default: "16MiB",
+  }),
+  deadline: time("longest exchange: 700ms, 10s, 1m", { default: "60s" }),
+  "idle-timeout": time("longest silence of a client", { default: "15s" }),
+  "linger-timeout": time("how long late data is dropped", {
+    default: "2s",
+    zero: true,
+  }),
+  count: integer(
+    "N",
+    "take N connections, then exit",
+    "a whole number from 1",
+    { min: 1, max: Number.MAX_SAFE_INTEGER },
+  ),
+};
+
+const logs = {
+  "log-format": oneOf("FORMAT", ["text", "json"], "text or json, a line each", {
+    default: "text",
+  }),
+  "log-level": oneOf(
+    "LEVEL",
+    ["debug", "info", "warn", "error"],
+    "least level: debug, info, warn, error",
+    { default: "info" },
+  ),
+  quiet: toggle("log warnings and errors only", { short: "q" }),
+};
+
+/** Flags of every command. */
+export const common = {
+  help: toggle("print this help", { short: "h" }),
+  version: toggle("print the version", { short: "V" }),
+};
+
+/** The flags of the server. */
+export const serveFlags = {
+  ...answers,
+  ...places,
+  ...limits,
+  ...logs,
+  ...common,
+};
+
+/** The shells that completions can be had for. */
+export const shells = ["bash", "zsh", "fish"] as const;
+
+/** What runs if no command is named. */
+export const server: Command = {
+  summary:
+    "One connection at a time: reads a request until its FIN, answers, closes.",
+  usage: [
+    "[FLAGS] [HANDLER.ts | -- COMMAND ARGS]",
+    `completions ${shells.join("|")}`,
+  ],
+  groups: [
+    {
+      title: "What answers, one of",
+      flags: answers,
+      others: [
+        ["HANDLER.ts", "what its default export (conn) => … returns"],
+        [
+          "-- COMMAND ARGS",
+          "its output, with the request as its input",
+        ],
+      ],
+    },
+    { title: "Where", flags: places },
+    {
+      title: 'How much, "none" for no limit',
+      flags: limits,
+    },
+    { title: "What is told", flags: { ...logs, ...common } },
+  ],
+  completes: "files",
+  notes: [
+    "Try it:",
+    "  halfclose --sink inbox        and then: nc -N localhost 8080 <report.pdf",
+    "  halfclose -p 9000 -- wc -w    and then: nc -N localhost 9000 <essay.txt",
+  ],
+};
+
+/** The commands that are called by their names. */
+export const commands = {
+  completions: {
+    summary: "Prints what makes a shell complete the arguments of halfclose.",
+    usage: [`completions ${shells.join("|")}`],
+    groups: [{ title: "Flags", flags: common }],
+    completes: shells,
+    notes: [
+      "To have them always, add one of these to the start-up file of your shell:",
+      '  eval "$(halfclose completions bash)"',
+      '  eval "$(halfclose completions zsh)"',
+      "  halfclose completions fish | source",
+    ],
+  },
+} satisfies Readonly<Record<string, Command>>;

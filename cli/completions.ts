@@ -1,0 +1,193 @@
+/**
+ * Completions for shells, made of the table of commands.
+ *
+ * @module
+ */
+
+import { type Command, commands, server, type shells } from "./commands.ts";
+import type { Flag } from "./flags.ts";
+
+/** A shell that completions can be had for. */
+export type Shell = typeof shells[number];
+
+/**
+ * Writes the script that makes a shell complete the arguments of `halfclose`.
+ *
+ * @param shell The shell.
+ * @returns The script.
+ */
+export function completionsFor(shell: Shell): string {
+  return { bash, zsh, fish }[shell]();
+}
+
+/** All flags of a command, by name. */
+function flagsOf({ groups }: Command): [name: string, flag: Flag][] {
+  return groups.flatMap(({ flags }) => Object.entries(flags));
+}
+
+/** The flags of a command as they are typed. */
+function typed(name: string, { short }: Flag): string[] {
+  return [`--${name}`, ...short === undefined ? [] : [`-${short}`]];
+}
+
+const named = Object.entries<Command>(commands);
+const names = Object.keys(commands);
+
+// bash
+
+function bash(): string {
+  const cases = [["", server] as const, ...named].flatMap(([name, command]) => [
+    ...flagsOf(command).filter(([, { value }]) => value !== undefined).map(
+      ([flag, description]) => {
+        const patterns = typed(flag, description).map((one) =>
+          `"${name} ${one}"`
+        );
+        return `    ${patterns.join(" | ")}) ${
+          bashOffer(description.completes ?? [])
+        } ;;`;
+      },
+    ),
+  ]);
+  const words = [["", server] as const, ...named].map(([name, command]) => {
+    const flags = flagsOf(command).flatMap(([flag, { short }]) =>
+      typed(flag, { short } as Flag)
+    );
+    return `    "${name} -"*) ${bashOffer(flags)} ;;\n    "${name} "*) ${
+      bashOffer(command.completes)
+    } ;;`;
+  });
+  return `_halfclose() {
+  local command="" word previous i
+  word=\${COMP_WORDS[COMP_CWORD]}
+  previous=\${COMP_WORDS[COMP_CWORD - 1]}
+  # --flag=value comes as three words.
+  if [[ $word == = ]]; then word=""
+  elif [[ $previous == = ]]; then previous=\${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+  local IFS=$'\\n'
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    if [[ \${COMP_WORDS[i]} == -- ]]; then
+      ${bashOffer("files")}
+      ((i + 1 < COMP_CWORD)) || COMPREPLY=($(compgen -c -- "$word"))
+      return
+    fi
+  done
+  if ((COMP_CWORD > 1)); then
+    case \${COMP_WORDS[1]} in
+      ${names.join(" | ")}) command=\${COMP_WORDS[1]} ;;
+    esac
+  fi
+  case "$command $previous" in
+${cases.join("\n")}
+    *)
+      case "$command $word" in
+${words.join("\n").replaceAll(/^/gm, "    ")}
+      esac
+      ((COMP_CWORD > 1)) || [[ $word == -* ]] ||
+        COMPREPLY+=($(compgen -W "${names.join("\\n")}" -- "$word"))
+      ;;
+  esac
+}
+complete -F _halfclose halfclose`;
+}
+
+function bashOffer(what: NonNullable<Flag["completes"]>): string {
+  const how = what === "files"
+    ? "-f"
+    : what === "directories"
+    ? "-d"
+    : `-W $'${what.join("\\n")}'`;
+  const offer = `COMPREPLY=($(compgen ${how} -- "$word"))`;
+  return typeof what === "string"
+    ? `compopt -o filenames 2>/dev/null; ${offer}`
+    : offer;
+}
+
+// zsh
+
+function zsh(): string {
+  const cases = named.map(([name, command]) =>
+    `    ${name}) shift words; ((CURRENT--)); ${zshArguments(command)} ;;`
+  );
+  return `#compdef halfclose
+_halfclose() {
+  case $words[2] in
+${cases.join("\n")}
+    *) ${zshArguments(server)} ;;
+  esac
+}
+compdef _halfclose halfclose`;
+}
+
+function zshArguments(command: Command): string {
+  const flags = flagsOf(command).flatMap(([name, flag]) =>
+    typed(name, flag).map((one) => zshFlag(one, flag))
+  );
+  const operands = command === server
+    ? [
+      `'1: :{ _alternative "commands:command:(${
+        names.join(" ")
+      })" "files:handler:_files" }'`,
+      "'*:: :_normal'",
+    ]
+    : [`'1: :${zshOffer(command.completes)}'`];
+  return ["_arguments -s", ...flags, ...operands].join(" \\\n      ");
+}
+
+function zshFlag(typed: string, { value, help, completes }: Flag): string {
+  const text = `${typed}${value === undefined ? "" : "="}[${
+    help.replaceAll(/[[\]:]/g, "\\$&")
+  }]`;
+  const argument = value === undefined
+    ? ""
+    : `:${value}:${zshOffer(completes ?? [])}`;
+  return `'${(text + argument).replaceAll("'", "'\\''")}'`;
+}
+
+function zshOffer(what: NonNullable<Flag["completes"]>): string {
+  if (what === "files") return "_files";
+  if (what === "directories") return "_files -/";
+  return what.length === 0 ? " " : `(${what.join(" ")})`;
+}
+
+// fish
+
+function fish(): string {
+  const isCommand = `__fish_seen_subcommand_from ${names.join(" ")}`;
+  const lines = [
+    `complete -c halfclose -n 'not ${isCommand}; and test (count (commandline -opc)) -eq 1' -a '${
+      names.join(" ")
+    }'`,
+    ...flagsOf(server).map(([name, flag]) =>
+      fishFlag(`not ${isCommand}`, name, flag)
+    ),
+    ...named.flatMap(([command, description]) => {
+      const when = `__fish_seen_subcommand_from ${command}`;
+      return [
+        ...description.completes === "files" ? [] : [
+          `complete -c halfclose -n '${when}' -f -a '${
+            description.completes.join(" ")
+          }'`,
+        ],
+        ...flagsOf(description).map(([name, flag]) =>
+          fishFlag(when, name, flag)
+        ),
+      ];
+    }),
+  ];
+  return lines.join("\n");
+}
+
+function fishFlag(when: string, name: string, flag: Flag): string {
+  const { short, value, help, completes = [] } = flag;
+  const offer = completes === "files"
+    ? " -rF"
+    : completes === "directories"
+    ? " -x -a '(__fish_complete_directories)'"
+    : ` -x${completes.length === 0 ? "" : ` -a '${completes.join(" ")}'`}`;
+  return `complete -c halfclose -n '${when}' -l ${name}` +
+    (short === undefined ? "" : ` -s ${short}`) +
+    (value === undefined ? "" : offer) +
+    ` -d '${help.replaceAll("'", "\\'")}'`;
+}

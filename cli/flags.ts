@@ -1,0 +1,253 @@
+/**
+ * What flags are: how they are written, read and explained. The flags that there
+ * are stand in `commands.ts`; help and completions are made of the same table.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { nearest } from "./nearest.ts";
+
+/** Arguments that cannot be understood: its message names the one at fault. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** One flag, under its name in a {@linkcode FlagTable}. */
+export interface Flag<T = unknown> {
+  /** What it does, in a few words. */
+  readonly help: string;
+  /** Its name of one letter. */
+  readonly short?: string;
+  /** What stands for its value in the help. A flag without one is a switch. */
+  readonly value?: string;
+  /** What holds when it is not given, as one would write it. For the help only. */
+  readonly default?: string;
+  /** What a value may be, as an end to "must be". */
+  readonly expected: string;
+  /** What a shell may offer as a value. */
+  readonly completes?: "files" | "directories" | readonly string[];
+  /** Reads its value: `undefined` if it cannot be. */
+  read(text: string): T | undefined;
+}
+
+/** Flags by name, in the order of the help. */
+export type FlagTable = Readonly<Record<string, Flag>>;
+
+/** What flags of a table were given; those that were not are `undefined`. */
+export type Flags<Table extends FlagTable> = {
+  readonly [Name in keyof Table]: ReturnType<Table[Name]["read"]>;
+};
+
+/** What can be said of a flag beside its kind. */
+export type Details = Pick<Flag, "short" | "default" | "completes">;
+
+/** A flag without a value. */
+export function toggle(help: string, details: Details = {}): Flag<boolean> {
+  return { help, expected: "alone", ...details, read: () => true };
+}
+
+/** A flag whose value is any text. */
+export function text(
+  value: string,
+  help: string,
+  expected: string,
+  details: Details = {},
+): Flag<string> {
+  return { help, value, expected, ...details, read: (text) => text };
+}
+
+/** A flag whose value is one of a few words. */
+export function oneOf<const Word extends string>(
+  value: string,
+  words: readonly Word[],
+  help: string,
+  details: Details = {},
+): Flag<Word> {
+  return {
+    help,
+    value,
+    expected: `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`,
+    completes: words,
+    ...details,
+    read: (text) => words.find((word) => word === text.toLowerCase()),
+  };
+}
+
+/** A flag whose value is a whole number from `min` to `max`. */
+export function integer(
+  value: string,
+  help: string,
+  expected: string,
+  { min, max, ...details }: Details & { min: number; max: number },
+): Flag<number> {
+  return {
+    help,
+    value,
+    expected,
+    ...details,
+    read(text) {
+      const number = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+      return number >= min && number <= max ? number : undefined;
+    },
+  };
+}
+
+/** A flag whose value is a number of bytes: `1000`, `64KiB`, `1.5MiB`, `none`. */
+export function size(help: string, details: Details = {}): Flag<number> {
+  return {
+    help,
+    value: "SIZE",
+    expected: 'a size such as 1000, 64KiB, 16MiB or "none"',
+    ...details,
+    read: (text) =>
+      readQuantity(text, { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 }),
+  };
+}
+
+/**
+ * A flag whose value is a time, which is read as milliseconds: `700ms`, `10s`,
+ * `1.5m`, `10` (seconds), `none`.
+ */
+export function time(
+  help: string,
+  { zero = false, ...details }: Details & { zero?: boolean } = {},
+): Flag<number> {
+  return {
+    help,
+    value: "TIME",
+    expected: `a time such as ${zero ? "0, " : ""}700ms, 10s, 1m or "none"`,
+    ...details,
+    read(text) {
+      const units = { s: 1000, ms: 1, m: 60_000, h: 3_600_000 };
+      const time = readQuantity(text, units);
+      return time === 0 && !zero ? undefined : time;
+    },
+  };
+}
+
+/** A flag whose value is permission bits, in octal: `660`. */
+export function mode(help: string, details: Details = {}): Flag<number> {
+  return {
+    help,
+    value: "MODE",
+    expected: "permission bits in octal, such as 660",
+    ...details,
+    read: (text) => /^0?[0-7]{3}$/.test(text) ? parseInt(text, 8) : undefined,
+  };
+}
+
+/** What a command line holds. */
+export interface CommandLine<Table extends FlagTable> {
+  /** The values of the flags that were given. */
+  readonly flags: Flags<Table>;
+  /** The arguments that are no flags. */
+  readonly operands: string[];
+  /** What comes after `--`, if that is there. */
+  readonly rest: string[] | undefined;
+}
+
+/**
+ * Parses a command line. If it asks for help or the version (flags of these
+ * names), it need not make sense otherwise, as long as its flags exist.
+ *
+ * @param table The flags that there are.
+ * @param args The arguments.
+ * @param isOperand Whether an argument that is no flag may be there.
+ * @throws {UsageError} If a flag is unknown, or its value cannot be read.
+ */
+export function parseFlags<Table extends FlagTable>(
+  table: Table,
+  args: string[],
+  isOperand: (arg: string) => boolean = () => false,
+): CommandLine<Table> {
+  const names = Object.keys(table);
+  const isSwitch = (name: string) => table[name]?.value === undefined;
+  let problem: UsageError | undefined;
+  const complain = (message: string) => {
+    problem ??= new UsageError(
+      message.endsWith("?") ? message : `${message}, see --help`,
+    );
+  };
+
+  const parsed: Record<string, unknown> & { _: unknown[]; "--": string[] } =
+    parseArgs(args, {
+      "--": true,
+      boolean: names.filter(isSwitch),
+      string: ["_", ...names.filter((name) => !isSwitch(name))],
+      alias: Object.fromEntries(
+        Object.entries(table).flatMap(([name, { short }]) =>
+          short === undefined ? [] : [[name, short]]
+        ),
+      ),
+      unknown(arg, name) {
+        if (name !== undefined) complain(unknownFlag(arg, names));
+      },
+    });
+  const ends = args.indexOf("--");
+  for (const arg of ends < 0 ? args : args.slice(0, ends)) {
+    const [, dashes, name = "", value] = /^(--?)(\w[^=]+)(=?)/.exec(arg) ?? [];
+    if (!Object.hasOwn(table, name)) continue;
+    // One dash would make it a row of flags of one letter each.
+    if (dashes === "-") throw new UsageError(unknownFlag(arg, names));
+    if (value && isSwitch(name)) complain(`--${name} takes no value`);
+  }
+  const operands = parsed._.map(String);
+  for (const arg of operands) {
+    if (!isOperand(arg)) complain(`unexpected argument "${arg}"`);
+  }
+
+  const values: Record<string, unknown> = {};
+  const asks = (parsed["help"] || parsed["version"]) === true;
+  for (const [name, flag] of Object.entries(table)) {
+    const value = parsed[name];
+    if (value === undefined || value === false) continue;
+    if (value === true) values[name] = true;
+    else if (isSwitch(name)) complain(`--${name} takes no value`);
+    else if (!asks) values[name] = readValue(name, flag, String(value));
+  }
+  // A flag that lacks its value tells more than what stands in its place.
+  if (problem) throw problem;
+  return {
+    flags: values as Flags<Table>,
+    operands,
+    rest: ends < 0 ? undefined : parsed["--"],
+  };
+}
+
+function readValue<T>(name: string, flag: Flag<T>, text: string): T {
+  if (text === "") {
+    throw new UsageError(`--${name} needs a value: ${flag.expected}`);
+  }
+  const value = flag.read(text);
+  if (value !== undefined) return value;
+  throw new UsageError(
+    `--${name} must be ${flag.expected}, received "${text}"`,
+  );
+}
+
+function unknownFlag(arg: string, names: string[]): string {
+  const flag = arg.replace(/=.*/s, "");
+  const name = nearest(flag.replace(/^-+/, ""), names);
+  return name === undefined
+    ? `unknown flag ${flag}`
+    : `unknown flag ${flag}, did you mean --${name}?`;
+}
+
+/** A number and one of `units`, the first of which need not be written. */
+function readQuantity(
+  text: string,
+  units: Record<string, number>,
+): number | undefined {
+  if (text === "none") return Infinity;
+  const [, number, unit] = /^(\d+(?:\.\d+)?)([a-z]*)$/i.exec(text) ?? [];
+  const scale = Object.entries(units).find(([name], index) =>
+    unit === "" ? index === 0 : unit?.toLowerCase() === name.toLowerCase()
+  )?.[1];
+  if (number === undefined || scale === undefined) return undefined;
+  const quantity = Number(number) * scale;
+  const whole = Math.round(quantity);
+  // 1.1 seconds are whole milliseconds, whatever binary fractions make of them.
+  if (Math.abs(quantity - whole) > 1e-6) return undefined;
+  return Number.isSafeInteger(whole) ? whole : undefined;
+}

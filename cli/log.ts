@@ -1,0 +1,210 @@
+/**
+ * The log of the tool, on standard error: the one place that knows `@std/log`.
+ *
+ * As text, a line is a time, a level and a message. As JSON, it is an object
+ * with these fields:
+ *
+ * - `time` (ISO 8601), `level` (`"DEBUG"`, `"INFO"`, `"WARN"`, `"ERROR"`),
+ *   `event` and `msg`, always;
+ * - with the event `"listening"`: `server`, the address;
+ * - with `"accept"` (at `DEBUG`): `client`;
+ * - with `"request"` (at `DEBUG`): `id` and `head`, its first 64 bytes, escaped;
+ * - with `"exchange"`: `id`, `client`, `server`, `startedAt` (ISO 8601),
+ *   `durationMs`, `bytesIn`, `bytesOut`, `phase`, `outcome`, and `error` if
+ *   something went wrong;
+ * - with `"program"`, a line of a program's standard error: `id` and `line`;
+ * - with `"fault"`: `error`, and `id` if it belongs to a connection; at `DEBUG`
+ *   also `stack`;
+ * - with `"stopped"`: `exchanges`, how many there were.
+ *
+ * `client` is `null` where clients have no address.
+ *
+ * @module
+ */
+
+import { BaseHandler } from "@std/log/base-handler";
+import type { LevelName } from "@std/log/levels";
+import { Logger, type LogRecord } from "@std/log/logger";
+import type { ExchangeRecord } from "../mod.ts";
+import { messageOf, nameOf, printable, quoted } from "./wording.ts";
+
+/** How the lines are written. */
+export type LogFormat = "text" | "json";
+
+/** From which level on there are any. */
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What of a request is shown at `DEBUG`, in bytes. */
+const HEAD_BYTES = 64;
+
+const colors: Partial<Record<string, number>> = {
+  DEBUG: 90,
+  INFO: 34,
+  WARN: 33,
+  ERROR: 31,
+};
+
+/** The log: a method for each event. */
+export class Log {
+  /** Whether events of the level `DEBUG` are logged. */
+  readonly debugging: boolean;
+  readonly #logger: Logger;
+
+  constructor(format: LogFormat, level: LogLevel) {
+    const levelName = level.toUpperCase() as LevelName;
+    this.debugging = level === "debug";
+    const handler = new StandardError(levelName, {
+      formatter: format === "json" ? asJson : asText(usesColors()),
+    });
+    this.#logger = new Logger("halfclose", levelName, { handlers: [handler] });
+  }
+
+  /** The server listens. */
+  listening(addr: Deno.Addr): void {
+    const server = nameOf(addr);
+    this.#logger.info(`listening on ${server}`, {
+      event: "listening",
+      server,
+    });
+  }
+
+  /** A client's turn has come. */
+  accept(addr: Deno.Addr): void {
+    if (!this.debugging) return;
+    this.#logger.debug(`accepted ${nameOf(addr)}`, {
+      event: "accept",
+      client: clientOf(addr),
+    });
+  }
+
+  /** A request has come, or its first bytes. */
+  request(id: number, bytes: Uint8Array): void {
+    const head = quoted(bytes.subarray(0, HEAD_BYTES));
+    const message = bytes.length > HEAD_BYTES
+      ? `request ${id} begins with ${head}`
+      : `request ${id} is ${head}`;
+    this.#logger.debug(message, { event: "request", id, head });
+  }
+
+  /** An exchange is over. */
+  exchange(record: ExchangeRecord): void {
+    const { id, remoteAddr, localAddr, duration, phase, outcome } = record;
+    const fields = {
+      event: "exchange",
+      id,
+      client: clientOf(remoteAddr),
+      server: nameOf(localAddr),
+      startedAt: new Date(record.startedAt).toISOString(),
+      durationMs: Number(duration.toFixed(3)),
+      bytesIn: record.bytesRead,
+      bytesOut: record.bytesWritten,
+      phase,
+      outcome,
+      ...(record.error !== undefined && { error: messageOf(record.error) }),
+    };
+    const level = outcome === "ok" ? "info" : "warn";
+    this.#logger[level](() => describe(record), fields);
+  }
+
+  /** A program has written a line to its standard error. */
+  program(id: number, name: string, line: string): void {
+    this.#logger.info(`${name} for request ${id}: ${line}`, {
+      event: "program",
+      id,
+      line,
+    });
+  }
+
+  /**
+   * Something went wrong. Where it went wrong is shown at `DEBUG` only.
+   *
+   * @param error What was thrown.
+   * @param context What to say before its message.
+   * @param id The number of the connection, if it belongs to one.
+   */
+  fault(error: unknown, context = "", id?: number): void {
+    this.#logger.error(context + messageOf(error), this.#fault(error, id));
+  }
+
+  /** Where something went wrong that is told of elsewhere. */
+  trace(error: unknown, id?: number): void {
+    if (!this.debugging) return;
+    this.#logger.debug(messageOf(error), this.#fault(error, id));
+  }
+
+  /** The server has stopped. */
+  stopped(exchanges: number): void {
+    this.#logger.info(
+      `stopped after ${exchanges} exchange${exchanges === 1 ? "" : "s"}`,
+      { event: "stopped", exchanges },
+    );
+  }
+
+  #fault(error: unknown, id: number | undefined): Fields {
+    const stack = this.debugging && error instanceof Error
+      ? error.stack
+      : undefined;
+    return {
+      event: "fault",
+      ...(id !== undefined && { id }),
+      error: messageOf(error),
+      ...(stack !== undefined && { stack }),
+    };
+  }
+}
+
+class StandardError extends BaseHandler {
+  override log(line: string): void {
+    console.error(line);
+  }
+}
+
+function usesColors(): boolean {
+  return !Deno.noColor && Deno.stderr.isTerminal();
+}
+
+function fieldsOf({ args }: LogRecord): Fields {
+  return args[0] as Fields;
+}
+
+function asJson(record: LogRecord): string {
+  const { event, ...fields } = fieldsOf(record);
+  return JSON.stringify({
+    time: record.datetime.toISOString(),
+    level: record.levelName,
+    event,
+    msg: record.msg,
+    ...fields,
+  });
+}
+
+function asText(colored: boolean): (record: LogRecord) => string {
+  return (record) => {
+    const { levelName, datetime, msg } = record;
+    const color = colors[levelName] ?? 39;
+    const level = colored ? `\x1b[${color}m${levelName}\x1b[39m` : levelName;
+    const line = `${datetime.toISOString()} ${level} ${printable(msg)}`;
+    const { stack } = fieldsOf(record);
+    return stack === undefined ? line : `${line}\n${stack}`;
+  };
+}
+
+/** One line for an exchange: who, how much, how long, how it ended. */
+function describe(record: ExchangeRecord): string {
+  const { remoteAddr, bytesRead, bytesWritten, duration, outcome } = record;
+  const reason = record.error === undefined
+    ? ""
+    : `: ${messageOf(record.error)}`;
+  const end = outcome === "ok"
+    ? outcome
+    : `${outcome} while ${record.phase}${reason}`;
+  return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +
+    `out, ${duration.toFixed(1)} ms, ${end}`;
+}
+
+function clientOf(addr: Deno.Addr): string | null {
+  const named = addr.transport === "tcp" || ("path" in addr && addr.path);
+  return named ? nameOf(addr) : null;
+}

@@ -1,0 +1,68 @@
+/**
+ * Answering with a module of the user's.
+ *
+ * @module
+ */
+
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Handler } from "../mod.ts";
+import type { Answer } from "./answers.ts";
+import { ensurePermission } from "./permissions.ts";
+import { messageOf } from "./wording.ts";
+
+/** Whether an argument is a path or a URL, rather than a mistyped word. */
+export function looksLikeModule(arg: string): boolean {
+  return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
+}
+
+/**
+ * Loads a module that answers. Its default export is the handler, or an object
+ * with the options of `serve()` and a `handler`.
+ *
+ * @param specifier Its path, from the working directory on, or its URL.
+ * @throws {Error} If it cannot be found or loaded, or exports something else.
+ */
+export async function loadHandler(specifier: string): Promise<Answer> {
+  const exported = await load(specifier);
+  if (typeof exported === "function") {
+    return { options: {}, handler: exported as Handler };
+  }
+  if (typeof exported === "object" && exported !== null) {
+    const { handler, ...options } = exported as Record<string, unknown>;
+    if (typeof handler === "function") {
+      return { options, handler: handler as Handler };
+    }
+  }
+  throw new Error(
+    `Cannot use ${specifier}: its default export must be a function ` +
+      "(conn) => body, or an object with the options of serve() and a " +
+      `handler, received ${Deno.inspect(exported, { depth: 0 })}`,
+  );
+}
+
+async function load(specifier: string): Promise<unknown> {
+  const url = urlOf(specifier);
+  const action = `load ${specifier}`;
+  if (url.protocol === "file:") {
+    const path = isUrl(specifier) ? fileURLToPath(url) : specifier;
+    await ensurePermission({ name: "read", path }, action);
+    await Deno.stat(url).catch((error) => {
+      throw new Error(`Cannot ${action}: ${messageOf(error)}`);
+    });
+  } else if (/^https?:$/.test(url.protocol)) {
+    await ensurePermission({ name: "import", host: url.host }, action);
+  }
+  try {
+    return (await import(url.href)).default;
+  } catch (error) {
+    throw new Error(`Cannot ${action}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function urlOf(specifier: string): URL {
+  return isUrl(specifier) ? new URL(specifier) : pathToFileURL(specifier);
+}
+
+function isUrl(specifier: string): boolean {
+  return /^(?:https?|file|data|jsr|npm):/i.test(specifier);
+}

@@ -1,0 +1,54 @@
+/**
+ * What somebody may have meant who mistyped a word.
+ *
+ * @module
+ */
+
+/**
+ * Finds the word that is nearest to a mistyped one.
+ *
+ * @param typed What was typed.
+ * @param words What could have been meant.
+ * @returns The word, or `undefined` if none is like it.
+ */
+export function nearest(
+  typed: string,
+  words: readonly string[],
+): string | undefined {
+  // A slip for every three letters, and at least one.
+  let best = Math.max(1, Math.floor(typed.length / 3)) + 1;
+  let found: string | undefined;
+  for (const word of words) {
+    const distance = editDistance(typed, word);
+    if (distance >= Math.min(best, word.length)) continue;
+    best = distance;
+    found = word;
+  }
+  return found;
+}
+
+/**
+ * How many letters have to be put in, left out, replaced or swapped with their
+ * neighbour to make one word of another.
+ */
+function editDistance(from: string, to: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= from.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= to.length; column++) {
+      const same = from[row - 1] === to[column - 1];
+      const swapped = from[row - 1] === to[column - 2] &&
+        from[row - 2] === to[column - 1];
+      current[column] = Math.min(
+        (last[column] ?? Infinity) + 1,
+        (current[column - 1] ?? Infinity) + 1,
+        (last[column - 1] ?? Infinity) + (same ? 0 : 1),
+        swapped ? (beforeLast[column - 2] ?? Infinity) + 1 : Infinity,
+      );
+    }
+    beforeLast = last;
+    last = current;
+  }
+  return last[to.length] ?? Infinity;
+}

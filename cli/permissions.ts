@@ -1,0 +1,47 @@
+/**
+ * The permissions of Deno that the tool needs.
+ *
+ * @module
+ */
+
+import { printable } from "./wording.ts";
+
+/**
+ * Makes sure of a permission before it is used, as Deno would otherwise ask for
+ * it at the terminal, and everybody would wait for the answer.
+ *
+ * @param descriptor What is needed.
+ * @param action What for, as an end to "Cannot".
+ * @throws {Deno.errors.NotCapable} If it is not granted: the message names the
+ * flag of Deno that grants it.
+ */
+export async function ensurePermission(
+  descriptor: Deno.PermissionDescriptor,
+  action: string,
+): Promise<void> {
+  const { state } = await Deno.permissions.query(descriptor);
+  if (state === "granted") return;
+  throw new Deno.errors.NotCapable(
+    `Cannot ${action} without permission: run deno with ${
+      printable(flagOf(descriptor))
+    }`,
+  );
+}
+
+/** The flag that grants a permission, in short and in full. */
+function flagOf(descriptor: Deno.PermissionDescriptor): string {
+  switch (descriptor.name) {
+    case "net":
+      return "-N (--allow-net)";
+    case "read":
+      return `-R=${descriptor.path} (--allow-read)`;
+    case "write":
+      return `-W=${descriptor.path} (--allow-write)`;
+    case "run":
+      return `--allow-run=${descriptor.command}`;
+    case "import":
+      return `-I=${descriptor.host} (--allow-import)`;
+    default:
+      return `--allow-${descriptor.name}`;
+  }
+}

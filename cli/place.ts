@@ -1,0 +1,155 @@
+/**
+ * Where to listen.
+ *
+ * @module
+ */
+
+import type { ServeOptions } from "../mod.ts";
+import type { serveFlags } from "./commands.ts";
+import { type Flags, UsageError } from "./flags.ts";
+import { ensurePermission } from "./permissions.ts";
+import { messageOf, nameOf } from "./wording.ts";
+
+type ServeFlags = Flags<typeof serveFlags>;
+
+/** The options of `serve()` that say where, whichever way. */
+export interface Place {
+  hostname?: string | undefined;
+  port?: number | undefined;
+  reusePort?: boolean | undefined;
+  tcpBacklog?: number | undefined;
+  cert?: string | undefined;
+  key?: string | undefined;
+  path?: string | undefined;
+  mode?: number | undefined;
+  listener?: unknown;
+}
+
+const tcpFlags = [
+  "host",
+  "port",
+  "tls-cert",
+  "tls-key",
+  "reuse-port",
+  "backlog",
+] as const;
+
+const noTcp: Place = {
+  hostname: undefined,
+  port: undefined,
+  reusePort: undefined,
+  tcpBacklog: undefined,
+  cert: undefined,
+  key: undefined,
+};
+
+/**
+ * Checks that the flags name one place, not two or half a one.
+ *
+ * @param flags The flags.
+ * @throws {UsageError} If they do not.
+ */
+export function checkPlace(flags: ServeFlags): void {
+  const tcp = tcpFlags.find((name) => flags[name] !== undefined);
+  if (flags.unix !== undefined && tcp) {
+    throw new UsageError(
+      `--unix and --${tcp} exclude each other, give only one of them`,
+    );
+  }
+  for (
+    const [given, needed] of [
+      ["mode", "unix"],
+      ["tls-cert", "tls-key"],
+      ["tls-key", "tls-cert"],
+    ] as const
+  ) {
+    if (flags[given] !== undefined && flags[needed] === undefined) {
+      throw new UsageError(`--${given} needs --${needed}, too`);
+    }
+  }
+}
+
+/**
+ * Decides where to listen: where the flags say, else where a module says, else
+ * where `serve()` listens by default.
+ *
+ * @param flags The flags.
+ * @param options The options of a module.
+ * @returns The options that say so; those that must not hold are `undefined`.
+ * @throws {Error} If a file cannot be read, or a permission is missing.
+ */
+export async function placeOf(
+  flags: ServeFlags,
+  options: Partial<ServeOptions>,
+): Promise<Place> {
+  const flagged = await placeByFlags(flags);
+  await ensureAllowed({ ...options, ...flagged });
+  return flagged;
+}
+
+/** The place as one writes it. */
+export function nameOfPlace(place: Place): string {
+  if (place.path !== undefined) return place.path;
+  const { hostname = "0.0.0.0", port = 8080 } = place;
+  return nameOf({ transport: "tcp", hostname, port });
+}
+
+async function placeByFlags(flags: ServeFlags): Promise<Place> {
+  const { unix: path, mode, host: hostname, port, backlog: tcpBacklog } = flags;
+  const { "tls-cert": cert, "tls-key": key } = flags;
+  const nowhereElse = { path: undefined, mode: undefined, listener: undefined };
+  if (path !== undefined) {
+    return {
+      ...noTcp,
+      ...nowhereElse,
+      path,
+      ...(mode !== undefined && { mode }),
+    };
+  }
+  if (tcpFlags.every((name) => flags[name] === undefined)) return {};
+  return {
+    ...nowhereElse,
+    ...(hostname !== undefined && { hostname }),
+    ...(port !== undefined && { port }),
+    ...(tcpBacklog !== undefined && { tcpBacklog }),
+    ...(flags["reuse-port"] && { reusePort: true }),
+    ...(cert !== undefined && { cert: await readPem(cert) }),
+    ...(key !== undefined && { key: await readPem(key) }),
+  };
+}
+
+async function readPem(path: string): Promise<string> {
+  const action = `read ${path}`;
+  await ensurePermission({ name: "read", path }, action);
+  let pem: string;
+  try {
+    pem = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
+  }
+  if (pem.includes("-----BEGIN ")) return pem;
+  throw new Error(`Cannot use ${path} for TLS: there is no PEM in it`);
+}
+
+async function ensureAllowed(place: Place): Promise<void> {
+  if (place.listener !== undefined) return;
+  const name = nameOfPlace(place);
+  const action = `listen on ${name}`;
+  // Deno ends the whole process if asked for this without the flag, and only
+  // has this function with it.
+  if (place.reusePort && !("listenDatagram" in Deno)) {
+    throw new Deno.errors.NotCapable(
+      `Cannot ${action} with others: run deno with --unstable-net`,
+    );
+  }
+  const { path } = place;
+  if (path === undefined) {
+    await ensurePermission({ name: "net", host: name }, action);
+    return;
+  }
+  // The socket is made under another name in its folder.
+  const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";
+  await ensurePermission({ name: "net" }, action);
+  await ensurePermission({ name: "read", path: folder }, action);
+  await ensurePermission({ name: "write", path: folder }, action);
+}

@@ -1,0 +1,210 @@
+/**
+ * Serving: what runs if no other command is named.
+ *
+ * @module
+ */
+
+import {
+  type Conn,
+  type ExchangeRecord,
+  RequestTooLargeError,
+  serve,
+  type ServeOptions,
+  type Server,
+  type TimeoutError,
+} from "../mod.ts";
+import { type Answer, answerOf } from "./answers.ts";
+import type { serveFlags } from "./commands.ts";
+import { type CommandLine, type Flags, UsageError } from "./flags.ts";
+import { Log } from "./log.ts";
+import { checkPlace, nameOfPlace, type Place, placeOf } from "./place.ts";
+import { heedSignals } from "./signals.ts";
+import { watched } from "./watched.ts";
+import { messageOf } from "./wording.ts";
+
+type ServeFlags = Flags<typeof serveFlags>;
+
+/**
+ * Serves until it is told to stop, then serves what is in the backlog.
+ *
+ * @param line What the command line asks for.
+ * @returns The exit status.
+ * @throws {UsageError} If that makes no sense.
+ * @throws {Error} If the server cannot run.
+ */
+export async function serveUntilStopped(
+  line: CommandLine<typeof serveFlags>,
+): Promise<number> {
+  const { flags } = line;
+  checkPlace(flags);
+  const log = openLog(flags);
+  const uncaught = heedUncaught();
+  const serving = async () => {
+    const answer = await answerOf(line, log);
+    const place = await placeOf(flags, answer.options);
+    return await run(flags, answer, place, log, uncaught.promise);
+  };
+  try {
+    return await Promise.race([serving(), uncaught.promise]);
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    log.trace(error instanceof Error ? error.cause ?? error : error);
+    if (flags["log-format"] !== "json") throw error;
+    log.fault(error);
+    return 1;
+  } finally {
+    uncaught.stopHeeding();
+  }
+}
+
+/**
+ * Heeds what a module leaves uncaught, for which Deno would end the process with
+ * a stack trace.
+ */
+function heedUncaught() {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => {});
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    reject(event.error);
+  };
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    reject(event.reason);
+  };
+  addEventListener("error", onError);
+  addEventListener("unhandledrejection", onRejection);
+  return {
+    /** Rejects with what was not caught. */
+    promise,
+    stopHeeding(): void {
+      removeEventListener("error", onError);
+      removeEventListener("unhandledrejection", onRejection);
+    },
+  };
+}
+
+function openLog(flags: ServeFlags): Log {
+  const { quiet, "log-level": level } = flags;
+  if (quiet && level !== undefined) {
+    throw new UsageError(
+      "--quiet and --log-level exclude each other, give only one of them",
+    );
+  }
+  return new Log(
+    flags["log-format"] ?? "text",
+    quiet ? "warn" : level ?? "info",
+  );
+}
+
+async function run(
+  flags: ServeFlags,
+  { options, handler, settled }: Answer,
+  place: Place,
+  log: Log,
+  uncaught: Promise<never>,
+): Promise<number> {
+  const { count = Infinity } = flags;
+  const controller = new AbortController();
+  uncaught.catch((error) => controller.abort(error));
+  let turns = 0;
+  let exchanges = 0;
+  const callbacks = {
+    allow(addr: Deno.Addr): boolean {
+      // Those who were in line behind the last one.
+      if (turns === count) return false;
+      log.accept(addr);
+      if (++turns === count) server.shutdown();
+      return options.allow ? options.allow(addr as never) : true;
+    },
+    onRefuse: options.onRefuse ??
+      ((error: RequestTooLargeError | TimeoutError) =>
+        `halfclose: ${refusalOf(error)}\n`),
+    onExchange(record: ExchangeRecord): void {
+      if (record.id > count) return;
+      exchanges = record.id;
+      log.exchange(record);
+      options.onExchange?.(record as never);
+    },
+    onAcceptError(error: Error): void {
+      log.fault(error, "cannot accept for now: ");
+      options.onAcceptError?.(error);
+    },
+    onError(error: unknown, conn: Conn) {
+      // What comes in time is told of with the exchange.
+      if (conn.id > exchanges) log.trace(error, conn.id);
+      else log.fault(error, `after request ${conn.id}: `, conn.id);
+      return options.onError?.(error, conn);
+    },
+  };
+  const merged = {
+    ...options,
+    ...limitsOf(flags),
+    ...place,
+    ...callbacks,
+    signal: AbortSignal.any(
+      [controller.signal, options.signal].filter((signal) =>
+        signal !== undefined
+      ),
+    ),
+  };
+  const served = log.debugging
+    ? watched(handler, options.streaming === true, (conn, bytes) => {
+      log.request(conn.id, bytes);
+    })
+    : handler;
+  const server = listening(merged, () => serve(merged as ServeOptions, served));
+  using signals = heedSignals({
+    onFirst: () => server.shutdown(),
+    onNext: (signal) =>
+      controller.abort(new Error(`Stopped by a second ${signal}`)),
+  });
+  // Who reads this may send a signal at once.
+  log.listening(server.addr);
+  await server.finished;
+  // For those who are still being told that they are turned away.
+  await server.shutdown();
+  await settled?.();
+  log.stopped(exchanges);
+  return signals.status;
+}
+
+/** Says where it could not listen, if that is what went wrong. */
+function listening(place: Place, start: () => Server): Server {
+  try {
+    return start();
+  } catch (error) {
+    const told = error instanceof Deno.errors.AddrInUse ||
+      error instanceof Deno.errors.NotCapable ||
+      messageOf(error).startsWith("Cannot listen");
+    if (told) throw error;
+    const reason = messageOf(error);
+    throw new Error(`Cannot listen on ${nameOfPlace(place)}: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The limits that flags set. */
+function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
+  const limits = {
+    maxRequestBytes: flags["max-request-bytes"],
+    deadline: flags.deadline,
+    idleTimeout: flags["idle-timeout"],
+    lingerTimeout: flags["linger-timeout"],
+  };
+  const given = Object.entries(limits).filter(([, value]) =>
+    value !== undefined
+  );
+  return Object.fromEntries(given);
+}
+
+/** What to tell a client that is turned away. */
+function refusalOf(error: RequestTooLargeError | TimeoutError): string {
+  if (error instanceof RequestTooLargeError) {
+    return `request refused, it is larger than the ${error.maxRequestBytes} bytes allowed`;
+  }
+  return error.option === "idleTimeout"
+    ? `request refused, nothing came or went for ${error.timeout} ms`
+    : `request refused, it took longer than the ${error.timeout} ms allowed`;
+}

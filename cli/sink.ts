@@ -1,0 +1,102 @@
+/**
+ * Keeping each request in a file.
+ *
+ * @module
+ */
+
+import type { Conn } from "../mod.ts";
+import type { Answer } from "./answers.ts";
+import { ensurePermission } from "./permissions.ts";
+import { messageOf } from "./wording.ts";
+
+/** How many random bytes end a name, so that nobody finds it by guessing. */
+const SECRET_BYTES = 8;
+
+/**
+ * Makes an answer that keeps each request in a file of its own, and replies with
+ * the file's name and a newline.
+ *
+ * The file has another name, `.halfclose-NAME.part`, until all of it is on the
+ * disk: nobody ever sees half a request under its name. A request that is cut
+ * short leaves nothing. A server that is killed may leave one such part, which
+ * no server touches again.
+ *
+ * Names begin with the time, in UTC, and sort by it. Nobody can guess them.
+ *
+ * @param folder Where to keep the files. It is made if it does not exist.
+ * @throws {Error} If it cannot be used.
+ */
+export async function sink(folder: string): Promise<Answer> {
+  const action = `keep requests in ${folder}`;
+  await ensurePermission({ name: "write", path: folder }, action);
+  // Deno wants both for renaming.
+  await ensurePermission({ name: "read", path: folder }, action);
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
+  }
+  const keeping = new Set<Promise<unknown>>();
+
+  return {
+    options: { streaming: true },
+    handler(conn) {
+      const kept = keep(conn, folder);
+      const settled = kept.catch(() => {});
+      keeping.add(settled);
+      settled.then(() => keeping.delete(settled));
+      return kept;
+    },
+    settled: () => Promise.all(keeping),
+  };
+}
+
+async function keep(conn: Conn, folder: string): Promise<string> {
+  const name = newName(conn.id);
+  const part = `${folder}/.halfclose-${name}.part`;
+  try {
+    await write(conn.readable, part);
+    // From here on nothing may come between: late is too late.
+    conn.signal.throwIfAborted();
+    Deno.renameSync(part, `${folder}/${name}`);
+  } catch (error) {
+    await Deno.remove(part).catch(() => {});
+    // Why the exchange was cut tells more than what became of its stream.
+    conn.signal.throwIfAborted();
+    throw error;
+  }
+  await syncFolder(folder);
+  return `${name}\n`;
+}
+
+/** Writes all of a stream to a new file, as far as the disk. */
+async function write(
+  stream: ReadableStream<Uint8Array>,
+  path: string,
+): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  for await (const chunk of stream) {
+    for (let written = 0; written < chunk.length;) {
+      written += await file.write(chunk.subarray(written));
+    }
+  }
+  await file.sync();
+}
+
+/** Has the names in a folder written to the disk, where that can be asked for. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    using folder = await Deno.open(path);
+    await folder.sync();
+  } catch {
+    // Not on Windows, nor on every file system. The file itself is safe.
+  }
+}
+
+/** A name that sorts by time: `20261123T090000000Z-000001-9f86d081884c7d65`. */
+function newName(id: number): string {
+  const time = new Date().toISOString().replaceAll(/[-:.]/g, "");
+  const count = `${id}`.padStart(6, "0");
+  const secret = crypto.getRandomValues(new Uint8Array(SECRET_BYTES)).toHex();
+  return `${time}-${count}-${secret}`;
+}

@@ -1,0 +1,48 @@
+/**
+ * How addresses, errors and bytes are put into words.
+ *
+ * @module
+ */
+
+/** An address as one writes it. Clients of Unix sockets mostly have none. */
+export function nameOf(addr: Deno.Addr): string {
+  if (addr.transport !== "tcp" && addr.transport !== "udp") {
+    // Deno's types do not know that it may be null.
+    return ("path" in addr && addr.path as string | null) || "a client";
+  }
+  const { hostname, port } = addr;
+  return hostname.includes(":")
+    ? `[${hostname}]:${port}`
+    : `${hostname}:${port}`;
+}
+
+/** The message of an error, on one line. */
+export function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replaceAll(/\s*\n\s*/g, " ");
+}
+
+const escapes: Partial<Record<string, string>> = {
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
+
+/** Text without what could move a terminal's cursor or begin a new line. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return escapes[character] ??
+      (code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`);
+  });
+}
+
+/** Bytes as text in quotes: what is not printable ASCII is escaped. */
+export function quoted(bytes: Uint8Array): string {
+  const characters = Array.from(bytes, (byte) => {
+    const character = String.fromCharCode(byte);
+    if (byte > 0x7e) return `\\x${byte.toString(16)}`;
+    return /["\\]/.test(character) ? `\\${character}` : printable(character);
+  });
+  return `"${characters.join("")}"`;
+}

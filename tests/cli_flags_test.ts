@@ -1,0 +1,224 @@
+// What the command-line tool makes of its arguments.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { nearest } from "../cli/nearest.ts";
+import config from "../deno.json" with { type: "json" };
+import { checkRefusal, run } from "./tool.ts";
+
+for (const flag of ["--help", "-h"]) {
+  Deno.test(`cli: ${flag} explains all flags and their defaults`, async () => {
+    const { code, stdout, lines } = await run([flag]);
+    assertEquals([code, lines], [0, []]);
+    for (
+      const part of [
+        ...["--echo", "--text", "--file", "--sink", "HANDLER.ts", "-- COMMAND"],
+        ...["--host", "-p, --port", "--unix", "--mode", "--tls-cert"],
+        ...["--tls-key", "--reuse-port", "--backlog"],
+        ...["--max-request-bytes", "--deadline", "--idle-timeout"],
+        ...["--linger-timeout", "--count"],
+        ...["--log-format", "--log-level", "-q, --quiet"],
+        ...["-h, --help", "-V, --version", "Try it:"],
+        ...[
+          "[0.0.0.0]",
+          "[8080]",
+          "[511]",
+          "[16MiB]",
+          "[60s]",
+          "[15s]",
+          "[2s]",
+        ],
+      ]
+    ) assertStringIncludes(stdout, part);
+  });
+}
+
+Deno.test("cli: --help fits on a screen", async () => {
+  const { stdout } = await run(["--help"]);
+  const lines = stdout.trimEnd().split("\n");
+  assert(lines.length <= 45, `${lines.length} lines`);
+  for (const line of lines) assert(line.length <= 80, line);
+});
+
+for (const flag of ["--version", "-V"]) {
+  Deno.test(`cli: ${flag} prints the version`, async () => {
+    const { code, stdout, lines } = await run([flag]);
+    assertEquals([code, lines], [0, []]);
+    assertEquals(stdout, `halfclose ${config.version}\n`);
+  });
+}
+
+Deno.test("cli: --help gives help even among values that make no sense", async () => {
+  const { code, stdout } = await run(["--port", "x", "--help"]);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, "Usage:");
+});
+
+Deno.test("cli: completions --help explains where they go", async () => {
+  const { code, stdout } = await run(["completions", "--help"]);
+  assertEquals(code, 0);
+  assertStringIncludes(stdout, 'eval "$(halfclose completions bash)"');
+});
+
+/** Command lines that cannot be understood, and what the complaint names. */
+const misuses: [args: string[], named: string][] = [
+  [["--port"], "--port"],
+  [["--port="], "--port"],
+  [["--port", ""], "--port"],
+  [["--port", "-1"], "--port"],
+  [["--port", "abc"], "--port"],
+  [["--port", "65536"], "--port"],
+  [["--port", "0x10"], "--port"],
+  [["--port", "1e3"], "--port"],
+  [["--port=-1"], "--port"],
+  [["--port=8080 "], "--port"],
+  [["--port", "0", "--port", "x"], "--port"],
+  [["-p"], "--port"],
+  [["-p", "x"], "--port"],
+  [["--host"], "--host"],
+  [["--host="], "--host"],
+  [["--host", "--port", "0"], "--host"],
+  [["--unix"], "--unix"],
+  [["--unix="], "--unix"],
+  [["--unix", "a.sock", "--port", "80"], "--unix and --port"],
+  [["--unix", "a.sock", "--host", "::1"], "--unix and --host"],
+  [["--unix", "a.sock", "--backlog", "5"], "--unix and --backlog"],
+  [["--unix", "a.sock", "--reuse-port"], "--unix and --reuse-port"],
+  [["--unix", "a.sock", "--tls-cert", "a.pem"], "--unix and --tls-cert"],
+  [["--unix", "a.sock", "--mode"], "--mode"],
+  [["--unix", "a.sock", "--mode", "rw"], "--mode"],
+  [["--unix", "a.sock", "--mode", "888"], "--mode"],
+  [["--unix", "a.sock", "--mode", "66"], "--mode"],
+  [["--unix", "a.sock", "--mode", "1777"], "--mode"],
+  [["--mode", "660"], "--mode needs --unix"],
+  [["--tls-cert"], "--tls-cert"],
+  [["--tls-cert", "a.pem"], "--tls-cert needs --tls-key"],
+  [["--tls-key"], "--tls-key"],
+  [["--tls-key", "a.pem"], "--tls-key needs --tls-cert"],
+  [["--reuse-port=yes"], "--reuse-port takes no value"],
+  [["--backlog"], "--backlog"],
+  [["--backlog", "0"], "--backlog"],
+  [["--backlog", "1.5"], "--backlog"],
+  [["--backlog", "2147483648"], "--backlog"],
+  [["--max-request-bytes"], "--max-request-bytes"],
+  [["--max-request-bytes", "many"], "--max-request-bytes"],
+  [["--max-request-bytes", "10XB"], "--max-request-bytes"],
+  [["--max-request-bytes", "1 KiB"], "--max-request-bytes"],
+  [["--max-request-bytes", "1.5"], "--max-request-bytes"],
+  [["--max-request-bytes", "99999999GiB"], "--max-request-bytes"],
+  [["--max-request-bytes=-1"], "--max-request-bytes"],
+  [["--deadline"], "--deadline"],
+  [["--deadline", "soon"], "--deadline"],
+  [["--deadline", "0"], "--deadline"],
+  [["--deadline", "10 s"], "--deadline"],
+  [["--deadline=-1s"], "--deadline"],
+  [["--idle-timeout"], "--idle-timeout"],
+  [["--idle-timeout", "0ms"], "--idle-timeout"],
+  [["--idle-timeout", "Infinity"], "--idle-timeout"],
+  [["--idle-timeout", "10KiB"], "--idle-timeout"],
+  [["--linger-timeout"], "--linger-timeout"],
+  [["--linger-timeout", "ever"], "--linger-timeout"],
+  [["--count"], "--count"],
+  [["--count", "0"], "--count"],
+  [["--count", "few"], "--count"],
+  [["--count", "none"], "--count"],
+  [["--log-format"], "--log-format"],
+  [
+    ["--log-format", "xml"],
+    '--log-format must be text or json, received "xml"',
+  ],
+  [["--log-level"], "--log-level"],
+  [["--log-level", "loud"], "--log-level"],
+  [["--quiet", "--log-level", "info"], "--quiet and --log-level"],
+  [["-q=1"], "--quiet takes no value"],
+  [["--text"], "--text"],
+  [["--text="], "--text"],
+  [["--file"], "--file"],
+  [["--sink"], "--sink"],
+  [["--echo=loud"], "--echo takes no value"],
+  [["--echo", "--text", "hello"], "--echo and --text"],
+  [["--text", "hello", "--file", "a.txt"], "--text and --file"],
+  [["--file", "a.txt", "--sink", "inbox"], "--file and --sink"],
+  [["--sink", "inbox", "handler.ts"], "--sink and handler.ts"],
+  [["handler.ts", "--", "wc"], "handler.ts and a command"],
+  [["one.ts", "two.ts"], "two.ts"],
+  [["--"], "-- needs a command"],
+  [["--", ""], "-- needs a command"],
+  [["--prot", "80"], "--prot, did you mean --port?"],
+  [["--prot=80"], "--prot, did you mean --port?"],
+  [["-port", "80"], "-port, did you mean --port?"],
+  [["--log-levle", "info"], "--log-levle, did you mean --log-level?"],
+  [["--max-request-size", "1"], "--max-request-size, did you mean"],
+  [["--unknown"], "--unknown, see --help"],
+  [["--no-help"], "--no-help"],
+  [["--help", "--loud"], "--loud"],
+  [["-x"], "-x"],
+  [["8080"], "8080"],
+  [["localhost:8080"], "localhost:8080"],
+  [["--port", "0", "start"], "start"],
+  [["complitions", "bash"], 'did you mean "completions"?'],
+  [["completions"], "bash, zsh, fish"],
+  [["completions", "tcsh"], "bash, zsh, fish"],
+  [["completions", "bash", "zsh"], "bash, zsh, fish"],
+  [["completions", "--port", "1"], "--port"],
+];
+
+Deno.test("cli: complains in one line of what it cannot understand", async (t) => {
+  for (const [args, named] of misuses) {
+    await t.step(args.join(" "), async () => {
+      checkRefusal(await run(args, { permissions: [] }), 2, named);
+    });
+  }
+});
+
+const socket = "no-such-folder/a.sock";
+
+/** What needs which flag of Deno, if it is given no other ones. */
+const permissions: [args: string[], given: string[], named: string][] = [
+  [[], [], "run deno with -N (--allow-net)"],
+  [["--port", "0"], ["-N=192.0.2.1"], "run deno with -N (--allow-net)"],
+  [["--unix", socket], [], "run deno with -N (--allow-net)"],
+  [["--unix", socket], ["-N"], "run deno with -R=no-such-folder/"],
+  [["--unix", socket], ["-N", "-R"], "run deno with -W=no-such-folder/"],
+  [["--unix", "a.sock"], ["-N", "-R"], "run deno with -W=."],
+  [["--tls-cert", "a.pem", "--tls-key", "b.pem"], ["-N"], "with -R=a.pem"],
+  [["--reuse-port"], ["-N"], "run deno with --unstable-net"],
+  [["--file", "a.txt"], ["-N"], "run deno with -R=a.txt (--allow-read)"],
+  [["--sink", "inbox"], ["-N"], "run deno with -W=inbox (--allow-write)"],
+  [["--sink", "inbox"], ["-N", "-W=inbox"], "run deno with -R=inbox"],
+  [["./handler.ts"], ["-N"], "run deno with -R=./handler.ts (--allow-read)"],
+  [
+    ["https://192.0.2.1/handler.ts"],
+    ["-N"],
+    "run deno with -I=192.0.2.1 (--allow-import)",
+  ],
+  [["--", "wc", "-c"], ["-N"], "run deno with --allow-run=wc"],
+  [["--", "wc", "-c"], ["-N", "--allow-run=cat"], "with --allow-run=wc"],
+];
+
+Deno.test("cli: says which flag of Deno grants the permission that lacks", async (t) => {
+  for (const [args, given, named] of permissions) {
+    await t.step([...given, "halfclose", ...args].join(" "), async () => {
+      checkRefusal(await run(args, { permissions: given }), 1, named);
+    });
+  }
+});
+
+Deno.test("nearest() finds what was meant", () => {
+  const words = ["port", "host", "log-level", "log-format", "help"];
+  const cases: [typed: string, meant: string | undefined][] = [
+    ["port", "port"],
+    ["prot", "port"],
+    ["por", "port"],
+    ["ports", "port"],
+    ["pirt", "port"],
+    ["loglevel", "log-level"],
+    ["log-formt", "log-format"],
+    ["hlep", "help"],
+    ["quiet", undefined],
+    ["x", undefined],
+    ["", undefined],
+  ];
+  for (const [typed, meant] of cases) {
+    assertEquals(nearest(typed, words), meant, typed);
+  }
+});

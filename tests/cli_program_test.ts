@@ -1,0 +1,354 @@
+// A program that answers: `halfclose -- COMMAND ARGS`.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  ask,
+  connect,
+  encode,
+  exchange,
+  pattern,
+  readText,
+  RudeClient,
+  send,
+  writeAll,
+} from "./support.ts";
+import {
+  assertSame,
+  outcomes,
+  testWithSignals,
+  Tool,
+  type ToolOptions,
+} from "./tool.ts";
+
+const all: ToolOptions = { permissions: ["-N", "--allow-run"] };
+
+/** Starts the tool with a script of the shell that answers. */
+function shell(
+  script: string,
+  flags: string[] = [],
+  options = all,
+): Promise<Tool> {
+  return Tool.listening([...flags, "--", "sh", "-c", script], options);
+}
+
+/** Whether there is such a process. */
+async function isRunning(pid: number): Promise<boolean> {
+  const command = new Deno.Command("kill", { args: ["-0", `${pid}`] });
+  return (await command.output()).success;
+}
+
+/** Waits until there is no such process any more. */
+async function untilGone(pid: number): Promise<void> {
+  // Nothing tells of the end of a process that is no child of ours.
+  while (await isRunning(pid)) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+/** The number that a script has logged as its own. */
+async function loggedPid(tool: Tool): Promise<number> {
+  const [, pid] = await tool.line(/ INFO sh for request \d+: pid (\d+)$/);
+  return Number(pid);
+}
+
+testWithSignals(
+  "cli: a program answers, for requests of all sizes",
+  async () => {
+    const args = ["--max-request-bytes", "none", "--", "cat"];
+    await using tool = await Tool.listening(args, all);
+    for (const size of [0, 1, 65_536, 65_537, 30_000_000]) {
+      const request = pattern(size);
+      assertSame(await exchange(tool.addr, request), request);
+    }
+    assertEquals(outcomes(await tool.stop()), Array(5).fill("ok"));
+  },
+);
+
+testWithSignals(
+  "cli: a program needs no more than its own permission",
+  async () => {
+    const permissions = ["-N", "--allow-run=wc"];
+    await using tool = await Tool.listening(["--", "wc", "-w"], {
+      permissions,
+    });
+    assertEquals((await ask(tool.addr, "so it goes")).trim(), "3");
+    assertEquals((await ask(tool.addr, "")).trim(), "0");
+    assertEquals(outcomes(await tool.stop()), ["ok", "ok"]);
+  },
+);
+
+testWithSignals("cli: a program takes its flags for itself", async () => {
+  const args = ["--", "echo", "--port", "1", "-q", "--"];
+  await using tool = await Tool.listening(args, all);
+  assertEquals(await ask(tool.addr, ""), "--port 1 -q --\n");
+});
+
+testWithSignals(
+  "cli: a program sees the request before its end, and so does a client the answer",
+  async () => {
+    await using tool = await Tool.listening(["--", "cat"], all);
+    const conn = await connect(tool.addr);
+    const buffer = new Uint8Array(10);
+    for (const word of ["one", "two"]) {
+      await conn.write(encode(word));
+      const read = await conn.read(buffer) ?? 0;
+      assertEquals(new TextDecoder().decode(buffer.subarray(0, read)), word);
+    }
+    await conn.closeWrite();
+    assertEquals(await readText(conn), "");
+    assertEquals(outcomes(await tool.stop()), ["ok"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program's environment tells of the connection",
+  async () => {
+    const variables =
+      'echo "$PROTO $TCPREMOTEIP $TCPREMOTEPORT $TCPLOCALIP $TCPLOCALPORT"';
+    await using tool = await shell(variables);
+    const conn = await connect(tool.addr);
+    const { port } = conn.localAddr as Deno.NetAddr;
+    await conn.closeWrite();
+    const reply = await readText(conn);
+    assertEquals(reply, `TCP 127.0.0.1 ${port} 127.0.0.1 ${tool.port}\n`);
+  },
+);
+
+testWithSignals(
+  "cli: a program's environment tells of a Unix socket",
+  async () => {
+    const dir = await Deno.makeTempDir();
+    const path = `${dir}/test.sock`;
+    const permissions = ["-N", `-R=${dir}`, `-W=${dir}`, "--allow-run"];
+    {
+      await using tool = await shell(
+        'echo "$PROTO $UNIXLOCALPATH"',
+        ["--unix", path],
+        { permissions },
+      );
+      assertEquals(await ask(tool.addr), `UNIX ${path}\n`);
+      await tool.stop();
+    }
+    await Deno.remove(dir, { recursive: true });
+  },
+);
+
+testWithSignals(
+  "cli: a program's environment may hold what that of the server does",
+  async () => {
+    const env = { HALFCLOSE_TEST: "handed on" };
+    await using tool = await shell("echo $HALFCLOSE_TEST", [], { ...all, env });
+    assertEquals(await ask(tool.addr), "handed on\n");
+  },
+);
+
+testWithSignals(
+  "cli: a program's standard error goes to the log, line by line",
+  async () => {
+    const script = "printf 'one\\ntwo\\033[31m\\nthree' >&2; echo done";
+    await using tool = await shell(script);
+    assertEquals(await ask(tool.addr), "done\n");
+    tool.kill("SIGTERM");
+    const { lines } = await tool.ending();
+    assertEquals(
+      lines.flatMap((line) =>
+        / INFO sh for request 1: (.*)$/.exec(line)?.[1] ?? []
+      ),
+      ["one", "two\\x1b[31m", "three"],
+    );
+  },
+);
+
+testWithSignals(
+  "cli: a program that fails makes the exchange fail",
+  async () => {
+    const script = 'read -r what; echo "$what"; exit "$what"';
+    await using tool = await shell(script);
+    assertEquals(await ask(tool.addr, "3\n"), "3\n");
+    await tool.line(/ WARN .* failed while [a-z]+: sh ended with status 3$/);
+    assertEquals(await ask(tool.addr, "0\n"), "0\n");
+    assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program that is ended by a signal makes the exchange fail",
+  async () => {
+    await using tool = await shell("kill -TERM $$");
+    assertEquals(await ask(tool.addr, ""), "");
+    await tool.line(/ WARN .* failed while [a-z]+: sh was ended by SIGTERM$/);
+    assertEquals(outcomes(await tool.stop()), ["failed"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program that cannot be started makes the exchange fail",
+  async () => {
+    await using tool = await Tool.listening(["--", "no-such-program"], all);
+    assertEquals(await ask(tool.addr, "hello"), "");
+    await tool.line(/ failed while handling: Cannot run no-such-program: /);
+    assertEquals(outcomes(await tool.stop()), ["failed"]);
+  },
+);
+
+testWithSignals("cli: a program need not read its input", async () => {
+  const flags = ["--max-request-bytes", "none"];
+  await using tool = await shell("head -c 5", flags);
+  const request = pattern(20_000_000);
+  for (let i = 0; i < 5; i++) {
+    const conn = await send(tool.addr, request);
+    const reply = await new Response(conn.readable).bytes();
+    assertSame(reply, request.subarray(0, 5));
+  }
+  assertEquals(outcomes(await tool.stop()), Array(5).fill("ok"));
+});
+
+testWithSignals(
+  "cli: a program may answer a client that never half-closes",
+  async () => {
+    await using tool = await Tool.listening(["--", "echo", "hello"], all);
+    using conn = await connect(tool.addr);
+    const reply = new Uint8Array(10);
+    const read = await conn.read(reply) ?? 0;
+    assertEquals(new TextDecoder().decode(reply.subarray(0, read)), "hello\n");
+    assertEquals(await conn.read(reply), null);
+    assertEquals(outcomes(await tool.stop()), ["ok"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program is killed at the deadline, with all that it has started",
+  async () => {
+    const script = 'echo "pid $$" >&2; sleep 1000 & echo "pid $!" >&2; wait';
+    await using tool = await shell(script, ["--deadline", "1s"]);
+    const reply = await ask(tool.addr, "hello");
+    assertMatch(reply, /^halfclose: .* 1000 ms/);
+    const pids = tool.lines.flatMap((line) =>
+      / pid (\d+)$/.exec(line)?.[1] ?? []
+    );
+    assertEquals(pids.length, 2);
+    for (const pid of pids) await untilGone(Number(pid));
+    tool.kill("SIGTERM");
+    const { code } = await tool.ending();
+    assertEquals(code, 0);
+  },
+);
+
+testWithSignals(
+  "cli: a program alone is killed at the deadline, where no more is allowed",
+  async () => {
+    const script = 'echo "pid $$" >&2; exec sleep 1000';
+    const permissions = ["-N", "--allow-run=sh"];
+    await using tool = await shell(script, ["--deadline", "1s"], {
+      permissions,
+    });
+    assertMatch(await ask(tool.addr, "hello"), /^halfclose: .* 1000 ms/);
+    await untilGone(await loggedPid(tool));
+  },
+);
+
+testWithSignals("cli: a program is killed when its client resets", async () => {
+  // What it reads before it is killed must not look like a whole request.
+  const script = 'echo "pid $$" >&2; cat >&2; echo "whole" >&2';
+  await using tool = await shell(script);
+  const rude = await RudeClient.connect(tool.addr);
+  await rude.write("hello\n");
+  const pid = await loggedPid(tool);
+  await tool.line(/: hello$/);
+  await rude.reset();
+  await untilGone(pid);
+  tool.kill("SIGTERM");
+  const { lines } = await tool.ending();
+  assert(!lines.some((line) => line.endsWith(": whole")), lines.join("\n"));
+  assert(lines.some((line) => / WARN .* reset while /.test(line)));
+});
+
+testWithSignals(
+  "cli: a program is killed when its request is too large",
+  async () => {
+    const script = 'echo "pid $$" >&2; cat >/dev/null; echo "whole" >&2';
+    await using tool = await shell(script, ["--max-request-bytes", "1KiB"]);
+    const conn = await connect(tool.addr);
+    await conn.write(encode("x"));
+    const pid = await loggedPid(tool);
+    await writeAll(conn, pattern(1024));
+    assertMatch(await readText(conn), /^halfclose: .* 1024 bytes/);
+    await untilGone(pid);
+    tool.kill("SIGTERM");
+    const { lines } = await tool.ending();
+    assert(!lines.some((line) => line.endsWith(": whole")), lines.join("\n"));
+    assert(lines.some((line) => / WARN .* too-large while /.test(line)));
+  },
+);
+
+testWithSignals(
+  "cli: a program is killed when the server stops at once",
+  async () => {
+    const script = 'echo "pid $$" >&2; cat >/dev/null; sleep 1000';
+    const flags = ["--deadline", "none", "--idle-timeout", "none"];
+    await using tool = await shell(script, flags);
+    const reply = ask(tool.addr, "hello").catch(() => "");
+    const pid = await loggedPid(tool);
+    tool.kill("SIGTERM");
+    await tool.refusesConnections();
+    // Signals that come at once count as one.
+    const insist = setInterval(() => tool.kill("SIGTERM"), 600);
+    const { code } = await tool.ending();
+    clearInterval(insist);
+    assertEquals([code, await reply], [143, ""]);
+    await untilGone(pid);
+  },
+);
+
+testWithSignals(
+  "cli: a program may finish when the server is told to stop",
+  async () => {
+    await using tool = await shell('echo "pid $$" >&2; cat');
+    const conn = await connect(tool.addr);
+    await loggedPid(tool);
+    tool.kill("SIGINT");
+    await tool.refusesConnections();
+    await conn.write(encode("to the end"));
+    await conn.closeWrite();
+    assertEquals(await readText(conn), "to the end");
+    assertEquals((await tool.ending()).code, 0);
+  },
+);
+
+testWithSignals(
+  "cli: a program may leave something in the background",
+  async () => {
+    const script =
+      'sleep 1000 >/dev/null 2>&1 & echo $!; echo "last words" >&2';
+    await using tool = await shell(script);
+    const pid = Number(await ask(tool.addr));
+    try {
+      tool.kill("SIGTERM");
+      const { lines } = await tool.ending();
+      assert(lines.some((line) => line.endsWith(": last words")), `${lines}`);
+      assertEquals(await isRunning(pid), true);
+    } finally {
+      Deno.kill(pid, "SIGKILL");
+    }
+  },
+);
+
+Deno.test({
+  name: "cli: programs leave no zombies and no descriptors",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using tool = await shell("cat; exit 0");
+    const count = () =>
+      Array.from(Deno.readDirSync(`/proc/${tool.pid}/fd`)).length;
+    await ask(tool.addr, "first");
+    const before = count();
+    for (let i = 0; i < 50; i++) await ask(tool.addr, `${i}`);
+    const children = await Deno.readTextFile(
+      `/proc/${tool.pid}/task/${tool.pid}/children`,
+    );
+    assertEquals(children.trim(), "");
+    const after = count();
+    assert(after <= before + 4, `${before} descriptors before, ${after} after`);
+    await tool.stop();
+  },
+});
