@@ -100,8 +100,8 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  * another, or `body` is no {@linkcode RequestBody}; nothing is connected then.
  * @throws {RangeError} If a number among the options is out of its range.
  * @throws {DOMException} Named `"TimeoutError"`: if `timeout` is over.
- * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing,
- * or `--allow-read` and `--allow-write` for a Unix socket.
+ * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing;
+ * a Unix socket needs `--allow-read` and `--allow-write`, too.
  * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
  * @throws {Deno.errors.NotFound} If there is no such Unix socket.
  * @throws {Deno.errors.WouldBlock} If the backlog of a Unix socket is full.
