@@ -142,7 +142,9 @@ async function optionsFor(
   const action = `connect to ${name}`;
   if ("path" in options) {
     const { path } = options;
-    await ensurePermission({ name: "net", host: `unix:${path}` }, action);
+    // Deno grants single sockets by their absolute paths only.
+    const absolute = path.startsWith("/") && { host: `unix:${path}` };
+    await ensurePermission({ name: "net", ...absolute }, action);
     await ensurePermission({ name: "read", path }, action);
     await ensurePermission({ name: "write", path }, action);
     return { ...limits, ...options };
