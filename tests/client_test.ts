@@ -289,6 +289,30 @@ Deno.test("request() shows its own certificate where it is asked for", async () 
   assertEquals(await subject.promise, "shown");
 });
 
+Deno.test({
+  name: "request() takes another name's certificate only if told to",
+  // Others have but one loopback address.
+  ignore: linuxOnly,
+  async fn() {
+    const { server } = serveLocally({ hostname: "0.0.0.0", cert, key });
+    // It is made out to "localhost" and "127.0.0.1".
+    const { port } = server.addr;
+    const options = { port, tls: true, caCerts } as const;
+    await assertRejects(
+      () => request({ ...options, hostname: "127.0.0.2" }),
+      Deno.errors.InvalidData,
+      "not valid for name",
+    );
+    const reply = await request({
+      ...options,
+      hostname: "127.0.0.2",
+      unsafelyDisableHostnameVerification: true,
+    }, "hello");
+    assertEquals(await reply.text(), "hello");
+    await server.shutdown();
+  },
+});
+
 Deno.test("request() keeps backpressure on the body", async () => {
   let chunks = 0;
   await using peer = await Peer.of((socket) => {
