@@ -38,6 +38,22 @@ export type ResponseBody =
   | null
   | undefined;
 
+/**
+ * What may be sent as a request: the same as for a response.
+ *
+ * @example Usage
+ * ```ts
+ * import type { RequestBody } from "@halfclose/server/client";
+ *
+ * const body: RequestBody = (function* () {
+ *   yield "one line\n";
+ *   yield new Uint8Array([0x61, 0x62, 0x63]);
+ * })();
+ * for (const _chunk of body);
+ * ```
+ */
+export type RequestBody = ResponseBody;
+
 /** A body that is made while it is sent: one chunk at a time, cancellable. */
 export interface ChunkSource {
   /** Whether all of it exists already, as a Blob does. */
@@ -72,7 +88,7 @@ export function openBody(body: ResponseBody): Uint8Array | ChunkSource {
     if (Symbol.iterator in body) return fromIterator(body[Symbol.iterator]());
   }
   throw new TypeError(
-    `Cannot send ${nameOf(body)} as a response body: ${adviceFor(body)}`,
+    `Cannot send ${nameOf(body)} as a body: ${adviceFor(body)}`,
   );
 }
 
@@ -112,8 +128,8 @@ export function chunkBytes(chunk: unknown): Uint8Array {
   const bytes = bytesOf(chunk);
   if (bytes) return bytes;
   throw new TypeError(
-    `Cannot send ${nameOf(chunk)} as a chunk of a response body: chunks are ` +
-      "strings, ArrayBuffers or views of them",
+    `Cannot send ${nameOf(chunk)} as a chunk of a body: chunks are strings, ` +
+      "ArrayBuffers or views of them",
   );
 }
 

@@ -19,6 +19,7 @@ import {
   type Command,
   commands,
   common,
+  sendFlags,
   serveFlags,
   server,
   shells,
@@ -33,6 +34,7 @@ import {
 import { helpOf, version } from "./cli/help.ts";
 import { looksLikeModule } from "./cli/module.ts";
 import { nearest } from "./cli/nearest.ts";
+import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serving.ts";
 import { messageOf, printable } from "./cli/wording.ts";
 
@@ -69,6 +71,10 @@ export async function main(args: string[]): Promise<number> {
 async function dispatch(args: string[]): Promise<number> {
   const [first = "", ...rest] = args;
   if (first === "completions") return complete(rest);
+  if (first === "send") {
+    const line = parseFlags(sendFlags, rest, () => true);
+    return explain(line, commands.send) ?? await send(line);
+  }
   const isWord = /^\w/.test(first) && !looksLikeModule(first);
   const command = isWord && nearest(first, Object.keys(commands));
   if (command) {

@@ -24,12 +24,21 @@
  * await server.finished;
  * ```
  *
+ * @example Ask a server
+ * ```ts ignore
+ * import { request } from "@halfclose/server";
+ *
+ * const reply = await request({ port: 8080 }, "hello");
+ * console.log(await reply.text());
+ * ```
+ *
  * Run as the main module it is the command-line tool of
  * {@link https://jsr.io/@halfclose/server/doc/cli | `@halfclose/server/cli`}.
  *
  * @module
  */
 
+export * from "./client.ts";
 export * from "./server.ts";
 
 // A top-level await would wait for itself, as the tool imports this module.

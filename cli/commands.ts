@@ -129,6 +129,22 @@ export const serveFlags = {
   ...common,
 };
 
+/** The flags of `send`. */
+export const sendFlags = {
+  file: text("PATH", "send this file, not standard input", "a path", {
+    completes: "files",
+  }),
+  timeout: time("how long it may take: 700ms, 10s, 1m", { default: "none" }),
+  tls: toggle("speak TLS"),
+  ca: text(
+    "FILE",
+    "authorities to trust, too, in PEM; with --tls",
+    "a PEM file",
+    { completes: "files" },
+  ),
+  ...common,
+};
+
 /** The shells that completions can be had for. */
 export const shells = ["bash", "zsh", "fish"] as const;
 
@@ -138,6 +154,7 @@ export const server: Command = {
     "One connection at a time: reads a request until its FIN, answers, closes.",
   usage: [
     "[FLAGS] [HANDLER.ts | -- COMMAND ARGS]",
+    "send [FLAGS] HOST:PORT",
     `completions ${shells.join("|")}`,
   ],
   groups: [
@@ -169,6 +186,25 @@ export const server: Command = {
 
 /** The commands that are called by their names. */
 export const commands = {
+  send: {
+    summary:
+      "Sends its input, half-closes, and prints what the server replies.",
+    usage: ["send [FLAGS] HOST:PORT | [IPV6]:PORT | unix:PATH"],
+    groups: [{ title: "Flags", flags: sendFlags }],
+    completes: [],
+    notes: [
+      "Exit status:",
+      "  0    the request was taken, and the reply printed whole",
+      "  1    it cannot connect, or the connection failed",
+      "  2    arguments that cannot be understood",
+      "  124  --timeout was over",
+      "  141  nobody read the reply to its end",
+      "",
+      "Try it:",
+      "  halfclose send localhost:8080 <report.pdf",
+      "  halfclose send --tls --file report.pdf print.example.com:9100",
+    ],
+  },
   completions: {
     summary: "Prints what makes a shell complete the arguments of halfclose.",
     usage: [`completions ${shells.join("|")}`],

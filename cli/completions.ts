@@ -85,7 +85,7 @@ ${cases.join("\n")}
 ${words.join("\n").replaceAll(/^/gm, "    ")}
       esac
       ((COMP_CWORD > 1)) || [[ $word == -* ]] ||
-        COMPREPLY+=($(compgen -W "${names.join("\\n")}" -- "$word"))
+        COMPREPLY+=($(compgen -W $'${names.join("\\n")}' -- "$word"))
       ;;
   esac
 }

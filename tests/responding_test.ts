@@ -77,12 +77,12 @@ for (const [name, body, expected] of bodies) {
 }
 
 const wrongBodies: [string, unknown, string][] = [
-  ["a number", 5, "Cannot send 5 as a response body"],
+  ["a number", 5, "Cannot send 5 as a body"],
   ["a Response", new Response("x"), "send `response.body`"],
   ["a promise", Promise.resolve("x"), "await it first"],
-  ["an object", { a: 1 }, "Cannot send an Object as a response body"],
-  ["a function", () => "x", "Cannot send a function as a response body"],
-  ["a symbol", Symbol("x"), "Cannot send Symbol(x) as a response body"],
+  ["an object", { a: 1 }, "Cannot send an Object as a body"],
+  ["a function", () => "x", "Cannot send a function as a body"],
+  ["a symbol", Symbol("x"), "Cannot send Symbol(x) as a body"],
   ["an array of numbers", [1, 2], "Cannot send 1 as a chunk"],
 ];
 

@@ -3,6 +3,8 @@
 import {
   listen,
   type ListenOptions,
+  type Reply,
+  request,
   serve,
   type ServeOptions,
 } from "../mod.ts";
@@ -58,4 +60,17 @@ export function handlersMayBeOfManyKinds(): void {
 
 export function serverIsAnHttpServer(): Deno.HttpServer<Deno.NetAddr> {
   return serve(() => "x");
+}
+
+export function requestsGoToOnePlace(): void {
+  request({ port: 1 }) satisfies Promise<Reply>;
+  request(listen({ port: 0 }).addr);
+  request({ ...listen({ path: "x" }).addr, timeout: 5 }, "body");
+  request({ port: 1, tls: true, caCerts: [] });
+  // @ts-expect-error It goes here or there.
+  request({ path: "x", port: 1 });
+  // @ts-expect-error Where to is missing.
+  request({ hostname: "localhost" });
+  // @ts-expect-error Without TLS they would be of no use.
+  request({ port: 1, caCerts: [] });
 }

@@ -1,0 +1,197 @@
+/**
+ * `halfclose send`: sends its input, half-closes, and prints the reply.
+ *
+ * @module
+ */
+
+import { type Reply, request, type RequestOptions } from "../client.ts";
+import type { sendFlags } from "./commands.ts";
+import { type CommandLine, type Flags, UsageError } from "./flags.ts";
+import { ensurePermission } from "./permissions.ts";
+import { Progress } from "./progress.ts";
+import { messageOf, nameOf, printable } from "./wording.ts";
+
+type SendFlags = Flags<typeof sendFlags>;
+
+/** Where to send to: what a person calls it, and what it needs. */
+interface Destination {
+  readonly name: string;
+  readonly options:
+    | { path: string }
+    | { hostname: string; port: number };
+}
+
+/** What is sent. */
+interface Input {
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Its size in bytes, if that is known. */
+  readonly size?: number;
+}
+
+/** As of timeout(1). */
+const TIMED_OUT = 124;
+/** 128 and the number of SIGPIPE, which ends most programs in this case. */
+const NOBODY_READS = 141;
+
+/**
+ * Sends standard input or a file to a server, and prints what it replies.
+ *
+ * @param line The command line.
+ * @returns The exit status: 0 if the request was taken and the reply printed, 124
+ * if that took too long, 141 if nobody reads standard output any more.
+ * @throws {UsageError} If the arguments make no sense.
+ * @throws {Error} If it fails otherwise; the message says how.
+ */
+export async function send(
+  line: CommandLine<typeof sendFlags>,
+): Promise<number> {
+  const destination = readDestination(line);
+  const { flags } = line;
+  checkTls(flags, destination);
+  const options = await optionsFor(flags, destination);
+  const input = await openInput(flags.file);
+  const progress = new Progress(input.size);
+  try {
+    const reply = await request(options, progress.watch(input.stream));
+    // Two on one terminal would be in each other's way.
+    if (Deno.stdout.isTerminal()) await progress.stop();
+    if (!await print(reply)) return NOBODY_READS;
+    if (await reply.sent) return 0;
+    throw new Error(
+      `${destination.name} closed before it had taken the whole request`,
+    );
+  } catch (error) {
+    if (!isTimeout(error)) throw advised(error);
+    await progress.stop();
+    console.error(
+      `halfclose: ${printable(destination.name)} took longer than the ` +
+        `${flags.timeout} ms of --timeout`,
+    );
+    return TIMED_OUT;
+  } finally {
+    await progress.stop();
+  }
+}
+
+/** Prints the reply as it comes: `false` if nobody wants it. */
+async function print(reply: Reply): Promise<boolean> {
+  for await (const chunk of reply.readable) {
+    for (let printed = 0; printed < chunk.length;) {
+      try {
+        printed += await Deno.stdout.write(chunk.subarray(printed));
+      } catch (error) {
+        if (error instanceof Deno.errors.BrokenPipe) return false;
+        throw new Error(`Cannot print the reply: ${messageOf(error)}`);
+      }
+    }
+  }
+  return true;
+}
+
+// Where to
+
+function readDestination(
+  { operands, rest }: CommandLine<typeof sendFlags>,
+): Destination {
+  const [text, ...others] = operands;
+  const [extra] = [...others, ...rest ?? []];
+  if (extra !== undefined) {
+    throw new UsageError(
+      `unexpected argument "${extra}", send takes one destination`,
+    );
+  }
+  const destination = text === undefined ? undefined : parseDestination(text);
+  if (destination) return destination;
+  const received = text === undefined ? "" : `, received "${text}"`;
+  throw new UsageError(
+    `send needs a destination: HOST:PORT, [IPV6]:PORT or unix:PATH${received}`,
+  );
+}
+
+function parseDestination(text: string): Destination | undefined {
+  const [, path] = /^unix:(.+)$/s.exec(text) ?? [];
+  if (path !== undefined) {
+    return path.includes("\0") ? undefined : { name: path, options: { path } };
+  }
+  const [, bracketed, plain, digits] =
+    /^(?:\[([\da-f:.%]+)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(text) ?? [];
+  const hostname = bracketed ?? plain;
+  const port = Number(digits);
+  if (hostname === undefined || port < 1 || port > 65_535) return undefined;
+  const name = nameOf({ transport: "tcp", hostname, port });
+  return { name, options: { hostname, port } };
+}
+
+function checkTls(flags: SendFlags, { options }: Destination): void {
+  if (flags.tls && "path" in options) {
+    throw new UsageError("--tls is not for Unix sockets, leave it out");
+  }
+  if (flags.ca !== undefined && !flags.tls) {
+    throw new UsageError("--ca needs --tls, too");
+  }
+}
+
+async function optionsFor(
+  flags: SendFlags,
+  { name, options }: Destination,
+): Promise<RequestOptions> {
+  const limits = {
+    timeout: flags.timeout ?? Infinity,
+    maxResponseBytes: Infinity,
+  };
+  const action = `connect to ${name}`;
+  if ("path" in options) {
+    const { path } = options;
+    // Deno grants single sockets by their absolute paths only.
+    const absolute = path.startsWith("/") && { host: `unix:${path}` };
+    await ensurePermission({ name: "net", ...absolute }, action);
+    await ensurePermission({ name: "read", path }, action);
+    await ensurePermission({ name: "write", path }, action);
+    return { ...limits, ...options };
+  }
+  await ensurePermission({ name: "net", host: name }, action);
+  if (!flags.tls) return { ...limits, ...options };
+  const caCerts = flags.ca === undefined ? [] : [await readPem(flags.ca)];
+  return { ...limits, ...options, tls: true, caCerts };
+}
+
+async function readPem(path: string): Promise<string> {
+  const pem = await reading(path, () => Deno.readTextFile(path));
+  if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
+  throw new Error(`Cannot trust ${path}: there is no certificate in PEM in it`);
+}
+
+// What
+
+async function openInput(path: string | undefined): Promise<Input> {
+  if (path === undefined) return { stream: Deno.stdin.readable };
+  return await reading(path, async () => {
+    const file = await Deno.open(path);
+    const { isDirectory, isFile, size } = await file.stat();
+    if (isDirectory) throw new Error("it is a directory");
+    return { stream: file.readable, ...(isFile && { size }) };
+  });
+}
+
+/** Reads something of a file, or says that this cannot be done. */
+async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
+  const action = `read ${path}`;
+  await ensurePermission({ name: "read", path }, action);
+  try {
+    return await read();
+  } catch (error) {
+    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
+  }
+}
+
+/** Says what to do about a certificate that is not trusted. */
+function advised(error: unknown): unknown {
+  const message = messageOf(error);
+  return message.includes("UnknownIssuer")
+    ? new Error(`${message}: name the authority to trust with --ca`)
+    : error;
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
+}

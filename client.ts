@@ -1,0 +1,190 @@
+/**
+ * A client for servers whose requests and replies end with a FIN: connects,
+ * sends, half-closes, and reads the reply.
+ *
+ * This entry point needs nothing of the server, and imports nothing from
+ * outside.
+ *
+ * @example Usage
+ * ```ts
+ * import { request } from "@halfclose/server/client";
+ * import { serve } from "@halfclose/server/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = serve(
+ *   { hostname: "127.0.0.1", port: 0 },
+ *   async (conn) => (await conn.text()).toUpperCase(),
+ * );
+ * const reply = await request({ port: server.addr.port }, "hello");
+ * assertEquals(await reply.text(), "HELLO");
+ * ```
+ *
+ * @module
+ */
+
+import { type ChunkSource, openBody, type RequestBody } from "./body.ts";
+import { connect } from "./client_connect.ts";
+import { ClientExchange } from "./client_exchange.ts";
+import { checkRequestOptions, type RequestOptions } from "./client_options.ts";
+import type { Reply } from "./reply.ts";
+
+export type { BodyChunk, RequestBody, ResponseBody } from "./body.ts";
+export type {
+  NoRequestTcpOptions,
+  NoRequestTlsOptions,
+  RequestLimits,
+  RequestOptions,
+  RequestTcpOptions,
+  RequestTlsOptions,
+  RequestUnixOptions,
+} from "./client_options.ts";
+export { type Reply, ResponseTooLargeError } from "./reply.ts";
+
+/** The longest time that a timer can be set to, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Sends a request, half-closes, and gives the reply.
+ *
+ * The request is sent with backpressure, and the reply is read at the same
+ * time, so that neither side blocks however large both are. It resolves when
+ * the first byte of the reply, or its end, is there; what goes wrong later is
+ * told by the reading of the {@linkcode Reply}, which see. Read that reply,
+ * cancel it or dispose of it: until then the connection is open.
+ *
+ * With end-of-file framing a server cannot tell a request that was cut, by a
+ * limit, a signal or a body that failed, from a whole one: Deno ends a
+ * connection with a FIN (and TLS with a `close_notify`), however it is closed.
+ * Where that matters, put a length or a checksum into the request.
+ *
+ * @example Usage
+ * ```ts
+ * import { request } from "@halfclose/server/client";
+ * import { serve } from "@halfclose/server/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = serve(
+ *   { hostname: "127.0.0.1", port: 0 },
+ *   async (conn) => (await conn.text()).toUpperCase(),
+ * );
+ * const reply = await request(server.addr, "hello");
+ * assertEquals(await reply.text(), "HELLO");
+ * ```
+ *
+ * @example A file, over TLS
+ * ```ts ignore
+ * import { request } from "@halfclose/server/client";
+ *
+ * const file = await Deno.open("report.txt");
+ * const reply = await request(
+ *   { hostname: "print.example.com", port: 9100, tls: true, timeout: 10_000 },
+ *   file.readable,
+ * );
+ * await reply.readable.pipeTo(Deno.stdout.writable, { preventClose: true });
+ * ```
+ *
+ * @example A Unix socket
+ * ```ts ignore
+ * import { request } from "@halfclose/server/client";
+ *
+ * const reply = await request({ path: "/run/control.sock" }, "status");
+ * console.log(await reply.json());
+ * ```
+ *
+ * @param options Where to, for how long and how much: a `port`, perhaps with
+ * `tls: true`, or the `path` of a Unix socket.
+ * @param body What to send. Nothing by default. A stream is cancelled, and an
+ * iterator closed, if not all of it is sent.
+ * @returns The reply.
+ * @throws {TypeError} If an option is missing, of the wrong type or excluded by
+ * another, or `body` is no {@linkcode RequestBody}; nothing is connected then.
+ * @throws {RangeError} If a number among the options is out of its range.
+ * @throws {DOMException} Named `"TimeoutError"`: if `timeout` is over.
+ * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing;
+ * a Unix socket needs `--allow-read` and `--allow-write`, too.
+ * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
+ * @throws {Deno.errors.NotFound} If there is no such Unix socket.
+ * @throws {Deno.errors.WouldBlock} If the backlog of a Unix socket is full.
+ * @throws {Deno.errors.InvalidData} If TLS cannot be agreed on, as with a
+ * certificate that is not trusted. Other errors of Deno's tell of other ways in
+ * which connecting may fail.
+ * @throws {Deno.errors.ConnectionReset} If the server tears the connection down.
+ * @throws {Deno.errors.UnexpectedEof} If the server ends TLS without a
+ * `close_notify`.
+ * @throws {unknown} The reason of `signal` if that is aborted, or what `body`
+ * throws while it is read.
+ */
+export async function request(
+  options: RequestOptions,
+  body?: RequestBody,
+): Promise<Reply> {
+  const checked = checkRequestOptions(options);
+  const content = openBody(body);
+  const limit = new Limit(checked.timeout, checked.signal);
+  let socket: Deno.Conn;
+  try {
+    socket = await connect(checked, limit.signal);
+  } catch (error) {
+    limit.lift();
+    cancel(content, error);
+    throw error;
+  }
+  const exchange = new ClientExchange(
+    socket,
+    content,
+    checked.maxResponseBytes,
+    () => limit.lift(),
+  );
+  limit.onReached((error) => exchange.cut(error));
+  await exchange.begun;
+  return exchange;
+}
+
+function cancel(content: Uint8Array | ChunkSource, reason: unknown): void {
+  if (!(content instanceof Uint8Array)) content.cancel(reason);
+}
+
+/** What ends a request from outside: its time, or its caller's signal. */
+class Limit {
+  readonly #controller = new AbortController();
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #theirs: AbortSignal | undefined;
+
+  constructor(timeout: number, theirs: AbortSignal | undefined) {
+    this.#theirs = theirs;
+    theirs?.addEventListener("abort", this.#follow);
+    if (theirs?.aborted) this.#follow();
+    if (timeout === Infinity) return;
+    this.#timer = setTimeout(
+      () => this.#controller.abort(timeoutError(timeout)),
+      Math.min(timeout, MAX_TIMER_MS),
+    );
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Calls `act` with the reason, at once if it is reached already. */
+  onReached(act: (reason: unknown) => void): void {
+    const { signal } = this;
+    signal.addEventListener("abort", () => act(signal.reason));
+    if (signal.aborted) act(signal.reason);
+  }
+
+  /** Ends the watch: nothing is reached from now on. */
+  lift(): void {
+    clearTimeout(this.#timer);
+    this.#theirs?.removeEventListener("abort", this.#follow);
+  }
+
+  readonly #follow = () => this.#controller.abort(this.#theirs?.reason);
+}
+
+function timeoutError(timeout: number): DOMException {
+  return new DOMException(
+    `The request took longer than the ${timeout} ms allowed: try again when ` +
+      "the server is less busy, or raise `timeout`",
+    "TimeoutError",
+  );
+}

@@ -1,0 +1,128 @@
+/**
+ * How a request gets its connection.
+ *
+ * @module
+ */
+
+import type { CheckedRequestOptions } from "./client_options.ts";
+
+/**
+ * Connects, and shakes hands where there is TLS.
+ *
+ * @param options Where to.
+ * @param signal Calls it off: nothing stays open then.
+ * @returns The connection.
+ */
+export async function connect(
+  options: CheckedRequestOptions,
+  signal: AbortSignal,
+): Promise<Deno.Conn> {
+  signal.throwIfAborted();
+  let doing = "connect to";
+  let conn: Deno.Conn | undefined;
+  try {
+    conn = await untilAborted(
+      closedIfLate(open(options, signal), signal),
+      signal,
+    );
+    if ("handshake" in conn) {
+      doing = "agree on TLS with";
+      const handshake = (conn as Deno.TlsConn).handshake();
+      await untilAborted(handshake, signal);
+    }
+    return conn;
+  } catch (error) {
+    if (conn) close(conn);
+    signal.throwIfAborted();
+    throw named(error, `Cannot ${doing} ${placeOf(options)}`);
+  }
+}
+
+async function open(
+  options: CheckedRequestOptions,
+  signal: AbortSignal,
+): Promise<Deno.Conn> {
+  const { path, tls, cert, key, hostname, port = 0 } = options;
+  if (path !== undefined) return Deno.connect({ transport: "unix", path });
+  const { autoSelectFamily, autoSelectFamilyAttemptDelay } = options;
+  const where = {
+    hostname,
+    port,
+    ...(autoSelectFamily !== undefined && { autoSelectFamily }),
+    ...(autoSelectFamilyAttemptDelay !== undefined &&
+      { autoSelectFamilyAttemptDelay }),
+  };
+  if (!tls) return Deno.connect({ ...where, signal });
+  const { caCerts, alpnProtocols, unsafelyDisableHostnameVerification } =
+    options;
+  const terms = {
+    ...(caCerts && { caCerts }),
+    ...(alpnProtocols && { alpnProtocols }),
+    ...(unsafelyDisableHostnameVerification !== undefined &&
+      { unsafelyDisableHostnameVerification }),
+  };
+  if (cert !== undefined && key !== undefined) {
+    return Deno.connectTls({ ...where, ...terms, cert, key });
+  }
+  // Unlike `Deno.connectTls()`, this can be called off while it connects; but
+  // it takes no certificate of ours.
+  const conn = await Deno.connect({ ...where, signal });
+  try {
+    return await Deno.startTls(conn, { hostname, ...terms });
+  } catch (error) {
+    close(conn);
+    throw error;
+  }
+}
+
+/** Closes a connection that comes when nobody wants it any more. */
+function closedIfLate(
+  connecting: Promise<Deno.Conn>,
+  signal: AbortSignal,
+): Promise<Deno.Conn> {
+  connecting.then((conn) => {
+    if (signal.aborted) close(conn);
+  }, () => {});
+  return connecting;
+}
+
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() =>
+      signal.removeEventListener("abort", abort)
+    );
+  });
+}
+
+/** An error of the same class that also says what could not be done. */
+function named(error: unknown, what: string): unknown {
+  if (!(error instanceof Error)) return error;
+  // A missing permission is explained by Deno.
+  if (error instanceof Deno.errors.NotCapable) return error;
+  const ErrorClass = error.constructor as new (
+    message: string,
+    options: ErrorOptions,
+  ) => Error;
+  const reason = error instanceof Deno.errors.WouldBlock
+    ? "its backlog is full, try again later"
+    : error.message;
+  return new ErrorClass(`${what}: ${reason}`, { cause: error });
+}
+
+/** Closes what may be closed already. */
+export function close(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // All the same.
+  }
+}
+
+function placeOf({ path, hostname, port }: CheckedRequestOptions): string {
+  if (path !== undefined) return path;
+  return /^[^[].*:/.test(hostname)
+    ? `[${hostname}]:${port}`
+    : `${hostname}:${port}`;
+}

@@ -1,0 +1,279 @@
+/**
+ * How a request is sent and its reply read, both at once.
+ *
+ * @module
+ */
+
+import type { ChunkSource } from "./body.ts";
+import { close } from "./client_connect.ts";
+import { quietly } from "./quiet.ts";
+import { type Reply, ResponseTooLargeError } from "./reply.ts";
+
+const READ_BUFFER_BYTES = 65_536;
+
+/** One exchange, as the client sees it; its users see {@linkcode Reply}. */
+export class ClientExchange implements Reply {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly sent: Promise<boolean>;
+  /** Resolves when the first byte of the reply, or its end, is there. */
+  readonly begun: Promise<void>;
+
+  readonly #socket: Deno.Conn;
+  readonly #maxResponseBytes: number;
+  readonly #response: Response;
+  readonly #onClose: () => void;
+  readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
+  #controller: ReadableByteStreamController | undefined;
+  #bytesRead = 0;
+  #replyEnded = false;
+  #sendingEnded = false;
+  /** What cut the exchange short on our side, or in the reading. */
+  #cut: { error: unknown } | undefined;
+  /** Why the server takes no more of the request. */
+  #refusal: unknown;
+  /** What to reject when the exchange is cut short. */
+  #stopWaiting: ((error: unknown) => void) | undefined;
+
+  constructor(
+    socket: Deno.Conn,
+    content: Uint8Array | ChunkSource,
+    maxResponseBytes: number,
+    onClose: () => void,
+  ) {
+    this.#socket = socket;
+    this.#onClose = onClose;
+    this.#maxResponseBytes = maxResponseBytes;
+    const begun = Promise.withResolvers<void>();
+    this.begun = begun.promise;
+    this.readable = new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: async (controller) => {
+        const pulled = this.#pull(controller);
+        begun.resolve(pulled);
+        await pulled;
+      },
+      cancel: () => this.cut(letGo()),
+    }, {
+      // Always one chunk ahead: the first is asked for before anybody reads.
+      highWaterMark: 1,
+    });
+    this.#response = new Response(this.readable);
+    this.sent = quietly(this.#send(content));
+  }
+
+  get bodyUsed(): boolean {
+    return this.#response.bodyUsed;
+  }
+
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#consume(() => this.#response.bytes());
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#consume(() => this.#response.arrayBuffer());
+  }
+
+  text(): Promise<string> {
+    return this.#consume(() => this.#response.text());
+  }
+
+  json(): Promise<unknown> {
+    return this.#consume(() => this.#response.json());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#replyEnded) this.cut(letGo());
+    await this.sent.catch(() => {});
+  }
+
+  /** Ends the exchange at once, whatever is under way. */
+  cut(error: unknown): void {
+    if (this.#cut) return;
+    this.#cut = { error };
+    this.#close();
+    this.#controller?.error(error);
+    this.#stopWaiting?.(error);
+  }
+
+  #consume<T>(read: () => Promise<T>): Promise<T> {
+    if (!this.bodyUsed && !this.readable.locked) return read();
+    return Promise.reject(
+      new TypeError(
+        "Cannot read the reply twice: it has been read or is being read, keep " +
+          "what the first reading gives",
+      ),
+    );
+  }
+
+  // Sending
+
+  /** Sends all of it and the FIN: `false` if not all of it could be sent. */
+  async #send(content: Uint8Array | ChunkSource): Promise<boolean> {
+    try {
+      const written = content instanceof Uint8Array
+        ? await this.#writeAll(content)
+        : await this.#writeChunks(content);
+      return written && await this.#writeEnd();
+    } catch (error) {
+      if (this.#cut) return false;
+      this.cut(error);
+      throw error;
+    } finally {
+      this.#sendingEnded = true;
+      this.#closeIfDone();
+    }
+  }
+
+  async #writeChunks(source: ChunkSource): Promise<boolean> {
+    try {
+      for (;;) {
+        const chunk = await this.#untilCut(source.next());
+        if (chunk === undefined) return true;
+        // Without a write nothing would give the limits a turn.
+        if (chunk.length === 0) await new Promise((done) => setImmediate(done));
+        if (!await this.#writeAll(chunk)) break;
+      }
+    } catch (error) {
+      source.cancel(error);
+      throw error;
+    }
+    source.cancel(this.#cut?.error ?? this.#refusal);
+    return false;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<boolean> {
+    const size = bytes.length;
+    for (let sent = 0; sent < size;) {
+      if (bytes.length !== size) {
+        throw new TypeError(
+          "Cannot send the request: its buffer was detached meanwhile, send a copy",
+        );
+      }
+      const rest = sent === 0 ? bytes : bytes.subarray(sent);
+      const written = await this.#untilRefused(() => this.#socket.write(rest));
+      if (written === undefined) return false;
+      sent += written;
+    }
+    return true;
+  }
+
+  async #writeEnd(): Promise<boolean> {
+    const ended = await this.#untilRefused(async () => {
+      await this.#socket.closeWrite();
+      return true;
+    });
+    return ended ?? false;
+  }
+
+  /**
+   * Gives what `act` does to the socket, or nothing if the server takes no more.
+   * That is no fault yet: the reply may be there, or on its way.
+   */
+  async #untilRefused<T>(act: () => Promise<T>): Promise<T | undefined> {
+    if (this.#cut) return undefined;
+    try {
+      return await act();
+    } catch (error) {
+      this.#refusal = error;
+      return undefined;
+    }
+  }
+
+  /** Waits for `work`, or rejects as soon as the exchange is cut short. */
+  #untilCut<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#stopWaiting = reject;
+      work.then(resolve, reject);
+      if (this.#cut) reject(this.#cut.error);
+    });
+  }
+
+  // Reading
+
+  async #pull(controller: ReadableByteStreamController): Promise<void> {
+    try {
+      const read = await this.#read();
+      if (read !== null) {
+        controller.enqueue(this.#buffer.slice(0, read));
+        return;
+      }
+      this.#replyEnded = true;
+      controller.close();
+      controller.byobRequest?.respond(0);
+      this.#closeIfDone();
+    } catch (error) {
+      this.cut(error);
+      throw error;
+    }
+  }
+
+  async #read(): Promise<number | null> {
+    let read: number | null;
+    try {
+      read = await this.#socket.read(this.#buffer);
+    } catch (error) {
+      throw this.#cut?.error ?? this.#replyFault(error);
+    }
+    if (this.#cut) throw this.#cut.error;
+    if (read === null) {
+      this.#checkEnd();
+      return null;
+    }
+    this.#bytesRead += read;
+    if (this.#bytesRead > this.#maxResponseBytes) {
+      throw new ResponseTooLargeError(this.#maxResponseBytes);
+    }
+    return read;
+  }
+
+  /**
+   * A reset is told once by the kernel. If a write has met it, the reading just
+   * ends, as if there had been a FIN; where there was one, the write fails with
+   * `BrokenPipe`. The end of TLS is a message of its own.
+   */
+  #checkEnd(): void {
+    const reset = this.#refusal instanceof Deno.errors.ConnectionReset;
+    if (reset && !("handshake" in this.#socket)) {
+      throw this.#replyFault(this.#refusal);
+    }
+  }
+
+  /** What to tell of a reply that the server has cut short. */
+  #replyFault(error: unknown): unknown {
+    const after = `after ${this.#bytesRead} bytes of its reply`;
+    if (error instanceof Deno.errors.ConnectionReset) {
+      return new Deno.errors.ConnectionReset(
+        `The server reset the connection ${after}`,
+        { cause: error },
+      );
+    }
+    if (error instanceof Deno.errors.UnexpectedEof) {
+      return new Deno.errors.UnexpectedEof(
+        `The server ended TLS without a close_notify ${after}: the reply may ` +
+          "have been cut",
+        { cause: error },
+      );
+    }
+    return error;
+  }
+
+  /** Closes the socket when neither side has more to say. */
+  #closeIfDone(): void {
+    if (this.#replyEnded && this.#sendingEnded) this.#close();
+  }
+
+  #close(): void {
+    close(this.#socket);
+    this.#onClose();
+  }
+}
+
+function letGo(): DOMException {
+  return new DOMException(
+    "The reply was let go of before its end",
+    "AbortError",
+  );
+}

@@ -1,0 +1,426 @@
+// `halfclose send`, run as its users run it, against our server and others.
+
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import net from "node:net";
+import { listen } from "../mod.ts";
+import { encode, local, pattern, Records, serveLocally } from "./support.ts";
+import { Tool, type ToolOptions } from "./tool.ts";
+
+const testdata = `${import.meta.dirname}/testdata`;
+const cert = Deno.readTextFileSync(`${testdata}/localhost.pem`);
+const key = Deno.readTextFileSync(`${testdata}/localhost.key`);
+const ca = `${testdata}/ca.pem`;
+const decoder = new TextDecoder();
+
+/** How one ended: its exit status, its reply, what it complained of. */
+interface Sent {
+  code: number;
+  reply: Uint8Array<ArrayBuffer>;
+  complaint: string;
+}
+
+/** Starts `halfclose send` with its standard input still open. */
+function start(
+  args: string[],
+  options: ToolOptions = {},
+): Deno.ChildProcess {
+  const [program = "", ...rest] = Tool.command(["send", ...args], options);
+  return new Deno.Command(program, {
+    args: rest,
+    cwd: `${import.meta.dirname}/..`,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+/** Runs `halfclose send` to its end. */
+async function send(
+  args: string[],
+  input: string | Uint8Array<ArrayBuffer> = "",
+  options?: ToolOptions,
+): Promise<Sent> {
+  const child = start(args, options);
+  const output = child.output();
+  const feeding = (async () => {
+    const writer = child.stdin.getWriter();
+    try {
+      await writer.write(typeof input === "string" ? encode(input) : input);
+      await writer.close();
+    } catch {
+      // It has ended before it had read all of it.
+    }
+  })();
+  const { code, stdout, stderr } = await output;
+  await feeding;
+  return { code, reply: stdout, complaint: decoder.decode(stderr) };
+}
+
+/** Checks that it gave its reason in one line, and printed nothing else. */
+function assertComplains(sent: Sent, code: number, reason: string): void {
+  assertEquals(decoder.decode(sent.reply), "");
+  assertStringIncludes(sent.complaint, reason);
+  assertMatch(sent.complaint, /^halfclose: [^\n]+\n$/);
+  assertEquals(sent.code, code);
+}
+
+function assertSame(actual: Uint8Array, expected: Uint8Array): void {
+  assertEquals(actual.length, expected.length);
+  assert(actual.every((byte, i) => byte === expected[i]));
+}
+
+function placeOf({ hostname, port }: Deno.NetAddr): string {
+  return `${hostname}:${port}`;
+}
+
+const permissions = ["-N", "-R"];
+
+Deno.test("send sends standard input and prints the reply, byte for byte", async () => {
+  const { server } = serveLocally();
+  for (const size of [0, 1, 65_537, 5_000_000]) {
+    const { code, reply, complaint } = await send(
+      [placeOf(server.addr)],
+      pattern(size),
+    );
+    assertEquals([code, complaint], [0, ""]);
+    assertSame(reply, pattern(size));
+  }
+  await server.shutdown();
+});
+
+Deno.test("send sends a file", async () => {
+  const { server } = serveLocally();
+  const path = await Deno.makeTempFile();
+  await Deno.writeFile(path, pattern(3_000_000));
+  const { code, reply, complaint } = await send(
+    ["--file", path, placeOf(server.addr)],
+    "not this",
+    { permissions },
+  );
+  assertEquals([code, complaint], [0, ""]);
+  assertSame(reply, pattern(3_000_000));
+  await Deno.remove(path);
+  await server.shutdown();
+});
+
+Deno.test("send streams both ways", async () => {
+  const { server } = serveLocally({ streaming: true }, (conn) => conn.readable);
+  const child = start([placeOf(server.addr)]);
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.getReader();
+  for (const text of ["one", "two", "three"]) {
+    await writer.write(encode(text));
+    const { value } = await reader.read();
+    assertEquals(decoder.decode(value), text);
+  }
+  await writer.close();
+  assertEquals((await reader.read()).done, true);
+  await child.stderr.cancel();
+  assertEquals((await child.status).code, 0);
+  await server.shutdown();
+});
+
+Deno.test("send speaks TLS", async (t) => {
+  const { server } = serveLocally({ cert, key });
+  const { port } = server.addr;
+  await t.step("with an authority of our own", async () => {
+    const { code, reply, complaint } = await send(
+      ["--tls", "--ca", ca, `localhost:${port}`],
+      pattern(300_000),
+      { permissions },
+    );
+    assertEquals([code, complaint], [0, ""]);
+    assertSame(reply, pattern(300_000));
+  });
+  await t.step("and trusts no others", async () => {
+    const sent = await send(["--tls", `localhost:${port}`], "secret");
+    assertComplains(sent, 1, `Cannot agree on TLS with localhost:${port}`);
+    assertStringIncludes(sent.complaint, "with --ca");
+  });
+  await server.shutdown();
+});
+
+Deno.test({
+  name: "send reaches a Unix socket",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const dir = await Deno.makeTempDir();
+    const path = `${dir}/test.sock`;
+    const listener = listen({ path });
+    const sending = send([`unix:${path}`], "hello", {
+      permissions: ["-N", "-R", "-W"],
+    });
+    for await (const conn of listener) {
+      await conn.respond((await conn.text()).toUpperCase());
+      break;
+    }
+    const { code, reply, complaint } = await sending;
+    assertEquals([code, complaint], [0, ""]);
+    assertEquals(decoder.decode(reply), "HELLO");
+    const sent = await send([`unix:${dir}/none.sock`], "", {
+      permissions: ["-N", "-R", "-W"],
+    });
+    assertComplains(sent, 1, `Cannot connect to ${dir}/none.sock`);
+    await Deno.remove(dir, { recursive: true });
+  },
+});
+
+/** Servers of others, which print the port that they got. */
+const others: [name: string, command: string, args: string[], port: RegExp][] =
+  [
+    ["socat", "socat", [
+      "-dd",
+      "TCP-LISTEN:0,bind=127.0.0.1",
+      "EXEC:tr a-z A-Z",
+    ], /listening on .*:(\d+)/],
+    ["Python's socketserver", "python3", [
+      "-c",
+      `import socketserver, sys
+class Upper(socketserver.StreamRequestHandler):
+  def handle(self): self.wfile.write(self.rfile.read().upper())
+server = socketserver.TCPServer(("127.0.0.1", 0), Upper)
+print("port", server.server_address[1], file=sys.stderr, flush=True)
+server.handle_request()
+server.server_close()`,
+    ], /port (\d+)/],
+  ];
+
+for (const [name, command, args, port] of others) {
+  Deno.test({
+    name: `send talks to ${name}`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      const server = new Deno.Command(command, {
+        args,
+        stdin: "null",
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      const reader = server.stderr.pipeThrough(new TextDecoderStream())
+        .getReader();
+      let log = "";
+      let found: string | undefined;
+      while (found === undefined) {
+        const { done, value } = await reader.read();
+        if (done) throw new Error(`It does not listen: ${log}`);
+        log += value;
+        found = port.exec(log)?.[1];
+      }
+      const { code, reply, complaint } = await send(
+        [`127.0.0.1:${found}`],
+        "hello",
+      );
+      assertEquals([code, complaint], [0, ""]);
+      assertEquals(decoder.decode(reply), "HELLO");
+      while (!(await reader.read()).done);
+      await server.status;
+    },
+  });
+}
+
+// What goes wrong
+
+Deno.test("send says where nobody listens", async () => {
+  const listener = Deno.listen(local);
+  const place = placeOf(listener.addr);
+  listener.close();
+  assertComplains(await send([place]), 1, `Cannot connect to ${place}: `);
+});
+
+Deno.test("send exits with 124 when its time is over", async () => {
+  const { server } = serveLocally();
+  // Its input does not end.
+  const child = start(["--timeout", "100ms", placeOf(server.addr)]);
+  const { code, stdout, stderr } = await child.output();
+  assertComplains(
+    { code, reply: stdout, complaint: decoder.decode(stderr) },
+    124,
+    `${placeOf(server.addr)} took longer than the 100 ms of --timeout`,
+  );
+  await child.stdin.close().catch(() => {});
+  await server.shutdown();
+});
+
+Deno.test("send prints what came before the server reset", async () => {
+  const printed = Promise.withResolvers<void>();
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    socket.resume();
+    socket.write("so far");
+    printed.promise.then(() => socket.resetAndDestroy());
+  });
+  await new Promise<void>((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve())
+  );
+  const { port } = server.address() as net.AddressInfo;
+  const child = start([`127.0.0.1:${port}`]);
+  const reader = child.stdout.getReader();
+  assertEquals(decoder.decode((await reader.read()).value), "so far");
+  printed.resolve();
+  assertEquals((await reader.read()).done, true);
+  const complaint = await new Response(child.stderr).text();
+  assertMatch(complaint, /^halfclose: The server reset the connection.*\n$/);
+  assertEquals((await child.status).code, 1);
+  await child.stdin.close().catch(() => {});
+  await new Promise((resolve) => server.close(resolve));
+});
+
+Deno.test("send fails if the server does not take the whole request", async () => {
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => {});
+    socket.pause();
+    socket.end("enough", () => socket.destroy());
+  });
+  await new Promise<void>((resolve) =>
+    server.listen(0, "127.0.0.1", () => resolve())
+  );
+  const { port } = server.address() as net.AddressInfo;
+  const sent = await send([`127.0.0.1:${port}`], pattern(16 * 1024 ** 2));
+  assertEquals(decoder.decode(sent.reply), "enough");
+  assertEquals(
+    sent.complaint,
+    `halfclose: 127.0.0.1:${port} closed before it had taken the whole request\n`,
+  );
+  assertEquals(sent.code, 1);
+  await new Promise((resolve) => server.close(resolve));
+});
+
+Deno.test("send leaves quietly when nobody reads the reply", async () => {
+  const records = new Records();
+  const { server } = serveLocally(
+    { onExchange: records.add },
+    () => pattern(16 * 1024 ** 2),
+  );
+  const child = start([placeOf(server.addr)]);
+  await child.stdin.close();
+  const reader = child.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  assertEquals(await new Response(child.stderr).text(), "");
+  assertEquals((await child.status).code, 141);
+  assertEquals((await records.nth(1)).outcome, "reset");
+  await server.shutdown();
+});
+
+const misuses: [args: string[], reason: string][] = [
+  [[], "send needs a destination: HOST:PORT, [IPV6]:PORT or unix:PATH"],
+  [["localhost"], 'received "localhost"'],
+  [["localhost:"], 'received "localhost:"'],
+  [[":80"], 'received ":80"'],
+  [["localhost:0"], 'received "localhost:0"'],
+  [["localhost:65536"], 'received "localhost:65536"'],
+  [["localhost:http"], 'received "localhost:http"'],
+  [["::1:80"], 'received "::1:80"'],
+  [["http://localhost:80"], 'received "http://localhost:80"'],
+  [["unix:"], 'received "unix:"'],
+  [["a:1", "b:2"], 'unexpected argument "b:2"'],
+  [["a:1", "--", "b"], 'unexpected argument "b"'],
+  [["--tls", "unix:x"], "--tls is not for Unix sockets"],
+  [["--ca", "x", "a:1"], "--ca needs --tls"],
+  [["--file"], "--file needs a value"],
+  [["--timeout", "soon", "a:1"], "--timeout must be a time"],
+  [["--timeout", "0", "a:1"], "--timeout must be a time"],
+  [["--timout", "1s", "a:1"], "did you mean --timeout?"],
+  [["--port", "80"], "unknown flag --port"],
+];
+
+for (const [args, reason] of misuses) {
+  Deno.test(`send refuses ${args.join(" ") || "no arguments"}`, async () => {
+    assertComplains(await send(args), 2, reason);
+  });
+}
+
+Deno.test("send says which files it cannot use", async () => {
+  const dir = await Deno.makeTempDir();
+  const tls = ["--tls", "localhost:1", "--ca"];
+  for (
+    const [args, reason] of [
+      [["a:1", "--file", `${dir}/none`], `Cannot read ${dir}/none: No such`],
+      [["a:1", "--file", dir], `Cannot read ${dir}: it is a directory`],
+      [[...tls, `${dir}/none`], `Cannot read ${dir}/none: No such`],
+      [
+        [...tls, `${testdata}/localhost.key`],
+        "localhost.key: there is no certificate in PEM in it",
+      ],
+    ] as const
+  ) assertComplains(await send([...args], "", { permissions }), 1, reason);
+  await Deno.remove(dir);
+});
+
+Deno.test("send names the permission that lacks, and asks for none", async () => {
+  for (
+    const [args, granted, missing] of [
+      [["127.0.0.1:1"], [], "-N (--allow-net)"],
+      [["127.0.0.1:1", "--file", "x"], ["-N"], "-R=x (--allow-read)"],
+      [["localhost:1", "--tls", "--ca", "x"], ["-N"], "-R=x (--allow-read)"],
+      [["unix:x"], ["-R", "-W"], "-N (--allow-net)"],
+      [["unix:/x"], ["-R", "-W"], "-N (--allow-net)"],
+      [["unix:x"], ["-N", "-W"], "-R=x (--allow-read)"],
+      [["unix:x"], ["-N", "-R"], "-W=x (--allow-write)"],
+    ] as const
+  ) {
+    const sent = await send([...args], "", { permissions: [...granted] });
+    assertComplains(sent, 1, `without permission: run deno with ${missing}`);
+  }
+});
+
+Deno.test("send explains its flags and exit statuses", async () => {
+  const { code, reply, complaint } = await send(["--help"]);
+  assertEquals([code, complaint], [0, ""]);
+  const help = decoder.decode(reply);
+  for (const flag of ["--file", "--timeout", "--tls", "--ca", "124", "141"]) {
+    assertStringIncludes(help, flag);
+  }
+});
+
+// On a terminal
+
+/** Runs a command line of a shell in a terminal, and gives what that shows. */
+async function onTerminal(line: string): Promise<string> {
+  const { code, stdout } = await new Deno.Command("script", {
+    args: ["-qec", line, "/dev/null"],
+    cwd: `${import.meta.dirname}/..`,
+    stdin: "null",
+  }).output();
+  assertEquals(code, 0);
+  return decoder.decode(stdout);
+}
+
+function quote(words: string[]): string {
+  return words.map((word) => `'${word}'`).join(" ");
+}
+
+Deno.test({
+  name: "send shows a bar for large inputs on a terminal, and wipes it away",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const { server } = serveLocally();
+    const path = await Deno.makeTempFile();
+    await Deno.writeFile(path, pattern(3 * 1024 ** 2));
+    const place = placeOf(server.addr);
+    const file = quote(
+      Tool.command(["send", "--file", path, place], { permissions }),
+    );
+    const input = quote(Tool.command(["send", place]));
+    assertMatch(
+      await onTerminal(`${file} >/dev/null`),
+      // deno-lint-ignore no-control-regex -- it is what wipes a line.
+      /^\r\x1b\[K\[00:00\] \[-{44}\] \[0\.00\/3\.00 MiB\].*\r\x1b\[K$/s,
+    );
+    assertMatch(
+      await onTerminal(`${input} <'${path}' >/dev/null`),
+      // deno-lint-ignore no-control-regex -- it is what wipes a line.
+      /^\r\x1b\[K\[00:00\] \[\d\.\d\d MiB\].*\r\x1b\[K$/s,
+    );
+    await Deno.writeFile(path, pattern(1000));
+    assertEquals(await onTerminal(`${file} >/dev/null`), "");
+    assertEquals(await onTerminal(`${input} <'${path}' >/dev/null`), "");
+    await Deno.remove(path);
+    await server.shutdown();
+  },
+});
