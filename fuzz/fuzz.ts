@@ -46,11 +46,10 @@ export function describe(schedule: Schedule): string {
 async function main(args: string[]): Promise<number> {
   const flags = parseArgs(args, {
     string: ["seed", "count", "jobs"],
-    default: { count: "1000", jobs: "4" },
+    default: { jobs: "4" },
   });
-  const once = flags.seed !== undefined;
-  const first = once ? Number(flags.seed) : Date.now() % 2 ** 31;
-  const count = once && !args.includes("--count") ? 1 : Number(flags.count);
+  const first = Number(flags.seed ?? Date.now() % 2 ** 31);
+  const count = Number(flags.count ?? (flags.seed === undefined ? 1000 : 1));
   const numbers = [first, count, Number(flags.jobs)];
   if (!numbers.every((n) => Number.isSafeInteger(n) && n >= 0)) {
     console.error("fuzz: --seed, --count and --jobs take whole numbers");

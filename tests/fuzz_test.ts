@@ -5,6 +5,7 @@ import { type Events, findFaults } from "../fuzz/model.ts";
 import { describe, tryOut } from "../fuzz/fuzz.ts";
 import { play } from "../fuzz/play.ts";
 import { makeSchedule } from "../fuzz/schedule.ts";
+import { importMap } from "./support.ts";
 
 // Unix sockets are among them.
 const ignore = Deno.build.os === "windows";
@@ -92,3 +93,39 @@ function seedOfGoodClients(): number {
     if (good && clients.length > 1) return seed;
   }
 }
+
+async function fuzz(...args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", ...importMap(), "fuzz/fuzz.ts", ...args],
+    cwd: `${import.meta.dirname}/..`,
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout).trim(),
+    stderr: decoder.decode(stderr).trim(),
+  };
+}
+
+Deno.test({
+  name: "fuzz: the command plays the seeds that it is told to",
+  ignore,
+  async fn() {
+    const { code, stdout, stderr } = await fuzz("--seed", "7", "--count", "3");
+    assertEquals([code, stderr], [0, ""]);
+    assertEquals(
+      stdout,
+      "seeds 7 to 9: 3 schedules, 0 findings, 0 descriptors left open",
+    );
+  },
+});
+
+Deno.test("fuzz: the command says which arguments it does not take", async () => {
+  for (const args of [["--seed", "x"], ["--count=-1"], ["--jobs", "1.5"]]) {
+    assertEquals(await fuzz(...args), {
+      code: 2,
+      stdout: "",
+      stderr: "fuzz: --seed, --count and --jobs take whole numbers",
+    });
+  }
+});
