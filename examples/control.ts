@@ -19,7 +19,10 @@ import { serve } from "@halfclose/server/server";
 
 /** What each command does, and answers. */
 const commands = new Map<string, () => unknown>([
-  ["status", () => ({ pid: Deno.pid, uptimeMs: performance.now() })],
+  [
+    "status",
+    () => ({ pid: Deno.pid, uptimeMs: Math.round(performance.now()) }),
+  ],
   ["stop", () => {
     stop();
     return { stopping: true };
