@@ -300,8 +300,8 @@ function sClient({ hostname, port }: Deno.NetAddr): [string, ...string[]] {
 }
 
 /** Defines a test that is ignored, for all to see, where its client lacks. */
-export function testWith<Addr extends Deno.Addr>(
-  { needs }: Client<Addr>,
+export function testWith(
+  { needs }: { needs: keyof typeof installed },
   name: string,
   fn: () => Promise<void>,
 ): void {

@@ -30,7 +30,7 @@ export function importMap(): string[] {
   const url = import.meta.resolve("@std/cli/parse-args");
   if (!url.startsWith("file:")) return [];
   const path = url.startsWith(import.meta.resolve("../offline/"))
-    ? "offline/import_map.json"
+    ? `${import.meta.dirname}/../offline/import_map.json`
     : Deno.env.get("HALFCLOSE_IMPORT_MAP");
   if (path) return [`--import-map=${path}`];
   throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");

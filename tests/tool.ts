@@ -35,6 +35,8 @@ export interface ToolOptions {
   permissions?: string[];
   /** Added to the environment. */
   env?: Record<string, string>;
+  /** Where it is run, instead of the checkout's root. */
+  cwd?: string;
 }
 
 /** The tool as a child process, which does not outlive the test. */
@@ -53,7 +55,7 @@ export class Tool implements AsyncDisposable {
     const [program = "", ...rest] = Tool.command(args, options);
     this.#child = new Deno.Command(program, {
       args: rest,
-      cwd: `${import.meta.dirname}/..`,
+      cwd: options.cwd ?? `${import.meta.dirname}/..`,
       env: options.env ?? {},
       stdin: "null",
       stdout: "piped",

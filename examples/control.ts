@@ -1,0 +1,56 @@
+/**
+ * Control channel: a Unix socket to ask a running program how it is, and to stop
+ * it. Only its own user may connect. Requests are words, answers are JSON.
+ *
+ * A program of its own rather than a handler for the command-line tool, since it
+ * stops its server. Stopping is graceful: whoever has connected is answered, and
+ * the socket is removed.
+ *
+ * ```sh
+ * deno run -N -R=. -W=. examples/control.ts
+ * echo status | nc -U -N control.sock
+ * echo stop | halfclose send unix:control.sock
+ * ```
+ *
+ * @module
+ */
+
+import { serve } from "@halfclose/server/server";
+
+/** What each command does, and answers. */
+const commands = new Map<string, () => unknown>([
+  [
+    "status",
+    () => ({ pid: Deno.pid, uptimeMs: Math.round(performance.now()) }),
+  ],
+  ["stop", () => {
+    stop();
+    return { stopping: true };
+  }],
+]);
+
+const server = serve({
+  path: "control.sock",
+  mode: 0o600,
+  maxRequestBytes: 1024,
+  deadline: 5_000,
+  async handler(conn) {
+    const command = commands.get((await conn.text()).trim());
+    const answer = command
+      ? command()
+      : { error: "no such command", commands: [...commands.keys()] };
+    return `${JSON.stringify(answer)}\n`;
+  },
+});
+
+function stop(): void {
+  // Not awaited: it waits for the exchange that asked for it.
+  server.shutdown();
+}
+
+Deno.addSignalListener("SIGINT", stop);
+Deno.addSignalListener("SIGTERM", stop);
+console.error(`listening on ${server.addr.path}`);
+
+// This is where a program does what it is for.
+await server.finished;

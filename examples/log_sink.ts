@@ -1,0 +1,27 @@
+/**
+ * Log sink: prints each line that it is sent, after the time and the address of
+ * its sender, and never answers. Add `>>all.log` to keep the lines in a file.
+ *
+ * It takes one request at a time, and none that a reset or a limit cut short, so
+ * that the lines of two senders never mix. Control characters become question
+ * marks, so that nobody can forge a line.
+ *
+ * ```sh
+ * deno run -N -R=examples jsr:@halfclose/server examples/log_sink.ts
+ * printf 'disk 91%% full\nfan failed\n' | nc -N localhost 8080
+ * ```
+ *
+ * @module
+ */
+
+import type { Conn } from "@halfclose/server";
+
+export default async (conn: Conn<Deno.NetAddr>) => {
+  const request = await conn.text();
+  const time = new Date().toISOString();
+  // A dot matches all but the end of a line: empty lines are left out.
+  for (const [line] of request.matchAll(/.+/g)) {
+    const printable = line.replaceAll(/[^\P{Cc}\t]/gu, "?");
+    console.log(`${time} ${conn.remoteAddr.hostname} ${printable}`);
+  }
+};
