@@ -4,6 +4,8 @@
  * @module
  */
 
+import { OptionChecks } from "./option_checks.ts";
+
 /** How long and how much: options of every request. */
 export interface RequestLimits {
   /**
@@ -166,40 +168,28 @@ const tcpNames = [
 export function checkRequestOptions(
   options: RequestOptions,
 ): CheckedRequestOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot request: the options must be an object, received ${options}`,
-    );
-  }
+  const checks = new OptionChecks("request", options);
   const { transport, ...given }: AnyOptions = options;
-  for (const name of ["hostname", "path", "cert", "key"] as const) {
-    checkType(given, name, "string");
-  }
-  for (
-    const name of [
-      "tls",
-      "autoSelectFamily",
-      "unsafelyDisableHostnameVerification",
-    ] as const
-  ) {
-    checkType(given, name, "boolean");
-  }
+  checks.type("string", ["hostname", "path", "cert", "key"]);
+  checks.type("boolean", [
+    "tls",
+    "autoSelectFamily",
+    "unsafelyDisableHostnameVerification",
+  ]);
   for (const name of ["caCerts", "alpnProtocols"] as const) {
     const texts = given[name];
     if (texts === undefined) continue;
     if (!Array.isArray(texts) || texts.some((one) => typeof one !== "string")) {
-      throw wrongType(name, "an array of strings", texts);
+      throw checks.wrong(name, "an array of strings");
     }
   }
-  if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) {
-    throw wrongType("signal", "an AbortSignal", given.signal);
-  }
-  checkWhere(given, transport);
-  checkTls(given);
-  checkInteger(given, "port", 1, 65_535);
-  checkInteger(given, "autoSelectFamilyAttemptDelay", 1, 2 ** 31 - 1);
-  checkInteger(given, "maxResponseBytes", 0, Infinity);
-  checkTimeout(given.timeout);
+  checks.signal("signal");
+  checkWhere(given, transport, checks);
+  checkTls(given, checks);
+  checks.integer("port", 1, 65_535);
+  checks.integer("autoSelectFamilyAttemptDelay", 1, 2 ** 31 - 1);
+  checks.integer("maxResponseBytes", 0, Infinity);
+  checks.time("timeout", 1);
   return {
     ...given,
     hostname: given.hostname ?? "127.0.0.1",
@@ -209,118 +199,47 @@ export function checkRequestOptions(
 }
 
 /** Checks that the options name one place to connect to. */
-function checkWhere(options: AnyOptions, transport: unknown): void {
+function checkWhere(
+  options: AnyOptions,
+  transport: unknown,
+  checks: OptionChecks,
+): void {
   const { hostname, port, path } = options;
   if (path === undefined && port === undefined) {
-    throw new TypeError(
-      'Cannot request: where to is missing, give a "port" or the "path" of a Unix socket',
+    throw checks.fault(
+      'where to is missing, give a "port" or the "path" of a Unix socket',
     );
   }
   if (path !== undefined) {
     const other = tcpNames.find((name) =>
       options[name] !== undefined && options[name] !== false
     );
-    if (other) {
-      throw new TypeError(
-        `Cannot request: options "path" and "${other}" exclude each other, give only one of them`,
-      );
-    }
-    if (path === "" || path.includes("\0")) {
-      throw new TypeError(
-        'Cannot request: option "path" must be the path of a socket, received ' +
-          JSON.stringify(path),
-      );
-    }
+    if (other) throw checks.exclusive("path", other);
+    checks.path("path");
   }
   if (hostname === "") {
-    throw new TypeError(
-      'Cannot request: option "hostname" must be a name or an address, received ""',
-    );
+    throw checks.wrong("hostname", "a name or an address");
   }
   const expected = path === undefined ? "tcp" : "unix";
   if (transport !== undefined && transport !== expected) {
-    throw wrongType("transport", `"${expected}" here`, transport);
+    throw checks.wrong("transport", `"${expected}" here`);
   }
 }
 
-function checkTls(options: AnyOptions): void {
+function checkTls(options: AnyOptions, checks: OptionChecks): void {
   const idle = tlsNames.find((name) => options[name] !== undefined);
   if (idle && !options.tls) {
-    throw new TypeError(
-      `Cannot request: option "${idle}" needs "tls: true", without it nothing is encrypted`,
+    throw checks.fault(
+      `option "${idle}" needs "tls: true", without it nothing is encrypted`,
     );
   }
-  const { cert, key, caCerts = [] } = options;
-  if ((cert === undefined) !== (key === undefined)) {
-    const [given, missing] = key === undefined
-      ? ["cert", "key"]
-      : ["key", "cert"];
-    throw new TypeError(
-      `Cannot request: option "${given}" needs "${missing}", TLS takes both`,
-    );
-  }
+  checks.pair("cert", "key");
   // Deno passes over what holds no certificate; the server is then not trusted.
+  const { caCerts = [] } = options;
   if (!caCerts.every((text) => text.includes("-----BEGIN CERTIFICATE-----"))) {
-    throw new TypeError(
-      'Cannot request: option "caCerts" must be the texts of certificates in PEM, ' +
-        "one of them holds no certificate",
+    throw checks.fault(
+      'option "caCerts" must be the texts of certificates in PEM, one of them ' +
+        "holds no certificate",
     );
   }
-}
-
-function checkType(
-  options: AnyOptions,
-  name: keyof AnyOptions,
-  type: "string" | "boolean",
-): void {
-  const value = options[name];
-  if (value !== undefined && typeof value !== type) {
-    throw wrongType(name, `a ${type}`, value);
-  }
-}
-
-function checkInteger(
-  options: AnyOptions,
-  name: "port" | "autoSelectFamilyAttemptDelay" | "maxResponseBytes",
-  min: number,
-  max: number,
-): void {
-  const value = options[name];
-  if (value === undefined) return;
-  if (typeof value !== "number") throw wrongType(name, "a number", value);
-  const unlimited = max === Infinity && value === Infinity;
-  if ((!Number.isInteger(value) && !unlimited) || value < min || value > max) {
-    const range = max === Infinity
-      ? `a whole number from ${min}, or Infinity`
-      : `a whole number from ${min} to ${max}`;
-    throw outOfRange(name, range, value);
-  }
-}
-
-function checkTimeout(timeout: unknown): void {
-  if (timeout === undefined) return;
-  if (typeof timeout !== "number") {
-    throw wrongType("timeout", "a number", timeout);
-  }
-  if (!(timeout >= 1)) {
-    throw outOfRange(
-      "timeout",
-      "at least 1 (milliseconds), or Infinity",
-      timeout,
-    );
-  }
-}
-
-function wrongType(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(
-    `Cannot request: option "${name}" must be ${expected}, received ${
-      Deno.inspect(value, { depth: 0 })
-    }`,
-  );
-}
-
-function outOfRange(name: string, expected: string, value: number): RangeError {
-  return new RangeError(
-    `Cannot request: option "${name}" must be ${expected}, received ${value}`,
-  );
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { OptionChecks } from "./option_checks.ts";
 import type {
   ExchangeRecord,
   RequestTooLargeError,
@@ -236,46 +237,32 @@ const tcpNames = [
  * @throws {RangeError} If a number is out of its range.
  */
 export function checkOptions(options: ListenOptions): CheckedOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot listen: the options must be an object, received ${options}`,
-    );
-  }
+  const checks = new OptionChecks("listen", options);
   const given: AnyOptions = options as AnyOptions;
-  checkWhere(given);
-  for (const name of ["hostname", "path", "cert", "key"] as const) {
-    checkType(given, name, "string");
-  }
-  for (const name of ["streaming", "reusePort"] as const) {
-    checkType(given, name, "boolean");
-  }
-  for (
-    const name of [
-      "allow",
-      "onRefuse",
-      "onExchange",
-      "onAcceptError",
-      "onListen",
-      "onError",
-    ] as const
-  ) {
-    checkType(given, name, "function");
-  }
-  if (given.signal !== undefined && !(given.signal instanceof AbortSignal)) {
-    throw wrongType("signal", "an AbortSignal", given.signal);
-  }
-  checkInteger(given, "port", 0, 65_535);
-  checkInteger(given, "tcpBacklog", 1, 2 ** 31 - 1);
-  checkInteger(given, "mode", 0, 0o777);
-  checkInteger(given, "maxRequestBytes", 0, Infinity);
-  checkTime(given, "deadline", 1);
-  checkTime(given, "idleTimeout", 1);
-  checkTime(given, "lingerTimeout", 0);
+  checkWhere(given, checks);
+  checks.type("string", ["hostname", "path", "cert", "key"]);
+  checks.type("boolean", ["streaming", "reusePort"]);
+  checks.type("function", [
+    "allow",
+    "onRefuse",
+    "onExchange",
+    "onAcceptError",
+    "onListen",
+    "onError",
+  ]);
+  checks.signal("signal");
+  checks.integer("port", 0, 65_535);
+  checks.integer("tcpBacklog", 1, 2 ** 31 - 1);
+  checks.integer("mode", 0, 0o777);
+  checks.integer("maxRequestBytes", 0, Infinity);
+  checks.time("deadline", 1);
+  checks.time("idleTimeout", 1);
+  checks.time("lingerTimeout", 0);
   // Deno ends the whole process if asked for this without the flag, and only
   // has this function with it.
   if (given.reusePort && !("listenDatagram" in Deno)) {
-    throw new TypeError(
-      'Cannot listen: option "reusePort" needs Deno to run with `--unstable-net`',
+    throw checks.fault(
+      'option "reusePort" needs Deno to run with `--unstable-net`',
     );
   }
   return {
@@ -293,97 +280,24 @@ export function checkOptions(options: ListenOptions): CheckedOptions {
 }
 
 /** Checks that the options name one place to listen, not two or half a one. */
-function checkWhere(options: AnyOptions): void {
-  const has = (name: keyof AnyOptions) => options[name] !== undefined;
+function checkWhere(options: AnyOptions, checks: OptionChecks): void {
   for (const place of ["listener", "path"] as const) {
-    if (!has(place)) continue;
-    const other = has("path") && place === "listener"
+    if (!checks.has(place)) continue;
+    const other = checks.has("path") && place === "listener"
       ? "path"
-      : tcpNames.find(has);
-    if (other) {
-      throw new TypeError(
-        `Cannot listen: options "${place}" and "${other}" exclude each other, give only one of them`,
-      );
-    }
+      : tcpNames.find((name) => checks.has(name));
+    if (other) throw checks.exclusive(place, other);
   }
-  if (has("cert") !== has("key")) {
-    const [given, missing] = has("cert") ? ["cert", "key"] : ["key", "cert"];
-    throw new TypeError(
-      `Cannot listen: option "${given}" needs "${missing}", TLS takes both`,
+  checks.pair("cert", "key");
+  if (checks.has("mode") && !checks.has("path")) {
+    throw checks.fault(
+      'option "mode" needs "path", only a Unix socket has one',
     );
   }
-  if (has("mode") && !has("path")) {
-    throw new TypeError(
-      'Cannot listen: option "mode" needs "path", only a Unix socket has one',
-    );
+  checks.path("path");
+  if (
+    checks.has("listener") && typeof options.listener?.accept !== "function"
+  ) {
+    throw checks.wrong("listener", "a Deno.Listener");
   }
-  if (has("path") && (options.path === "" || /\0/.test(String(options.path)))) {
-    throw new TypeError(
-      'Cannot listen: option "path" must be the path of a socket, received ' +
-        JSON.stringify(options.path),
-    );
-  }
-  if (has("listener") && typeof options.listener?.accept !== "function") {
-    throw wrongType("listener", "a Deno.Listener", options.listener);
-  }
-}
-
-function checkType(
-  options: AnyOptions,
-  name: keyof AnyOptions,
-  type: "string" | "boolean" | "function",
-): void {
-  const value = options[name];
-  if (value !== undefined && typeof value !== type) {
-    throw wrongType(name, `a ${type}`, value);
-  }
-}
-
-function checkInteger(
-  options: AnyOptions,
-  name: "port" | "tcpBacklog" | "mode" | "maxRequestBytes",
-  min: number,
-  max: number,
-): void {
-  const value = options[name];
-  if (value === undefined) return;
-  if (typeof value !== "number") throw wrongType(name, "a number", value);
-  const unlimited = max === Infinity && value === Infinity;
-  if ((!Number.isInteger(value) && !unlimited) || value < min || value > max) {
-    const range = max === Infinity
-      ? `a whole number from ${min}, or Infinity`
-      : `a whole number from ${min} to ${max}`;
-    throw outOfRange(name, range, value);
-  }
-}
-
-function checkTime(
-  options: AnyOptions,
-  name: "deadline" | "idleTimeout" | "lingerTimeout",
-  min: number,
-): void {
-  const value = options[name];
-  if (value === undefined) return;
-  if (typeof value !== "number") throw wrongType(name, "a number", value);
-  if (!(value >= min)) {
-    throw outOfRange(
-      name,
-      `at least ${min} (milliseconds), or Infinity`,
-      value,
-    );
-  }
-}
-
-function wrongType(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(
-    `Cannot listen: option "${name}" must be ${expected}, received ${
-      Deno.inspect(value, { depth: 0 })
-    }`,
-  );
-}
-
-function outOfRange(name: string, expected: string, value: number): RangeError {
-  return new RangeError(
-    `Cannot listen: option "${name}" must be ${expected}, received ${value}`,
-  );
 }
