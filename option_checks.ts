@@ -72,9 +72,7 @@ export class OptionChecks {
   /** The path of a socket, which need not exist. */
   path(name: string): void {
     const path = this.#options[name];
-    if (typeof path !== "string" || (path !== "" && !path.includes("\0"))) {
-      return;
-    }
+    if (typeof path !== "string" || /^[^\0]*[^\0/]$/.test(path)) return;
     throw this.fault(
       `option "${name}" must be the path of a socket, received ` +
         JSON.stringify(path),

@@ -80,13 +80,14 @@ function text(text: string): Answer {
 
 async function file(path: string): Promise<Answer> {
   await ensurePermission({ name: "read", path }, `read ${path}`);
-  let isFile: boolean;
   try {
-    isFile = !(await Deno.stat(path)).isDirectory;
+    const { isDirectory, isFifo } = await Deno.stat(path);
+    if (isDirectory) throw new Error("it is a directory");
+    // Opening it takes as long as nobody writes to it.
+    if (isFifo) throw new Error("it is a FIFO");
   } catch (error) {
     throw new Error(`Cannot read ${path}: ${messageOf(error)}`);
   }
-  if (!isFile) throw new Error(`Cannot read ${path}: it is a directory`);
   return {
     options: { streaming: true },
     async handler(conn) {

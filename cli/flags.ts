@@ -187,6 +187,8 @@ export function parseFlags<Table extends FlagTable>(
   const ends = args.indexOf("--");
   for (const arg of ends < 0 ? args : args.slice(0, ends)) {
     const [, dashes, name = "", value] = /^(--?)(\w[^=]+)(=?)/.exec(arg) ?? [];
+    // The parser has a meaning of its own for it.
+    if (/^--_(?:=|$)/.test(arg)) throw new UsageError(unknownFlag(arg, names));
     if (!Object.hasOwn(table, name)) continue;
     // One dash would make it a row of flags of one letter each.
     if (dashes === "-") throw new UsageError(unknownFlag(arg, names));

@@ -157,7 +157,11 @@ export class Log {
 
 class StandardError extends BaseHandler {
   override log(line: string): void {
-    console.error(line);
+    try {
+      console.error(line);
+    } catch {
+      // A full disk, say: there is nobody to tell, and clients to serve.
+    }
   }
 }
 
@@ -187,7 +191,9 @@ function asText(colored: boolean): (record: LogRecord) => string {
     const level = colored ? `\x1b[${color}m${levelName}\x1b[39m` : levelName;
     const line = `${datetime.toISOString()} ${level} ${printable(msg)}`;
     const { stack } = fieldsOf(record);
-    return stack === undefined ? line : `${line}\n${stack}`;
+    if (typeof stack !== "string") return line;
+    const trace = stack.split("\n").map((entry) => `    ${printable(entry)}`);
+    return [line, ...trace].join("\n");
   };
 }
 

@@ -175,12 +175,15 @@ class Run {
   };
 }
 
-/** What is said of a connection in the environment of a program. */
+/**
+ * What is said of a connection in the environment of a program. What has no
+ * meaning is empty: the server's own environment might have it, too.
+ */
 function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
   const { localAddr: local, remoteAddr: remote } = conn;
   if (local.transport !== "tcp" || remote.transport !== "tcp") {
     const path = "path" in local ? local.path : "";
-    return { PROTO: "UNIX", UNIXLOCALPATH: path };
+    return { ...nothing, PROTO: "UNIX", UNIXLOCALPATH: path };
   }
   const about = (prefix: string) => ({
     [`${prefix}LOCALIP`]: local.hostname,
@@ -189,9 +192,20 @@ function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
     [`${prefix}REMOTEPORT`]: `${remote.port}`,
   });
   return tls
-    ? { PROTO: "SSL", ...about("SSL"), ...about("TCP") }
-    : { PROTO: "TCP", ...about("TCP") };
+    ? { ...nothing, PROTO: "SSL", ...about("SSL"), ...about("TCP") }
+    : { ...nothing, PROTO: "TCP", ...about("TCP") };
 }
+
+const nothing = Object.fromEntries(
+  [
+    "UNIXLOCALPATH",
+    ...["SSL", "TCP"].flatMap((prefix) =>
+      ["LOCALIP", "LOCALPORT", "REMOTEIP", "REMOTEPORT"].map((name) =>
+        prefix + name
+      )
+    ),
+  ].map((name) => [name, ""]),
+);
 
 function endingOf({ code, signal }: Deno.CommandStatus): string {
   return signal === null

@@ -28,6 +28,8 @@ interface Input {
   readonly size?: number;
 }
 
+/** The longest time that a timer can be set to, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 /** As of timeout(1). */
 const TIMED_OUT = 124;
 /** 128 and the number of SIGPIPE, which ends most programs in this case. */
@@ -48,11 +50,43 @@ export async function send(
   const destination = readDestination(line);
   const { flags } = line;
   checkTls(flags, destination);
+  const controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<number>((resolve) => {
+    const { timeout = Infinity } = flags;
+    if (timeout === Infinity) return;
+    timer = setTimeout(() => {
+      resolve(TIMED_OUT);
+      controller.abort();
+    }, Math.min(timeout, MAX_TIMER_MS));
+  });
+  try {
+    // The time is also that of opening a file and of printing.
+    const sent = exchange(flags, destination, controller.signal);
+    const status = await Promise.race([sent, late]);
+    if (status === TIMED_OUT) {
+      console.error(
+        `halfclose: ${printable(destination.name)} took longer than the ` +
+          `${flags.timeout} ms of --timeout`,
+      );
+    }
+    return status;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function exchange(
+  flags: SendFlags,
+  destination: Destination,
+  signal: AbortSignal,
+): Promise<number> {
   const options = await optionsFor(flags, destination);
   const input = await openInput(flags.file);
   const progress = new Progress(input.size);
   try {
-    const reply = await request(options, progress.watch(input.stream));
+    const body = progress.watch(input.stream);
+    const reply = await request({ ...options, signal }, body);
     // Two on one terminal would be in each other's way.
     if (Deno.stdout.isTerminal()) await progress.stop();
     if (!await print(reply)) return NOBODY_READS;
@@ -61,13 +95,7 @@ export async function send(
       `${destination.name} closed before it had taken the whole request`,
     );
   } catch (error) {
-    if (!isTimeout(error)) throw advised(error);
-    await progress.stop();
-    console.error(
-      `halfclose: ${printable(destination.name)} took longer than the ` +
-        `${flags.timeout} ms of --timeout`,
-    );
-    return TIMED_OUT;
+    throw advised(error);
   } finally {
     await progress.stop();
   }
@@ -114,7 +142,9 @@ function parseDestination(text: string): Destination | undefined {
     return path.includes("\0") ? undefined : { name: path, options: { path } };
   }
   const [, bracketed, plain, digits] =
-    /^(?:\[([\da-f:.%]+)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(text) ?? [];
+    /^(?:\[([\da-f:.]+(?:%[^\]\s]+)?)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(
+      text,
+    ) ?? [];
   const hostname = bracketed ?? plain;
   const port = Number(digits);
   if (hostname === undefined || port < 1 || port > 65_535) return undefined;
@@ -136,7 +166,7 @@ async function optionsFor(
   { name, options }: Destination,
 ): Promise<RequestOptions> {
   const limits = {
-    timeout: flags.timeout ?? Infinity,
+    timeout: Infinity,
     maxResponseBytes: Infinity,
   };
   const action = `connect to ${name}`;
@@ -190,8 +220,4 @@ function advised(error: unknown): unknown {
   return message.includes("UnknownIssuer")
     ? new Error(`${message}: name the authority to trust with --ca`)
     : error;
-}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "TimeoutError";
 }

@@ -18,8 +18,17 @@ export function nameOf(addr: Deno.Addr): string {
 
 /** The message of an error, on one line. */
 export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? `${error.message}` : textOf(error);
   return message.replaceAll(/\s*\n\s*/g, " ");
+}
+
+/** Not everything can be made a string of. */
+function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return Deno.inspect(value, { depth: 0 });
+  }
 }
 
 const escapes: Partial<Record<string, string>> = {

@@ -107,6 +107,21 @@ Deno.test("cli: --file says that there is no such file", async () => {
   checkRefusal(ending, 1, "Cannot read no-such-file: No such file");
 });
 
+Deno.test({
+  name: "cli: --file says that it is given a FIFO",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const folder = await Deno.makeTempDir();
+    const file = `${folder}/fifo`;
+    await new Deno.Command("mkfifo", { args: [file] }).output();
+    const ending = await run(["--file", file], {
+      permissions: ["-N", `-R=${folder}`],
+    });
+    checkRefusal(ending, 1, `Cannot read ${file}: it is a FIFO`);
+    await Deno.remove(folder, { recursive: true });
+  },
+});
+
 Deno.test("cli: --file says that it is given a directory", async () => {
   const args = ["--port", "0", "--file", "tests"];
   const ending = await run(args, { permissions: ["-N", "-R"] });
@@ -206,6 +221,47 @@ testWithSignals("cli: a module that throws fails that exchange only", () => {
     assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
   });
 });
+
+testWithSignals(
+  "cli: a module that throws what is no text fails that exchange only",
+  () => {
+    const module = `export default async (conn) => {
+    if (await conn.text() === "throw") throw Object.create(null);
+    return "fine";
+  };`;
+    return withFiles({ "throws.ts": module }, async (dir) => {
+      const options = { permissions: ["-N", `-R=${dir}`] };
+      await using tool = await Tool.listening([`${dir}/throws.ts`], options);
+      assertEquals(await ask(tool.addr, "throw"), "");
+      assertEquals(await ask(tool.addr, "hello"), "fine");
+      assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
+    });
+  },
+);
+
+testWithSignals(
+  "cli: what a client sends cannot forge a line of the log",
+  () => {
+    const module = `export default async (conn) => {
+    throw new Error(await conn.text());
+  };`;
+    return withFiles({ "throws.ts": module }, async (dir) => {
+      const options = { permissions: ["-N", `-R=${dir}`] };
+      const args = ["--log-level", "debug", `${dir}/throws.ts`];
+      await using tool = await Tool.listening(args, options);
+      await ask(tool.addr, "\x1b[2J\nforged");
+      tool.kill("SIGTERM");
+      const { lines } = await tool.ending();
+      assert(
+        lines.every((line) =>
+          !line.startsWith("forged") && !line.includes("\x1b")
+        ),
+        lines.join("\n"),
+      );
+      assert(lines.some((line) => /^ +at .*throws\.ts/.test(line)), `${lines}`);
+    });
+  },
+);
 
 testWithSignals(
   "cli: tells of a module's fault that comes after its exchange",

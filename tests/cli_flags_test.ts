@@ -61,6 +61,9 @@ Deno.test("cli: completions --help explains where they go", async () => {
 
 /** Command lines that cannot be understood, and what the complaint names. */
 const misuses: [args: string[], named: string][] = [
+  [["--_"], "unknown flag --_"],
+  [["--_", "./module.ts"], "unknown flag --_"],
+  [["--_=./module.ts", "--text", "a"], "unknown flag --_"],
   [["--port"], "--port"],
   [["--port="], "--port"],
   [["--port", ""], "--port"],

@@ -394,3 +394,26 @@ Deno.test("quoted() shows any bytes as ASCII", () => {
   assertMatch(quoted(all), /^"[ -~]*"$/);
   assertEquals(quoted(encode('a"\\\n')), '"a\\"\\\\\\n"');
 });
+
+testWithSignals("cli: serves on though its log cannot be written", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/test.sock`;
+  const [program = "", ...args] = Tool.command(["--unix", path], {
+    permissions: ["-N", `-R=${folder}`, `-W=${folder}`],
+  });
+  const child = new Deno.Command("sh", {
+    args: ["-c", 'exec "$@" 2>/dev/full', "sh", program, ...args],
+    cwd: `${import.meta.dirname}/..`,
+  }).spawn();
+  const addr = { transport: "unix", path } as const;
+  const served = async () => await ask(addr, "hello").catch(() => undefined);
+  // There is no log to tell when it listens.
+  let reply: string | undefined;
+  while ((reply = await served()) === undefined) {
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  assertEquals([reply, await served()], ["hello", "hello"]);
+  child.kill("SIGTERM");
+  assertEquals((await child.status).code, 0);
+  await Deno.remove(folder, { recursive: true });
+});

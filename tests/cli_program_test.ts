@@ -122,11 +122,12 @@ testWithSignals(
     const permissions = ["-N", `-R=${dir}`, `-W=${dir}`, "--allow-run"];
     {
       await using tool = await shell(
-        'echo "$PROTO $UNIXLOCALPATH"',
+        'echo "$PROTO $UNIXLOCALPATH [$TCPREMOTEIP]"',
         ["--unix", path],
-        { permissions },
+        // Who is asked for by a program must not come from elsewhere.
+        { permissions, env: { TCPREMOTEIP: "192.0.2.1" } },
       );
-      assertEquals(await ask(tool.addr), `UNIX ${path}\n`);
+      assertEquals(await ask(tool.addr), `UNIX ${path} []\n`);
       await tool.stop();
     }
     await Deno.remove(dir, { recursive: true });

@@ -17,6 +17,7 @@ const wrong: [object | null, new () => Error, string][] = [
   [{ key: "x" }, TypeError, 'option "key" needs "cert"'],
   [{ path: "" }, TypeError, 'option "path" must be the path of a socket'],
   [{ path: "a\0b" }, TypeError, 'option "path" must be the path of a socket'],
+  [{ path: "a/" }, TypeError, 'option "path" must be the path of a socket'],
   [{ path: 1 }, TypeError, 'option "path" must be a string'],
   [{ path: "x", port: 1 }, TypeError, '"path" and "port" exclude each other'],
   [{ path: "x", cert: "c", key: "k" }, TypeError, '"path" and "cert" exclude'],

@@ -246,6 +246,24 @@ Deno.test("send exits with 124 when its time is over", async () => {
   await server.shutdown();
 });
 
+Deno.test({
+  name: "send exits with 124 though its file does not open",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    const { server } = serveLocally();
+    const folder = await Deno.makeTempDir();
+    const file = `${folder}/fifo`;
+    await new Deno.Command("mkfifo", { args: [file] }).output();
+    const place = placeOf(server.addr);
+    const sent = await send(["--timeout", "100ms", "--file", file, place], "", {
+      permissions: ["-N", "-R"],
+    });
+    assertComplains(sent, 124, "took longer than the 100 ms of --timeout");
+    await Deno.remove(folder, { recursive: true });
+    await server.shutdown();
+  },
+});
+
 Deno.test("send prints what came before the server reset", async () => {
   const printed = Promise.withResolvers<void>();
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
