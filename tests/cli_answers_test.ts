@@ -1,7 +1,15 @@
 // What answers: an echo, a text, a file, a module.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ask, connect, exchange, pattern, readText, send } from "./support.ts";
+import {
+  ask,
+  connect,
+  encode,
+  exchange,
+  pattern,
+  readText,
+  send,
+} from "./support.ts";
 import {
   assertSame,
   checkEnding,
@@ -355,12 +363,16 @@ testWithSignals("cli: a failing module shows where at DEBUG only", () => {
 testWithSignals("cli: --count ends it after so many connections", async () => {
   await using tool = await Tool.listening(["--count", "3"]);
   assertEquals(await ask(tool.addr, "one"), "one");
-  assertEquals(await ask(tool.addr, "two"), "two");
-  // Those in line behind the last one are closed without an answer.
+  // The others wait in line until this one is done.
+  const second = await connect(tool.addr);
+  await second.write(encode("two"));
   const last = await connect(tool.addr);
+  // Those behind the last one are closed without an answer.
   const behind = await connect(tool.addr);
+  await second.closeWrite();
+  assertEquals(await readText(second), "two");
   await tool.refusesConnections();
-  await last.write(new TextEncoder().encode("three"));
+  await last.write(encode("three"));
   await last.closeWrite();
   assertEquals(await readText(last), "three");
   assertEquals(await readText(behind).catch(() => ""), "");
