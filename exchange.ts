@@ -595,9 +595,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   async #dropRest(): Promise<void> {
     this.#bodyUsed = true;
     this.#readableController?.error(
-      new TypeError(
-        "The rest of the request was dropped: read it before you respond or close",
-      ),
+      this.#cut?.error ?? this.#tooLarge ??
+        new TypeError(
+          "The rest of the request was dropped: read it before you respond or close",
+        ),
     );
     drain ??= new Uint8Array(READ_BUFFER_BYTES);
     try {

@@ -61,8 +61,6 @@ async function keep(conn: Conn, folder: string): Promise<string> {
     Deno.renameSync(part, `${folder}/${name}`);
   } catch (error) {
     await Deno.remove(part).catch(() => {});
-    // Why the exchange was cut tells more than what became of its stream.
-    conn.signal.throwIfAborted();
     throw error;
   }
   await syncFolder(folder);

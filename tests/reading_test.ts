@@ -6,7 +6,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { type Conn, RequestTooLargeError } from "../mod.ts";
+import { type Conn, RequestTooLargeError, TimeoutError } from "../mod.ts";
 import {
   connect,
   encode,
@@ -319,6 +319,27 @@ Deno.test("Conn streams: reading rejects with what the client did", async () => 
   assertEquals(record.phase, "reading");
   assertInstanceOf(record.error, Deno.errors.ConnectionReset);
 });
+
+for (const onRefuse of [undefined, () => "refused"]) {
+  const when = onRefuse ? "and its client is told" : "and nobody is told";
+  Deno.test(`Conn streams: readable rejects with the limit that was reached, ${when}`, async () => {
+    const { listener } = listenLocally({
+      streaming: true,
+      idleTimeout: 30,
+      ...(onRefuse && { onRefuse }),
+    });
+    const client = await connect(listener.addr);
+    const answer = readText(client);
+    for await (const conn of listener) {
+      await assertRejects(
+        () => conn.readable.pipeTo(new WritableStream()),
+        TimeoutError,
+      );
+      break;
+    }
+    assertEquals(await answer, onRefuse ? "refused" : "");
+  });
+}
 
 Deno.test("Conn streams: a fault that nobody awaits does not end the process", async (t) => {
   for (const method of ["bytes", "arrayBuffer", "text", "json"] as const) {
