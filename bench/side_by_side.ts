@@ -41,7 +41,7 @@ Options:
   -h, --help         print this help`;
 
 function listed(names: string[]): string {
-  return names.join(" ").replaceAll(/(.{1,52})(?: |$)/g, "$1\n").trim()
+  return names.join(" ").replaceAll(/(.{1,44})(?: |$)/g, "$1\n").trim()
     .replaceAll("\n", `\n${" ".repeat(21)}`);
 }
 
