@@ -8,7 +8,7 @@ const WIDTH = 900;
 const COLUMNS = 2;
 const GAP = 32;
 const PANEL = (WIDTH - GAP * (COLUMNS + 1)) / COLUMNS;
-const LABEL = 172;
+const LABEL = 140;
 const VALUE = 60;
 const ROW = 20;
 const BAR = 13;
@@ -62,12 +62,13 @@ function panel({ title, unit, results }: CaseResults, x: number, top: number) {
   const parts = [text(x, top + 14, `${title}: ${unit}`, "title")];
   results.forEach(({ contender, value }, i) => {
     const y = top + HEAD + i * ROW;
-    const { title } = contenders[contender];
+    const { title, ours } = contenders[contender];
     const width = Math.max(1, (PANEL - LABEL - VALUE) * value / most);
-    const ours = title.startsWith("halfclose") ? ' class="ours"' : "";
     parts.push(
       text(x + LABEL - 8, y + BAR - 2, title, "end"),
-      `<rect${ours} x="${x + LABEL}" y="${y}" width="${width.toFixed(1)}" ` +
+      `<rect${ours ? ' class="ours"' : ""} x="${x + LABEL}" y="${y}" width="${
+        width.toFixed(1)
+      }" ` +
         `height="${BAR}" rx="2"/>`,
       text(x + LABEL + width + 6, y + BAR - 2, figure(value)),
     );

@@ -1,7 +1,9 @@
 // Who runs in the races, and how each is started.
 
 const servers = `${import.meta.dirname}/servers`;
-const deno = [Deno.execPath(), "run", "--no-config", "-A"];
+
+/** How programs on Deno are started. */
+export const deno = [Deno.execPath(), "run", "--no-config", "-A"];
 
 /** What `--only` calls them. */
 export type Name =
@@ -20,8 +22,10 @@ export type Name =
 /** A kind of server. */
 export interface Contender {
   readonly title: string;
-  /** What it is, where the title does not say. */
-  readonly note?: string;
+  /** Whether it is this module. */
+  readonly ours?: boolean;
+  /** What it is. */
+  readonly note: string;
   /** Prints the version of what it needs. */
   readonly version: readonly string[];
   /** Builds it as a file, once. */
@@ -34,67 +38,58 @@ export interface Contender {
   ) => readonly string[];
 }
 
+function onDeno(file: string, ...more: string[]) {
+  return (work: string, where: string) => [
+    ...deno,
+    `${servers}/${file}`,
+    work,
+    where,
+    ...more,
+  ];
+}
+
 const denoVersion = [Deno.execPath(), "--version"];
 
 export const contenders: { readonly [name in Name]: Contender } = {
   listen: {
-    title: "halfclose listen()",
+    title: "listen()",
+    ours: true,
+    note: "this module, `listen()`",
     version: denoVersion,
-    start: (work, where) => [
-      ...deno,
-      `${servers}/halfclose_listen.ts`,
-      work,
-      where,
-    ],
+    start: onDeno("halfclose_listen.ts"),
   },
   byob: {
-    title: "halfclose listen(), BYOB",
-    note: "reads `readable` with a buffer of its own",
+    title: "listen(), BYOB",
+    ours: true,
+    note: "this module, `readable` read with a buffer of one's own",
     version: denoVersion,
-    start: (_, where) => [
-      ...deno,
-      `${servers}/halfclose_listen.ts`,
-      "byob",
-      where,
-    ],
+    start: (_, where) => onDeno("halfclose_listen.ts")("byob", where),
   },
   "no-limits": {
-    title: "halfclose listen(), limits off",
+    title: "listen(), limits off",
+    ours: true,
+    note: "this module, `listen()` without its limits",
     version: denoVersion,
-    start: (work, where) => [
-      ...deno,
-      `${servers}/halfclose_listen.ts`,
-      work,
-      where,
-      "off",
-    ],
+    start: onDeno("halfclose_listen.ts", "off"),
   },
   serve: {
-    title: "halfclose serve()",
+    title: "serve()",
+    ours: true,
+    note: "this module, `serve()`",
     version: denoVersion,
-    start: (work, where) => [
-      ...deno,
-      `${servers}/halfclose_serve.ts`,
-      work,
-      where,
-    ],
+    start: onDeno("halfclose_serve.ts"),
   },
   "by-hand": {
-    title: "Deno by hand",
+    title: "by hand",
     note: "`Deno.listen`, a new buffer for each read",
     version: denoVersion,
-    start: (work, where) => [...deno, `${servers}/by_hand.ts`, work, where],
+    start: onDeno("by_hand.ts"),
   },
   "one-buffer": {
-    title: "Deno by hand, one buffer",
+    title: "by hand, one buffer",
     note: "`Deno.listen`, one buffer for all reads",
     version: denoVersion,
-    start: (work, where) => [
-      ...deno,
-      `${servers}/by_hand_one_buffer.ts`,
-      work,
-      where,
-    ],
+    start: onDeno("by_hand_one_buffer.ts"),
   },
   node: {
     title: "Node",
@@ -104,13 +99,13 @@ export const contenders: { readonly [name in Name]: Contender } = {
   },
   python: {
     title: "Python",
-    note: "`socketserver.TCPServer`",
+    note: "`socketserver.TCPServer`, one connection at a time",
     version: ["python3", "--version"],
     start: (work) => ["python3", `${servers}/python.py`, work],
   },
   go: {
     title: "Go",
-    note: "`net`, `io.ReadAll`",
+    note: "`net`, `io.ReadAll`, one connection at a time",
     version: ["go", "version"],
     build: (output) => ["go", "build", "-o", output, `${servers}/go/main.go`],
     start: (work, _, built) => [built, work],
@@ -129,79 +124,3 @@ export const contenders: { readonly [name in Name]: Contender } = {
     start: (work, _, built) => [built, work],
   },
 };
-
-/** What is there of them on this machine. */
-export interface Field {
-  /** The versions of those that can run. */
-  readonly versions: ReadonlyMap<Name, string>;
-  /** Why the others cannot. */
-  readonly missing: ReadonlyMap<Name, string>;
-  /** Starts the load generator for a transport. */
-  readonly load: { [where in "tcp" | "unix" | "tls"]: readonly string[] };
-  /** What each load generator is written in. */
-  readonly loadedBy: {
-    [where in "tcp" | "unix" | "tls"]: "C" | "Go" | "Deno";
-  };
-  /** Where what was built for a contender is. */
-  built(name: Name): string;
-}
-
-/**
- * Looks which contenders there are, and builds those that must be. Nothing is
- * ever installed.
- */
-export async function muster(
-  names: Iterable<Name>,
-  folder: string,
-): Promise<Field> {
-  const built = (name: string) => `${folder}/${name}`;
-  const versions = new Map<Name, string>();
-  const missing = new Map<Name, string>();
-  for (const name of names) {
-    const { version, build } = contenders[name];
-    const [program = ""] = version;
-    const told = await output(version);
-    if (told === undefined) {
-      missing.set(name, `there is no ${program}`);
-    } else if (build && await output(build(built(name))) === undefined) {
-      missing.set(name, `${program} cannot build it`);
-    } else {
-      versions.set(name, told.split("\n")[0] ?? "");
-    }
-  }
-  const source = `${import.meta.dirname}/load`;
-  const inC = built("load");
-  const inGo = built("tls");
-  const inTypeScript = [...deno, `${source}/load.ts`];
-  const hasC = await output(
-    ["cc", "-O2", "-pthread", "-o", inC, `${source}/load.c`],
-  ) !== undefined;
-  const hasGo = await output(
-    ["go", "build", "-o", inGo, `${source}/tls.go`],
-  ) !== undefined;
-  const plain = hasC ? [inC] : inTypeScript;
-  const by = hasC ? "C" : "Deno";
-  return {
-    versions,
-    missing,
-    load: { tcp: plain, unix: plain, tls: hasGo ? [inGo] : inTypeScript },
-    loadedBy: { tcp: by, unix: by, tls: hasGo ? "Go" : "Deno" },
-    built,
-  };
-}
-
-/** What a program prints, or `undefined` if there is no such program or it fails. */
-async function output(
-  [program = "", ...args]: readonly string[],
-): Promise<string | undefined> {
-  try {
-    const { success, stdout } = await new Deno.Command(program, {
-      args,
-      stdin: "null",
-    }).output();
-    return success ? new TextDecoder().decode(stdout).trim() : undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}

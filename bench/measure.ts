@@ -1,7 +1,8 @@
 // One run of one server in one case.
 
 import type { Case } from "./cases.ts";
-import { contenders, type Field, type Name } from "./contenders.ts";
+import { contenders, type Name } from "./contenders.ts";
+import type { Field } from "./field.ts";
 import { cpuTime, memory, peakMemory } from "./proc.ts";
 
 /** What one run gave. Whatever the system does not tell is left out. */

@@ -1,7 +1,8 @@
 // What comes of many runs.
 
 import type { Case } from "./cases.ts";
-import type { Field, Name } from "./contenders.ts";
+import type { Name } from "./contenders.ts";
+import type { Field } from "./field.ts";
 import type { Run } from "./measure.ts";
 
 /** How one contender did in one case: medians, and all they are of. */

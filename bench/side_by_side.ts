@@ -21,10 +21,11 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
-import { contenders, type Field, muster, type Name } from "./contenders.ts";
+import { contenders, type Name } from "./contenders.ts";
+import { type Field, muster } from "./field.ts";
 import { endAll, measure, type Run } from "./measure.ts";
 import { type CaseResults, type Report, summarize } from "./results.ts";
-import { caseTable, summaryTable } from "./tables.ts";
+import { caseTable, summaryTables } from "./tables.ts";
 
 const help = `Measures this module and others, side by side.
 
@@ -73,8 +74,12 @@ class Benchmark {
   async run(): Promise<Report> {
     const { races, rounds, seconds } = this.#options;
     const { versions, missing, loadedBy } = this.#field;
+    for (const [name, version] of versions) {
+      const { title, note } = contenders[name];
+      console.log(`${title}: ${note} (${version})`);
+    }
     for (const [name, why] of missing) {
-      console.log(`${contenders[name].title} is left out: ${why}`);
+      console.log(`${contenders[name].title}: left out, ${why}`);
     }
     if (loadedBy.tcp === "Deno") {
       console.log("The load is slow, as it comes from Deno: there is no cc");
@@ -247,7 +252,7 @@ async function main(args: string[]): Promise<number> {
     );
     const field = await muster(names, folder);
     const report = await new Benchmark(options, field, folder).run();
-    if (report.cases.length > 1) console.log(`\n${summaryTable(report)}`);
+    if (report.cases.length > 1) console.log(`\n${summaryTables(report)}`);
     if (json) {
       await Deno.writeTextFile(json, `${JSON.stringify(report, null, 2)}\n`);
     }

@@ -1,6 +1,6 @@
 // Results as tables: Markdown, so that they read well here and there.
 
-import { contenders, type Name } from "./contenders.ts";
+import { contenders } from "./contenders.ts";
 import type { CaseResults, Report, Result } from "./results.ts";
 
 /** The table of one case. */
@@ -33,23 +33,24 @@ export function caseTable({ title, unit, results, failures }: CaseResults) {
   return lines.join("\n");
 }
 
-/** All cases in one table: a row each, a column for each contender. */
-export function summaryTable({ cases }: Report): string {
-  const names = (Object.keys(contenders) as Name[]).filter((name) =>
-    cases.some(({ results }) =>
-      results.some(({ contender }) => contender === name)
-    )
+/** All cases, in one table for those that the same contenders were in. */
+export function summaryTables({ cases }: Report): string {
+  const groups = Map.groupBy(
+    cases,
+    ({ results }) => results.map(({ contender }) => contender).join(),
   );
-  return table([
-    ["", ...names.map((name) => contenders[name].title)],
-    ...cases.map(({ title, unit, results }) => [
-      `${title}: ${unit}`,
-      ...names.map((name) => {
-        const result = results.find(({ contender }) => contender === name);
-        return result ? figure(result.value) : "";
-      }),
-    ]),
-  ]).join("\n");
+  return Array.from(groups.values(), (group) =>
+    table([
+      [
+        "",
+        ...group[0]?.results.map((one) => contenders[one.contender].title) ??
+          [],
+      ],
+      ...group.map(({ title, unit, results }) => [
+        `${title}: ${unit}`,
+        ...results.map(({ value }) => figure(value)),
+      ]),
+    ]).join("\n")).join("\n\n");
 }
 
 /** A number with three digits that count, or all before the point. */

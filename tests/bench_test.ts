@@ -9,6 +9,7 @@ import {
 import { cases } from "../bench/cases.ts";
 import { chart } from "../bench/chart.ts";
 import { contenders, type Name } from "../bench/contenders.ts";
+import { muster } from "../bench/field.ts";
 import type { Report } from "../bench/results.ts";
 import { encode, importMap, serveLocally } from "./support.ts";
 
@@ -106,51 +107,51 @@ Deno.test("bench draws what it has measured", async () => {
   assertEquals(svg.match(/<rect/g)?.length, 2);
 });
 
-/** Each load generator that the machine has, as a command. */
+/** Each load generator, as a command if the machine has what it needs. */
 async function loads(folder: string) {
+  const { load, loadedBy } = await muster([], folder);
   const deno = [Deno.execPath(), "run", "-A", "--no-config"];
-  const built = `${folder}/load`;
-  const compile = new Deno.Command("cc", {
-    args: ["-pthread", "-o", built, `${bench}/load/load.c`],
-  });
-  const compiled = await compile.output().then(
-    ({ success }) => success,
-    () => false,
-  );
   return [
-    {
-      name: "load.ts",
-      there: true,
-      command: [...deno, `${bench}/load/load.ts`],
-    },
-    { name: "load.c", there: compiled, command: [built] },
+    { name: "load.ts", command: [...deno, `${bench}/load/load.ts`] },
+    { name: "load.c", command: loadedBy.tcp === "C" && load.tcp },
+    { name: "tls.go", command: loadedBy.tls === "Go" && load.tls },
   ];
 }
 
 Deno.test("bench notices answers that are wrong or cut", async (t) => {
   const folder = await Deno.makeTempDir();
-  const servers = [
-    { answer: "5", asked: 0, code: 0 },
-    { answer: "6", asked: 0, code: 1 },
-    { answer: "", asked: 0, code: 1 },
-    { answer: "55", asked: 0, code: 1 },
-    { answer: "xxx", asked: 3, code: 0 },
-    { answer: "xx", asked: 3, code: 1 },
-    { answer: "xxy", asked: 3, code: 1 },
+  const testdata = `${import.meta.dirname}/testdata`;
+  const cert = Deno.readTextFileSync(`${testdata}/localhost.pem`);
+  const key = Deno.readTextFileSync(`${testdata}/localhost.key`);
+  const answers: [answer: string, asked: number, code: number][] = [
+    ["5", 0, 0],
+    ["6", 0, 1],
+    ["", 0, 1],
+    ["55", 0, 1],
+    ["xxx", 3, 0],
+    ["xx", 3, 1],
+    ["xxy", 3, 1],
+    ["xxxx", 3, 1],
   ];
   try {
-    for (const { name, there, command } of await loads(folder)) {
+    for (const { name, command } of await loads(folder)) {
       await t.step({
-        name: there ? name : `${name}: there is no cc`,
-        ignore: !there,
+        name: command ? name : `${name}, for which there is no compiler`,
+        ignore: !command,
         async fn() {
-          const [program = "", ...args] = command;
-          for (const { answer, asked, code } of servers) {
-            const { server } = serveLocally({}, () => encode(answer));
+          const [program = "", ...args] = command || [];
+          const tls = name === "tls.go";
+          for (const [answer, asked, code] of answers) {
+            const { server } = serveLocally(
+              tls ? { cert, key } : {},
+              () => encode(answer),
+            );
+            const { port } = server.addr;
             const load = await new Deno.Command(program, {
               args: [
                 ...args,
-                ...[server.addr.port, 2, 0.01, 5, asked].map(String),
+                tls ? `tls:${port}` : String(port),
+                ...[2, 0.01, 5, asked].map(String),
               ],
             }).output();
             await server.shutdown();
