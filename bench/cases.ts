@@ -1,0 +1,174 @@
+// What is measured: who is sent what, and what is made of it.
+
+import type { Name } from "./contenders.ts";
+
+/** One race. */
+export interface Case {
+  /** As `--case` knows it. */
+  readonly name: string;
+  readonly title: string;
+  /**
+   * What a server does with a request: have all of it in one contiguous buffer
+   * and answer its length, count it as it comes and answer that, or have all of
+   * it and answer 8 MiB.
+   */
+  readonly work: "bytes" | "stream" | "answer";
+  /** The bytes of a request. */
+  readonly request: number;
+  /** The bytes of an answer, or 0 for the length of the request in digits. */
+  readonly answer: number;
+  readonly clients: number;
+  readonly where: "tcp" | "unix" | "tls";
+  /** What the figures are in. Microseconds are the fewer the better. */
+  readonly unit: "exchanges/s" | "MB/s" | "µs";
+  /** Whether it is run without `--full`. */
+  readonly quick: boolean;
+  readonly contenders: readonly Name[];
+}
+
+const KIB = 1024;
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+const all = [
+  "listen",
+  "serve",
+  "by-hand",
+  "one-buffer",
+  "node",
+  "python",
+  "go",
+  "bun",
+  "c",
+] as const;
+const onDeno = ["listen", "serve", "by-hand", "one-buffer"] as const;
+const streamed = ["listen", "byob", ...all.slice(1)] as const;
+
+const usual = {
+  work: "bytes",
+  answer: 0,
+  clients: 8,
+  where: "tcp",
+  unit: "exchanges/s",
+  quick: false,
+  contenders: all,
+} as const;
+const large = { ...usual, unit: "MB/s" } as const;
+
+/** All of them, in the order in which they are run and told. */
+export const cases: readonly Case[] = [
+  {
+    ...usual,
+    name: "64B",
+    title: "64 B, 8 clients",
+    request: 64,
+    quick: true,
+  },
+  {
+    ...usual,
+    name: "64B-latency",
+    title: "64 B, 1 client",
+    request: 64,
+    clients: 1,
+    unit: "µs",
+    quick: true,
+  },
+  { ...usual, name: "4KiB", title: "4 KiB, 8 clients", request: 4 * KIB },
+  {
+    ...large,
+    name: "1MiB",
+    title: "1 MiB, 8 clients",
+    request: MIB,
+    quick: true,
+  },
+  {
+    ...large,
+    name: "64MiB",
+    title: "64 MiB, 1 client",
+    request: 64 * MIB,
+    clients: 1,
+    quick: true,
+  },
+  {
+    ...large,
+    name: "readable-1MiB",
+    title: "1 MiB streamed, 8 clients",
+    work: "stream",
+    request: MIB,
+    quick: true,
+    contenders: streamed,
+  },
+  {
+    ...large,
+    name: "readable-64MiB",
+    title: "64 MiB streamed, 1 client",
+    work: "stream",
+    request: 64 * MIB,
+    clients: 1,
+    contenders: streamed,
+  },
+  {
+    ...large,
+    name: "readable-1GiB",
+    title: "1 GiB streamed, 1 client",
+    work: "stream",
+    request: GIB,
+    clients: 1,
+    contenders: streamed,
+  },
+  {
+    ...large,
+    name: "answer-8MiB",
+    title: "8 MiB answered, 8 clients",
+    work: "answer",
+    request: 64,
+    answer: 8 * MIB,
+  },
+  {
+    ...usual,
+    name: "limits-64B",
+    title: "64 B, limits on and off",
+    request: 64,
+    quick: true,
+    contenders: ["listen", "no-limits"],
+  },
+  {
+    ...large,
+    name: "limits-1MiB",
+    title: "1 MiB, limits on and off",
+    request: MIB,
+    contenders: ["listen", "no-limits"],
+  },
+  {
+    ...usual,
+    name: "unix-64B",
+    title: "64 B on a Unix socket, 8 clients",
+    request: 64,
+    where: "unix",
+    contenders: onDeno,
+  },
+  {
+    ...large,
+    name: "unix-1MiB",
+    title: "1 MiB on a Unix socket, 8 clients",
+    request: MIB,
+    where: "unix",
+    contenders: onDeno,
+  },
+  {
+    ...usual,
+    name: "tls-64B",
+    title: "64 B with TLS, 8 clients",
+    request: 64,
+    where: "tls",
+    contenders: onDeno,
+  },
+  {
+    ...large,
+    name: "tls-1MiB",
+    title: "1 MiB with TLS, 8 clients",
+    request: MIB,
+    where: "tls",
+    contenders: onDeno,
+  },
+];

@@ -1,0 +1,126 @@
+// Who runs in the races, and how each is started.
+
+const servers = `${import.meta.dirname}/servers`;
+
+/** How programs on Deno are started. */
+export const deno = [Deno.execPath(), "run", "--no-config", "-A"];
+
+/** What `--only` calls them. */
+export type Name =
+  | "listen"
+  | "byob"
+  | "no-limits"
+  | "serve"
+  | "by-hand"
+  | "one-buffer"
+  | "node"
+  | "python"
+  | "go"
+  | "bun"
+  | "c";
+
+/** A kind of server. */
+export interface Contender {
+  readonly title: string;
+  /** Whether it is this module. */
+  readonly ours?: boolean;
+  /** What it is. */
+  readonly note: string;
+  /** Prints the version of what it needs. */
+  readonly version: readonly string[];
+  /** Builds it as a file, once. */
+  readonly build?: (output: string) => readonly string[];
+  /** Starts it, what was built included. */
+  readonly start: (
+    work: string,
+    where: string,
+    built: string,
+  ) => readonly string[];
+}
+
+function onDeno(file: string, ...more: string[]) {
+  return (work: string, where: string) => [
+    ...deno,
+    `${servers}/${file}`,
+    work,
+    where,
+    ...more,
+  ];
+}
+
+const denoVersion = [Deno.execPath(), "--version"];
+
+export const contenders: { readonly [name in Name]: Contender } = {
+  listen: {
+    title: "listen()",
+    ours: true,
+    note: "this module, `listen()`",
+    version: denoVersion,
+    start: onDeno("halfclose_listen.ts"),
+  },
+  byob: {
+    title: "listen(), BYOB",
+    ours: true,
+    note: "this module, `readable` read with a buffer of one's own",
+    version: denoVersion,
+    start: (_, where) => onDeno("halfclose_listen.ts")("byob", where),
+  },
+  "no-limits": {
+    title: "listen(), limits off",
+    ours: true,
+    note: "this module, `listen()` without its limits",
+    version: denoVersion,
+    start: onDeno("halfclose_listen.ts", "off"),
+  },
+  serve: {
+    title: "serve()",
+    ours: true,
+    note: "this module, `serve()`",
+    version: denoVersion,
+    start: onDeno("halfclose_serve.ts"),
+  },
+  "by-hand": {
+    title: "by hand",
+    note: "`Deno.listen`, a new buffer for each read",
+    version: denoVersion,
+    start: onDeno("by_hand.ts"),
+  },
+  "one-buffer": {
+    title: "by hand, one buffer",
+    note: "`Deno.listen`, one buffer for all reads",
+    version: denoVersion,
+    start: onDeno("by_hand_one_buffer.ts"),
+  },
+  node: {
+    title: "Node",
+    note: "`net`, concurrent by nature",
+    version: ["node", "--version"],
+    start: (work) => ["node", `${servers}/node.mjs`, work],
+  },
+  python: {
+    title: "Python",
+    note: "`socketserver.TCPServer`, one connection at a time",
+    version: ["python3", "--version"],
+    start: (work) => ["python3", `${servers}/python.py`, work],
+  },
+  go: {
+    title: "Go",
+    note: "`net`, `io.ReadAll`, one connection at a time",
+    version: ["go", "version"],
+    build: (output) => ["go", "build", "-o", output, `${servers}/go/main.go`],
+    start: (work, _, built) => [built, work],
+  },
+  bun: {
+    title: "Bun",
+    note: "`Bun.listen`, concurrent by nature",
+    version: ["bun", "--version"],
+    start: (work) => ["bun", `${servers}/bun.js`, work],
+  },
+  c: {
+    title: "C",
+    note: "system calls and nothing else",
+    version: ["cc", "--version"],
+    build: (output) => ["cc", "-O2", "-o", output, `${servers}/c.c`],
+    start: (work, _, built) => [built, work],
+  },
+};

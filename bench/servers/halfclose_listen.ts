@@ -1,0 +1,33 @@
+// halfclose_listen.ts WORK WHERE LIMITS
+
+import { listen } from "../../server.ts";
+import { large } from "./large.ts";
+import { limits } from "./limits.ts";
+import { place, tell } from "./where.ts";
+
+const [work, where, on] = Deno.args;
+const streaming = work === "stream" || work === "byob";
+const listener = listen({ ...place(where), ...limits(on), streaming });
+tell(listener.addr);
+
+for await (const conn of listener) {
+  if (work === "stream") {
+    let size = 0;
+    for await (const chunk of conn.readable) size += chunk.length;
+    await conn.respond(String(size));
+  } else if (work === "byob") {
+    const reader = conn.readable.getReader({ mode: "byob" });
+    let size = 0;
+    let view = new Uint8Array(65_536);
+    for (;;) {
+      const { done, value } = await reader.read(view);
+      if (done) break;
+      size += value.length;
+      view = new Uint8Array(value.buffer);
+    }
+    await conn.respond(String(size));
+  } else {
+    const request = await conn.bytes();
+    await conn.respond(work === "answer" ? large : String(request.length));
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * This module and others, side by side: loops written by hand over `Deno.listen`,
+ * Node, Python, Go, Bun and C, whichever of them the machine has. All do the same
+ * work, and every answer is checked.
+ *
+ * ```sh
+ * deno task bench
+ * deno task bench --case 64B,1MiB --only listen,by-hand,go --rounds 9
+ * deno task bench --full --json results.json --svg bench/results.svg
+ * ```
+ *
+ * Each takes one connection at a time, but for Node and Bun, which have no other
+ * way than to serve all at once. Rounds are interleaved, so that a noisy machine
+ * is noisy for all: what counts are the ratios, which are taken within each round.
+ * The load comes from the same machine: where the server's share of a CPU is well
+ * below 100 %, it was not the slower side.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { type Case, cases } from "./cases.ts";
+import { chart } from "./chart.ts";
+import { contenders, type Name } from "./contenders.ts";
+import { type Field, muster } from "./field.ts";
+import { endAll, measure, type Run } from "./measure.ts";
+import { type CaseResults, type Report, summarize } from "./results.ts";
+import { caseTable, summaryTables } from "./tables.ts";
+
+const help = `Measures this module and others, side by side.
+
+Usage: deno task bench [options]
+
+Options:
+      --full         run all cases, and for longer
+      --case A,B     run these: ${listed(cases.map(({ name }) => name))}
+      --only A,B     with these: ${listed(Object.keys(contenders))}
+      --rounds N     how often, 1 to 99; medians are told [5]
+      --seconds S    how long each time, over 0 [0.4, with --full 0.7]
+      --json FILE    write all figures there
+      --svg FILE     draw them there
+  -h, --help         print this help`;
+
+function listed(names: string[]): string {
+  return names.join(" ").replaceAll(/(.{1,44})(?: |$)/g, "$1\n").trim()
+    .replaceAll("\n", `\n${" ".repeat(21)}`);
+}
+
+interface Options {
+  races: readonly Case[];
+  only: ReadonlySet<string>;
+  rounds: number;
+  seconds: number;
+  json: string | undefined;
+  svg: string | undefined;
+}
+
+/** Arguments that cannot be understood: its message names the one at fault. */
+class UsageError extends Error {}
+
+class Benchmark {
+  readonly #options: Options;
+  readonly #field: Field;
+  readonly #folder: string;
+  readonly #progress = new Progress();
+
+  constructor(options: Options, field: Field, folder: string) {
+    this.#options = options;
+    this.#field = field;
+    this.#folder = folder;
+  }
+
+  /** Runs all cases, and tells of each as soon as it is over. */
+  async run(): Promise<Report> {
+    const { races, rounds, seconds } = this.#options;
+    const { versions, missing, loadedBy } = this.#field;
+    for (const [name, version] of versions) {
+      const { title, note } = contenders[name];
+      console.log(`${title}: ${note} (${version})`);
+    }
+    for (const [name, why] of missing) {
+      console.log(`${contenders[name].title}: left out, ${why}`);
+    }
+    if (loadedBy.tcp === "Deno") {
+      console.log("The load is slow, as it comes from Deno: there is no cc");
+    }
+    const results: CaseResults[] = [];
+    for (const race of races) {
+      const result = await this.#race(race, results.length);
+      this.#progress.end();
+      console.log(`\n${caseTable(result)}`);
+      results.push(result);
+    }
+    return {
+      deno: Deno.version.deno,
+      system: `${Deno.build.os} ${Deno.build.arch}`,
+      cpus: navigator.hardwareConcurrency,
+      loadedBy,
+      rounds,
+      seconds,
+      versions: Object.fromEntries(versions),
+      missing: Object.fromEntries(missing),
+      cases: results,
+    };
+  }
+
+  async #race(race: Case, before: number): Promise<CaseResults> {
+    const { races, only, rounds, seconds } = this.#options;
+    const names = race.contenders.filter((name) =>
+      only.has(name) && this.#field.versions.has(name)
+    );
+    const runs = new Map(names.map((name): [Name, Run[]] => [name, []]));
+    const failures = new Map<Name, string>();
+    for (let round = 0; round < rounds; round++) {
+      // Whoever is first in one round is last in the next.
+      const order = round % 2 === 0 ? names : names.toReversed();
+      for (const name of order) {
+        if (failures.has(name)) continue;
+        this.#progress.show(
+          `case ${before + 1} of ${races.length}, ${race.title}: ` +
+            `round ${round + 1} of ${rounds}, ${contenders[name].title}`,
+        );
+        try {
+          const run = await measure(
+            race,
+            name,
+            seconds,
+            this.#field,
+            this.#folder,
+          );
+          runs.get(name)?.push(run);
+        } catch (error) {
+          failures.set(name, messageOf(error));
+        }
+      }
+    }
+    return summarize(race, runs, failures);
+  }
+}
+
+/** Says how far it is: in place on a terminal, now and then elsewhere. */
+class Progress {
+  readonly #terminal = Deno.stderr.isTerminal();
+  #shown = -Infinity;
+
+  show(line: string): void {
+    const now = performance.now();
+    if (!this.#terminal && now - this.#shown < 15_000) return;
+    this.#shown = now;
+    this.#write(this.#terminal ? `\r\x1b[K${line}` : `${line}\n`);
+  }
+
+  end(): void {
+    if (this.#terminal) this.#write("\r\x1b[K");
+  }
+
+  #write(text: string): void {
+    Deno.stderr.writeSync(new TextEncoder().encode(text));
+  }
+}
+
+function readOptions(args: string[]): Options | "help" {
+  const flags = parseArgs(args, {
+    boolean: ["full", "help"],
+    string: ["case", "only", "rounds", "seconds", "json", "svg"],
+    alias: { help: "h" },
+    unknown: (arg) => {
+      throw new UsageError(`unexpected argument "${arg}", see --help`);
+    },
+  });
+  if (flags.help) return "help";
+  const chosen = (flag: "case" | "only", known: string[]) => {
+    const names = flags[flag]?.split(",");
+    const stranger = names?.find((name) => !known.includes(name));
+    if (stranger === undefined) return new Set(names ?? known);
+    throw new UsageError(
+      `--${flag} knows no "${stranger}", but ${known.join(", ")}`,
+    );
+  };
+  const number = (
+    flag: "rounds" | "seconds",
+    isRight: (value: number) => boolean,
+    expected: string,
+    otherwise: number,
+  ) => {
+    const text = flags[flag];
+    if (text === undefined) return otherwise;
+    const value = Number(text);
+    if (text.trim() !== "" && isRight(value)) return value;
+    throw new UsageError(`--${flag} must be ${expected}, received "${text}"`);
+  };
+  for (const flag of ["json", "svg"] as const) {
+    if (flags[flag] === "") {
+      throw new UsageError(`--${flag} needs a value: a file`);
+    }
+  }
+  const names = chosen("case", cases.map(({ name }) => name));
+  return {
+    races: cases.filter(({ name, quick, where }) =>
+      names.has(name) && (flags.full || flags.case !== undefined || quick) &&
+      (where !== "unix" || Deno.build.os !== "windows")
+    ),
+    only: chosen("only", Object.keys(contenders)),
+    rounds: number(
+      "rounds",
+      (n) => Number.isInteger(n) && n >= 1 && n <= 99,
+      "a whole number from 1 to 99",
+      5,
+    ),
+    seconds: number(
+      "seconds",
+      (s) => s > 0 && s <= 60,
+      "over 0, and at most 60",
+      flags.full ? 0.7 : 0.4,
+    ),
+    json: flags.json,
+    svg: flags.svg,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Runs it, and returns the exit status. */
+async function main(args: string[]): Promise<number> {
+  let options: Options | "help";
+  try {
+    options = readOptions(args);
+  } catch (error) {
+    console.error(`bench: ${messageOf(error)}`);
+    return 2;
+  }
+  if (options === "help") {
+    console.log(help);
+    return 0;
+  }
+  const { races, only, json, svg } = options;
+  const folder = await Deno.makeTempDir({ prefix: "halfclose-bench-" });
+  const clear = () => Deno.removeSync(folder, { recursive: true });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
+    Deno.addSignalListener(signal, () => {
+      endAll();
+      clear();
+      Deno.exit(1);
+    });
+  }
+  try {
+    const names = new Set(
+      races.flatMap((race) => race.contenders).filter((name) => only.has(name)),
+    );
+    const field = await muster(names, folder);
+    const report = await new Benchmark(options, field, folder).run();
+    if (report.cases.length > 1) console.log(`\n${summaryTables(report)}`);
+    if (json) {
+      await Deno.writeTextFile(json, `${JSON.stringify(report, null, 2)}\n`);
+    }
+    if (svg) await Deno.writeTextFile(svg, chart(report));
+    return report.cases.some(({ failures }) => failures.length > 0) ? 1 : 0;
+  } finally {
+    clear();
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

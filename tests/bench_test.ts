@@ -1,0 +1,190 @@
+// The benchmark itself: that it measures whoever is there, and notices mistakes.
+
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
+import { cases } from "../bench/cases.ts";
+import { chart } from "../bench/chart.ts";
+import { contenders, type Name } from "../bench/contenders.ts";
+import { muster } from "../bench/field.ts";
+import type { Report } from "../bench/results.ts";
+import { encode, importMap, serveLocally } from "./support.ts";
+
+const bench = `${import.meta.dirname}/../bench`;
+
+async function run(args: string[]) {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", ...importMap(), `${bench}/side_by_side.ts`, ...args],
+    cwd: `${import.meta.dirname}/..`,
+    stdin: "null",
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    code,
+    stdout: decoder.decode(stdout),
+    stderr: decoder.decode(stderr),
+  };
+}
+
+/** Runs cases as briefly as can be, and reads the figures. */
+async function measure(args: string[]) {
+  const file = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    const brief = ["--rounds=1", "--seconds=0.02", `--json=${file}`];
+    const { code, stdout } = await run([...brief, ...args]);
+    assertEquals(code, 0, stdout);
+    const report: Report = JSON.parse(await Deno.readTextFile(file));
+    return { report, stdout };
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+Deno.test("bench has every server that there is answer, and tells its figures", async (t) => {
+  const { report, stdout } = await measure(["--case=64B,readable-1MiB"]);
+  assertEquals(report.cases.map(({ name }) => name), ["64B", "readable-1MiB"]);
+  for (const { name, title, failures, results } of report.cases) {
+    assertEquals(failures, []);
+    assertStringIncludes(stdout, `| ${title} `);
+    const race = cases.find((one) => one.name === name);
+    for (const contender of race?.contenders ?? []) {
+      await t.step({
+        name: report.missing[contender]
+          ? `${name}: ${report.missing[contender]}`
+          : `${name}: ${contender}`,
+        ignore: contender in report.missing,
+        fn() {
+          const result = results.find((one) => one.contender === contender);
+          assert(result, `there are no figures of ${contender}`);
+          assert(result.value > 0 && Number.isFinite(result.value));
+          assertEquals(result.runs.length, 1);
+          if (Deno.build.os !== "linux") return;
+          assert((result.cpuPerExchange ?? -1) >= 0);
+          assert((result.peak ?? -1) >= 0);
+        },
+      });
+    }
+  }
+  const onDeno: Name[] = ["listen", "byob", "serve", "by-hand", "one-buffer"];
+  for (const name of onDeno) {
+    assert(name in report.versions, `${name} needs nothing but Deno`);
+  }
+});
+
+Deno.test("bench measures TLS, large answers, no limits and Unix sockets", async () => {
+  const names = ["answer-8MiB", "limits-64B", "tls-64B"];
+  if (Deno.build.os !== "windows") names.push("unix-64B");
+  const { report } = await measure([
+    `--case=${names.join()}`,
+    "--only=listen,serve,no-limits,by-hand,one-buffer",
+  ]);
+  const done = report.cases.map(({ name, failures, results }) => {
+    assertEquals(failures, []);
+    return [name, ...results.map(({ contender }) => contender)].join(" ");
+  });
+  assertEquals(
+    done.toSorted(),
+    [
+      "answer-8MiB listen serve by-hand one-buffer",
+      "limits-64B listen no-limits",
+      "tls-64B listen serve by-hand one-buffer",
+      "unix-64B listen serve by-hand one-buffer",
+    ].filter((line) => names.includes(line.split(" ")[0] ?? "")),
+  );
+});
+
+Deno.test("bench draws what it has measured", async () => {
+  const { report } = await measure(["--case=64B", "--only=listen,by-hand"]);
+  const svg = chart(report);
+  assertMatch(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" /);
+  assertStringIncludes(svg, "64 B, 8 clients: exchanges/s</text>");
+  for (const name of ["listen", "by-hand"] as const) {
+    assertStringIncludes(svg, `>${contenders[name].title}</text>`);
+  }
+  assertEquals(svg.match(/<rect/g)?.length, 2);
+});
+
+/** Each load generator, as a command if the machine has what it needs. */
+async function loads(folder: string) {
+  const { load, loadedBy } = await muster([], folder);
+  const deno = [Deno.execPath(), "run", "-A", "--no-config"];
+  return [
+    { name: "load.ts", command: [...deno, `${bench}/load/load.ts`] },
+    { name: "load.c", command: loadedBy.tcp === "C" && load.tcp },
+    { name: "tls.go", command: loadedBy.tls === "Go" && load.tls },
+  ];
+}
+
+Deno.test("bench notices answers that are wrong or cut", async (t) => {
+  const folder = await Deno.makeTempDir();
+  const testdata = `${import.meta.dirname}/testdata`;
+  const cert = Deno.readTextFileSync(`${testdata}/localhost.pem`);
+  const key = Deno.readTextFileSync(`${testdata}/localhost.key`);
+  const answers: [answer: string, asked: number, code: number][] = [
+    ["5", 0, 0],
+    ["6", 0, 1],
+    ["", 0, 1],
+    ["55", 0, 1],
+    ["xxx", 3, 0],
+    ["xx", 3, 1],
+    ["xxy", 3, 1],
+    ["xxxx", 3, 1],
+  ];
+  try {
+    for (const { name, command } of await loads(folder)) {
+      await t.step({
+        name: command ? name : `${name}, for which there is no compiler`,
+        ignore: !command,
+        async fn() {
+          const [program = "", ...args] = command || [];
+          const tls = name === "tls.go";
+          for (const [answer, asked, code] of answers) {
+            const { server } = serveLocally(
+              tls ? { cert, key } : {},
+              () => encode(answer),
+            );
+            const { port } = server.addr;
+            const load = await new Deno.Command(program, {
+              args: [
+                ...args,
+                tls ? `tls:${port}` : String(port),
+                ...[2, 0.01, 5, asked].map(String),
+              ],
+            }).output();
+            await server.shutdown();
+            assertEquals(load.code, code, `${name} was answered "${answer}"`);
+          }
+        },
+      });
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("bench says in one line which argument it cannot understand", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["--case=nope"], '--case knows no "nope", but 64B, '],
+    [["--only=nope"], '--only knows no "nope", but listen, '],
+    [
+      ["--rounds=0"],
+      '--rounds must be a whole number from 1 to 99, received "0"',
+    ],
+    [["--seconds=x"], '--seconds must be over 0, and at most 60, received "x"'],
+    [["--json="], "--json needs a value: a file"],
+    [["--nope"], 'unexpected argument "--nope", see --help'],
+    [["extra"], 'unexpected argument "extra", see --help'],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await run(args);
+    const problems = stderr.split("\n").filter((line) =>
+      line.includes("bench:")
+    );
+    assertEquals({ code, stdout }, { code: 2, stdout: "" });
+    assertEquals(problems.length, 1);
+    assertStringIncludes(problems[0] ?? "", `bench: ${message}`);
+  }
+});
