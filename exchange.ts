@@ -21,7 +21,7 @@ import {
 } from "./conn.ts";
 import type { CheckedOptions } from "./options.ts";
 import { quietly, QuietWritableStream } from "./quiet.ts";
-import { RequestBytes } from "./request_bytes.ts";
+import { RequestBytes, RequestChunks } from "./request_bytes.ts";
 
 /** What all exchanges of one listener share. */
 export interface ExchangeSettings extends
@@ -428,6 +428,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #openReadable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     const request = this.#bodyUsed ? undefined : this.#request;
     const kept = request && this.#requestEnded ? request.takePieces() : [];
+    const chunks = new RequestChunks(this.#buffer);
     return new ReadableStream({
       type: "bytes",
       start: (controller) => {
@@ -446,10 +447,10 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         if (piece) return controller.enqueue(piece);
         const byob = controller.byobRequest;
         const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
-        const read = await this.untilCut(this.#read(view ?? this.#buffer));
+        const read = await this.untilCut(this.#read(view ?? chunks.room));
         if (read === null) controller.close();
         else if (this.#left) throw movedOn();
-        else if (!view) controller.enqueue(this.#buffer.slice(0, read));
+        else if (!view) controller.enqueue(chunks.take(read));
         byob?.respond(read ?? 0);
       },
       cancel: () => {

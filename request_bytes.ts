@@ -5,6 +5,8 @@
  */
 
 const MIN_GROWTH_BYTES = 262_144;
+/** What a read may bring at once where much is streamed. */
+const LARGE_CHUNK_BYTES = 262_144;
 const MAX_GROWTH_BYTES = 8_388_608;
 
 /**
@@ -73,5 +75,34 @@ export class RequestBytes {
 
   #own(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     return bytes.buffer === this.#borrowed.buffer ? bytes.slice() : bytes;
+  }
+}
+
+/**
+ * The bytes of a request that is streamed, chunk by chunk. Small ones are copied
+ * from a buffer that is borrowed; once one has filled it, the next are read into
+ * buffers of their own, which are given away unless they are mostly empty.
+ */
+export class RequestChunks {
+  readonly #borrowed: Uint8Array<ArrayBuffer>;
+  #room: Uint8Array<ArrayBuffer>;
+
+  constructor(borrowed: Uint8Array<ArrayBuffer>) {
+    this.#borrowed = borrowed;
+    this.#room = borrowed;
+  }
+
+  /** Where the next bytes go. */
+  get room(): Uint8Array<ArrayBuffer> {
+    return this.#room;
+  }
+
+  /** The bytes, so many of them, that have been put into `room`: to keep. */
+  take(count: number): Uint8Array<ArrayBuffer> {
+    const room = this.#room;
+    const isOwn = room !== this.#borrowed;
+    const keepsRoom = isOwn ? count < room.length / 2 : count < room.length;
+    if (!keepsRoom) this.#room = new Uint8Array(LARGE_CHUNK_BYTES);
+    return isOwn && !keepsRoom ? room.subarray(0, count) : room.slice(0, count);
   }
 }

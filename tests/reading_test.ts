@@ -1,4 +1,5 @@
 import {
+  assert,
   assertEquals,
   assertFalse,
   assertInstanceOf,
@@ -7,6 +8,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { type Conn, RequestTooLargeError, TimeoutError } from "../mod.ts";
+import { RequestChunks } from "../request_bytes.ts";
 import {
   connect,
   encode,
@@ -407,4 +409,30 @@ Deno.test("Conn streams: a response drops the rest of the request", async () => 
   await client.closeWrite();
   assertEquals(await answer, "enough");
   await listener.shutdown();
+});
+
+Deno.test("RequestChunks gives chunks to keep, which hold little more than their bytes", () => {
+  const borrowed = new Uint8Array(100);
+  const chunks = new RequestChunks(borrowed);
+  const given: Uint8Array[] = [];
+  const read = (count: number) => {
+    chunks.room.fill(given.length + 1, 0, count);
+    given.push(chunks.take(count));
+  };
+  read(10);
+  assertStrictEquals(chunks.room, borrowed);
+  // As much as there was room for: there may be much more to come.
+  read(100);
+  const { length: large } = chunks.room;
+  assert(large > 100);
+  for (const count of [large, large - 1, 5, 1, large, 7]) read(count);
+  assertEquals(
+    given.map(({ length }) => length),
+    [10, 100, large, large - 1, 5, 1, large, 7],
+  );
+  for (const [i, chunk] of given.entries()) {
+    assert(chunk.every((byte) => byte === i + 1), `chunk ${i}`);
+    assert(chunk.buffer.byteLength <= 2 * chunk.length, `chunk ${i}`);
+  }
+  assert(given.every(({ buffer }) => buffer !== borrowed.buffer));
 });
