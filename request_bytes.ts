@@ -43,7 +43,10 @@ export class RequestBytes {
     this.#filled = 0;
   }
 
-  /** All in one, to be read at once: it may lie in the borrowed buffer. */
+  /**
+   * All in one, to be read at once: it may lie in the borrowed buffer. The pieces
+   * are used up by it.
+   */
   peek(): Uint8Array<ArrayBuffer> {
     const pieces = this.#pieces();
     if (pieces.length === 1 && pieces[0]) return pieces[0];
@@ -53,6 +56,9 @@ export class RequestBytes {
     for (const piece of pieces) {
       joined.set(piece, at);
       at += piece.length;
+      // The largest are freed now, as garbage collection may come late; for others
+      // that would cost more than it is worth.
+      if (piece.length === MAX_GROWTH_BYTES) piece.buffer.transfer(0);
     }
     return joined;
   }
