@@ -9,10 +9,9 @@ import type { serveFlags } from "./commands.ts";
 import { type CommandLine, UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { loadHandler } from "./module.ts";
-import { ensurePermission } from "./permissions.ts";
 import { program } from "./program.ts";
+import { reading } from "./reading.ts";
 import { sink } from "./sink.ts";
-import { messageOf } from "./wording.ts";
 
 /** What answers, and how it wants to be served. */
 export interface Answer {
@@ -79,15 +78,12 @@ function text(text: string): Answer {
 }
 
 async function file(path: string): Promise<Answer> {
-  await ensurePermission({ name: "read", path }, `read ${path}`);
-  try {
+  await reading(path, async () => {
     const { isDirectory, isFifo } = await Deno.stat(path);
     if (isDirectory) throw new Error("it is a directory");
     // Opening it takes as long as nobody writes to it.
     if (isFifo) throw new Error("it is a FIFO");
-  } catch (error) {
-    throw new Error(`Cannot read ${path}: ${messageOf(error)}`);
-  }
+  });
   return {
     options: { streaming: true },
     async handler(conn) {

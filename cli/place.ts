@@ -8,7 +8,8 @@ import type { ServeOptions } from "../mod.ts";
 import type { serveFlags } from "./commands.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";
-import { messageOf, nameOf } from "./wording.ts";
+import { reading } from "./reading.ts";
+import { nameOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
 
@@ -119,14 +120,7 @@ async function placeByFlags(flags: ServeFlags): Promise<Place> {
 }
 
 async function readPem(path: string): Promise<string> {
-  const action = `read ${path}`;
-  await ensurePermission({ name: "read", path }, action);
-  let pem: string;
-  try {
-    pem = await Deno.readTextFile(path);
-  } catch (error) {
-    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
-  }
+  const pem = await reading(path, () => Deno.readTextFile(path));
   if (pem.includes("-----BEGIN ")) return pem;
   throw new Error(`Cannot use ${path} for TLS: there is no PEM in it`);
 }

@@ -9,6 +9,7 @@ import type { sendFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";
 import { Progress } from "./progress.ts";
+import { reading } from "./reading.ts";
 import { messageOf, nameOf, printable } from "./wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
@@ -201,17 +202,6 @@ async function openInput(path: string | undefined): Promise<Input> {
     if (isDirectory) throw new Error("it is a directory");
     return { stream: file.readable, ...(isFile && { size }) };
   });
-}
-
-/** Reads something of a file, or says that this cannot be done. */
-async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
-  const action = `read ${path}`;
-  await ensurePermission({ name: "read", path }, action);
-  try {
-    return await read();
-  } catch (error) {
-    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
-  }
 }
 
 /** Says what to do about a certificate that is not trusted. */

@@ -11,6 +11,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { descriptors } from "../tests/support.ts";
 import { findFaults } from "./model.ts";
 import { pause, play } from "./play.ts";
 import { makeSchedule, type Schedule } from "./schedule.ts";
@@ -98,12 +99,6 @@ function progress(text: string): void {
 async function descriptorsLeft(before: number): Promise<number> {
   for (let i = 0; i < 100 && descriptors() > before; i++) await pause(50);
   return Math.max(descriptors() - before, 0);
-}
-
-/** How many descriptors are open, where that can be known. */
-function descriptors(): number {
-  if (Deno.build.os !== "linux") return 0;
-  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

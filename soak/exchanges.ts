@@ -1,5 +1,7 @@
 // What clients ask, what must come back, and within which limits.
 
+import { Random } from "../fuzz/random.ts";
+
 /** The limits of the server: long for a busy machine, short for a long run. */
 export const limits = {
   maxRequestBytes: 2 * 1024 ** 2,
@@ -62,13 +64,10 @@ export function expectRefusal(option: Refusal): Expected {
 
 /** Numbers from 0 to 1 that depend on the two seeds alone. */
 export function random(seed: number, number: number): () => number {
-  let state = Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const random = new Random(
+    Math.imul(seed + 1, 0x9e3779b1) ^ Math.imul(number, 0x85ebca6b),
+  );
+  return () => random.next();
 }
 
 const LARGEST = 1024 ** 2;

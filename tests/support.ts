@@ -36,6 +36,12 @@ export function importMap(): string[] {
   throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");
 }
 
+/** How many descriptors this process has open, where that can be known. */
+export function descriptors(): number {
+  if (Deno.build.os !== "linux") return 0;
+  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
+}
+
 /** Keeps the event loop from everything for some milliseconds. */
 export function block(milliseconds: number): void {
   const end = performance.now() + milliseconds;

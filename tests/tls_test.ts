@@ -4,6 +4,7 @@ import tls from "node:tls";
 import { listen } from "../mod.ts";
 import {
   connect,
+  descriptors,
   encode,
   pattern,
   readText,
@@ -164,12 +165,6 @@ Deno.test({
     await server.shutdown();
   },
 });
-
-/** How many descriptors this process has open, where that can be known. */
-function descriptors(): number {
-  if (Deno.build.os !== "linux") return 0;
-  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
-}
 
 /** A TLS client whose TCP connection can be ended behind its back. */
 async function tlsOverRawSocket(addr: Deno.NetAddr) {
