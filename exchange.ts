@@ -39,6 +39,9 @@ export interface ExchangeSettings extends
   readonly freeBuffers: Uint8Array<ArrayBuffer>[];
 }
 
+/** A request that has been read to its end. */
+type WholeRequest = Pick<RequestBytes, "peek" | "take">;
+
 /** The longest time that a timer can be set to, in milliseconds. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -94,7 +97,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #tooLarge: RequestTooLargeError | undefined;
   #controller: AbortController | undefined;
   /** What to reject when the exchange is cut short. */
-  readonly #waiting = new Set<(error: unknown) => void>();
+  #waiting: Set<(error: unknown) => void> | undefined;
 
   /** Reads and writes under way, and since when none of them has moved. */
   #reads = 0;
@@ -214,6 +217,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       : undefined;
   }
 
+  /** Whether the socket is closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Whether a response has been sent or begun. */
   get answered(): boolean {
     return this.#answerBegun;
@@ -231,12 +239,13 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         await this.untilCut(this.#handshake(this.#socket as Deno.TlsConn));
       }
       if (!streaming && this.#request) {
-        await this.untilCut(this.#readToEnd(this.#request));
+        await this.#read(this.#request);
       }
       return true;
     } catch (error) {
-      if (!this.#verdict) throw error;
-      return false;
+      if (this.#verdict) return false;
+      this.fail(error);
+      throw error;
     }
   }
 
@@ -246,7 +255,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
    */
   untilCut<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiting = this.#waiting;
+      const waiting = this.#waiting ??= new Set();
       waiting.add(reject);
       work.then((value) => {
         waiting.delete(reject);
@@ -274,8 +283,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     this.#cut = { outcome, error };
     this.#settle(outcome, phase, error);
     if (!this.#refuse() && !this.lingering) this.#shut();
-    for (const reject of this.#waiting) reject(error);
-    this.#waiting.clear();
+    for (const reject of this.#waiting ?? []) reject(error);
+    this.#waiting = undefined;
     this.#controller?.abort(error);
   }
 
@@ -310,21 +319,27 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     return Infinity;
   }
 
-  /**
-   * Ends the exchange as the server moves on: waits for a response that is
-   * under way, closes what is still open.
-   *
-   * @returns How it went.
-   */
-  async leave(): Promise<ExchangeRecord<Addr>> {
-    if (!this.#closed) await this.close();
+  /** Gives back what it had for its turn, which is over: it has been closed. */
+  leave(): void {
     this.#left = true;
     if (this.#reads === 0) this.#settings.freeBuffers.push(this.#buffer);
     this.#request = undefined;
-    return this.#record(
-      this.#verdict ??
-        { outcome: "ok", phase: this.#answerBegun ? "writing" : "handling" },
-    );
+  }
+
+  /** How it went, until now. */
+  record(): ExchangeRecord<Addr> {
+    return {
+      id: this.id,
+      remoteAddr: this.remoteAddr,
+      localAddr: this.localAddr,
+      startedAt: this.#startedAt,
+      duration: performance.now() - this.#started,
+      bytesRead: this.bytesRead,
+      bytesWritten: this.bytesWritten,
+      outcome: "ok",
+      phase: this.#answerBegun ? "writing" : "handling",
+      ...this.#verdict,
+    };
   }
 
   /** Ends a lingering close at once. */
@@ -349,43 +364,53 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     }
   }
 
-  async #readToEnd(request: RequestBytes): Promise<void> {
-    for (;;) {
-      const read = await this.#read(request.room);
-      if (read === null) return;
-      request.add(read);
-    }
+  /**
+   * Reads once into a view, or a whole request to its end. Rejects as soon as the
+   * exchange is cut short.
+   *
+   * @returns How many bytes the view got, or `null` at the end.
+   */
+  #read(into: Uint8Array | RequestBytes): Promise<number | null> {
+    const reading = this.#readWithinLimits(into);
+    // Only a refusal leaves the socket open, and with it what is being read.
+    return this.#settings.onRefuse ? this.untilCut(reading) : reading;
   }
 
-  /** One read from the socket, within the limits; `null` at the end. */
-  async #read(into: Uint8Array): Promise<number | null> {
-    if (this.#requestEnded) return null;
-    this.#checkReading();
-    this.#waitBegins();
-    this.#reads++;
-    let read: number | null;
-    try {
-      read = await this.#socket.read(into);
-    } catch (error) {
+  async #readWithinLimits(
+    into: Uint8Array | RequestBytes,
+  ): Promise<number | null> {
+    while (!this.#requestEnded) {
       this.#checkReading();
-      throw this.#peerFault(outcomeOfRead(error), "reading", error);
-    } finally {
-      this.#reads--;
-      this.#progress();
+      this.#waitBegins();
+      this.#reads++;
+      let read: number | null;
+      try {
+        read = await this.#socket.read(
+          into instanceof RequestBytes ? into.room : into,
+        );
+      } catch (error) {
+        this.#checkReading();
+        throw this.#peerFault(outcomeOfRead(error), "reading", error);
+      } finally {
+        this.#reads--;
+        this.#progress();
+      }
+      this.#checkReading();
+      if (read === null) {
+        this.#requestEnded = true;
+        break;
+      }
+      this.bytesRead += read;
+      const { maxRequestBytes } = this.#settings;
+      if (this.bytesRead > maxRequestBytes) {
+        this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
+        this.#settle("too-large", "reading", this.#tooLarge);
+        throw this.#tooLarge;
+      }
+      if (!(into instanceof RequestBytes)) return read;
+      into.add(read);
     }
-    this.#checkReading();
-    if (read === null) {
-      this.#requestEnded = true;
-      return null;
-    }
-    this.bytesRead += read;
-    const { maxRequestBytes } = this.#settings;
-    if (this.bytesRead > maxRequestBytes) {
-      this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
-      this.#settle("too-large", "reading", this.#tooLarge);
-      throw this.#tooLarge;
-    }
-    return read;
+    return null;
   }
 
   /** Throws if there is no more to read for anybody. */
@@ -395,7 +420,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     if (this.#closed || this.#left || this.#discarding) throw movedOn();
   }
 
-  #consume<T>(convert: (request: RequestBytes) => T): Promise<T> {
+  #consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
     const streaming = !this.#requestEnded;
     const consumed = this.#takeRequest(convert);
     // What a client does must not end a process that does not look.
@@ -403,7 +428,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   }
 
   /** Converts at once what it takes, before the buffer serves another exchange. */
-  async #takeRequest<T>(convert: (request: RequestBytes) => T): Promise<T> {
+  async #takeRequest<T>(convert: (request: WholeRequest) => T): Promise<T> {
     if (this.#bodyUsed || this.#readable?.locked) {
       throw new TypeError(
         "Cannot read the request twice: it has been read, is being read or was " +
@@ -412,14 +437,12 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
     }
     if (this.#readable) {
       const bytes = await new Response(this.#readable).bytes();
-      const request = new RequestBytes(bytes);
-      request.add(bytes.length);
-      return convert(request);
+      return convert({ peek: () => bytes, take: () => bytes });
     }
     this.#bodyUsed = true;
     const request = this.#request;
     if (!request) throw movedOn();
-    if (!this.#requestEnded) await this.untilCut(this.#readToEnd(request));
+    if (!this.#requestEnded) await this.#read(request);
     if (this.#left) throw movedOn();
     this.#request = undefined;
     return convert(request);
@@ -447,7 +470,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
         if (piece) return controller.enqueue(piece);
         const byob = controller.byobRequest;
         const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
-        const read = await this.untilCut(this.#read(view ?? chunks.room));
+        const read = await this.#read(view ?? chunks.room);
         if (read === null) controller.close();
         else if (this.#left) throw movedOn();
         else if (!view) controller.enqueue(chunks.take(read));
@@ -549,35 +572,30 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   async #writeAll(bytes: Uint8Array): Promise<boolean> {
     const size = bytes.length;
     for (let sent = 0; sent < size;) {
-      const written = bytes.length === size
-        ? await this.#write(sent === 0 ? bytes : bytes.subarray(sent))
-        : 0;
-      if (this.#cut) return false;
-      if (written === 0) {
+      if (bytes.length !== size) {
         throw new TypeError(
           "Cannot write the response: its buffer was detached meanwhile, send a copy",
         );
       }
+      this.#waitBegins();
+      this.#writes++;
+      let written: number;
+      try {
+        written = await this.#socket.write(
+          sent === 0 ? bytes : bytes.subarray(sent),
+        );
+      } catch (error) {
+        this.#peerFault("reset", "writing", error);
+        return false;
+      } finally {
+        this.#writes--;
+        this.#progress();
+      }
+      this.bytesWritten += written;
+      if (this.#cut) return false;
       sent += written;
     }
     return !this.#cut;
-  }
-
-  /** One write to the socket: how much it took, or 0 if the peer is gone. */
-  async #write(bytes: Uint8Array): Promise<number> {
-    this.#waitBegins();
-    this.#writes++;
-    try {
-      const written = await this.#socket.write(bytes);
-      this.bytesWritten += written;
-      return written;
-    } catch (error) {
-      this.#peerFault("reset", "writing", error);
-      return 0;
-    } finally {
-      this.#writes--;
-      this.#progress();
-    }
   }
 
   /** Whether somebody may yet read the rest of the request. */
@@ -732,21 +750,6 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
   #peerFault(outcome: Outcome, phase: Phase, error: unknown): unknown {
     if (!this.#closed) this.cut(outcome, error, phase);
     return this.#cut?.error ?? error;
-  }
-
-  #record(
-    verdict: Pick<ExchangeRecord, "outcome" | "phase" | "error">,
-  ): ExchangeRecord<Addr> {
-    return {
-      id: this.id,
-      remoteAddr: this.remoteAddr,
-      localAddr: this.localAddr,
-      startedAt: this.#startedAt,
-      duration: performance.now() - this.#started,
-      bytesRead: this.bytesRead,
-      bytesWritten: this.bytesWritten,
-      ...verdict,
-    };
   }
 }
 

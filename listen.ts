@@ -273,12 +273,14 @@ export class IterativeListener implements Listener {
         if (!socket) return;
         const exchange = this.#begin(socket);
         try {
-          if (!await this.#admit(exchange)) continue;
+          if (!this.#allows(exchange)) continue;
+          if (!await exchange.prepare(this.#options.streaming)) continue;
           this.#inLoopBody = true;
           yield exchange;
         } finally {
           this.#inLoopBody = false;
-          await this.#leave(exchange);
+          if (!exchange.closed) await exchange.close();
+          this.#leave(exchange);
         }
       }
     } finally {
@@ -296,27 +298,25 @@ export class IterativeListener implements Listener {
     return exchange;
   }
 
-  /** Whether the exchange may come before a handler. */
-  async #admit(exchange: Exchange<Deno.Addr>): Promise<boolean> {
-    const { allow, streaming } = this.#options;
+  /** Whether the peer is let in. */
+  #allows(exchange: Exchange<Deno.Addr>): boolean {
+    const { allow } = this.#options;
     try {
-      if (allow && allow(exchange.remoteAddr) !== true) {
-        exchange.cut("refused", undefined, "reading");
-        return false;
-      }
-      return await exchange.prepare(streaming);
+      if (!allow || allow(exchange.remoteAddr) === true) return true;
     } catch (error) {
       exchange.fail(error);
       throw error;
     }
+    exchange.cut("refused", undefined, "reading");
+    return false;
   }
 
-  async #leave(exchange: Exchange<Deno.Addr>): Promise<void> {
-    const record = await exchange.leave();
+  #leave(exchange: Exchange<Deno.Addr>): void {
+    exchange.leave();
     this.#watchdog.unwatch();
     this.#exchange = undefined;
     if (exchange.lingering) this.#letLinger(exchange, exchange.lingering);
-    this.#options.onExchange?.(record);
+    this.#options.onExchange?.(exchange.record());
     if (this.#callbackFault) throw this.#callbackFault.error;
   }
 
@@ -334,7 +334,7 @@ export class IterativeListener implements Listener {
     this.#stop(abortError("The loop was left"));
     try {
       for (const socket of await this.#backlog.rest()) {
-        await this.#leave(this.#begin(socket));
+        this.#leave(this.#begin(socket));
       }
     } finally {
       this.#watchdog.stop();

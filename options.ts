@@ -156,7 +156,10 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
 /** Options of a listener that somebody else has made. */
 export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
   extends ExchangeOptions<Addr> {
-  /** An open listener. It is taken over: leave its accepting and closing to us. */
+  /**
+   * An open listener. It is taken over: leave its accepting and closing to us.
+   * To close one of its connections must end what reads from it, as with Deno's.
+   */
   listener: Deno.Listener<Deno.Conn, Addr>;
 }
 

@@ -7,9 +7,11 @@
 
 import type { BodyChunk } from "./body.ts";
 
+const ignore = () => {};
+
 /** A rejection of `promise` that nobody awaits does not end the process. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
+  promise.catch(ignore);
   return promise;
 }
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-const MIN_GROWTH_BYTES = 262_144;
-/** What a read may bring at once where much is streamed. */
-const LARGE_CHUNK_BYTES = 262_144;
-const MAX_GROWTH_BYTES = 8_388_608;
+/** What a read may bring at once, once a request has turned out to be large. */
+const PIECE_BYTES = 262_144;
+/** From here on memory is freed by hand, as garbage collection may come late. */
+const HUGE_BYTES = 8_388_608;
 
 /**
  * The bytes of one request, in pieces. The first piece is a buffer that is
@@ -36,41 +36,29 @@ export class RequestBytes {
     this.#filled += count;
     if (this.#filled < this.#last.length) return;
     this.#full.push(this.#last);
-    const size = this.#full.reduce((sum, { length }) => sum + length, 0);
-    this.#last = new Uint8Array(
-      Math.min(Math.max(size, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES),
-    );
+    this.#last = new Uint8Array(PIECE_BYTES);
     this.#filled = 0;
   }
 
-  /**
-   * All in one, to be read at once: it may lie in the borrowed buffer. The pieces
-   * are used up by it.
-   */
+  /** All in one, to be read at once: it may lie in the borrowed buffer. */
   peek(): Uint8Array<ArrayBuffer> {
-    const pieces = this.#pieces();
-    if (pieces.length === 1 && pieces[0]) return pieces[0];
-    const size = pieces.reduce((sum, { length }) => sum + length, 0);
-    const joined = new Uint8Array(size);
-    let at = 0;
-    for (const piece of pieces) {
-      joined.set(piece, at);
-      at += piece.length;
-      // The largest are freed now, as garbage collection may come late; for others
-      // that would cost more than it is worth.
-      if (piece.length === MAX_GROWTH_BYTES) piece.buffer.transfer(0);
-    }
-    return joined;
+    return this.#full.length === 0
+      ? this.#last.subarray(0, this.#filled)
+      : this.#join();
   }
 
   /** All in one, to keep. */
   take(): Uint8Array<ArrayBuffer> {
-    return this.#own(this.peek());
+    return this.#full.length === 0
+      ? this.#last.slice(0, this.#filled)
+      : this.#join();
   }
 
   /** All of it in pieces, to keep. */
   takePieces(): Uint8Array<ArrayBuffer>[] {
-    return this.#pieces().map((piece) => this.#own(piece));
+    return this.#pieces().map((piece) =>
+      piece.buffer === this.#borrowed.buffer ? piece.slice() : piece
+    );
   }
 
   #pieces(): Uint8Array<ArrayBuffer>[] {
@@ -79,8 +67,20 @@ export class RequestBytes {
       : [...this.#full, this.#last.subarray(0, this.#filled)];
   }
 
-  #own(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    return bytes.buffer === this.#borrowed.buffer ? bytes.slice() : bytes;
+  /** Copies the pieces, which are used up by it, into one. */
+  #join(): Uint8Array<ArrayBuffer> {
+    const pieces = this.#pieces();
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    const joined = new Uint8Array(size);
+    let at = 0;
+    for (const piece of pieces) {
+      joined.set(piece, at);
+      at += piece.length;
+      if (size >= HUGE_BYTES && piece.buffer !== this.#borrowed.buffer) {
+        piece.buffer.transfer(0);
+      }
+    }
+    return joined;
   }
 }
 
@@ -108,7 +108,7 @@ export class RequestChunks {
     const room = this.#room;
     const isOwn = room !== this.#borrowed;
     const keepsRoom = isOwn ? count < room.length / 2 : count < room.length;
-    if (!keepsRoom) this.#room = new Uint8Array(LARGE_CHUNK_BYTES);
+    if (!keepsRoom) this.#room = new Uint8Array(PIECE_BYTES);
     return isOwn && !keepsRoom ? room.subarray(0, count) : room.slice(0, count);
   }
 }

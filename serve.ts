@@ -324,7 +324,7 @@ class IterativeServer implements Server {
       const body = await exchange.untilCut(answer);
       if (body !== undefined && body !== null) await exchange.respond(body);
       // What was not awaited may have failed all the same, by now or later.
-      if (exchange.failure === undefined) await exchange.close();
+      else if (exchange.failure === undefined) await exchange.close();
       if (exchange.failure !== undefined) throw exchange.failure;
     } catch (error) {
       if (!exchange.isOthersFault(error)) {

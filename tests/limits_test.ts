@@ -89,6 +89,16 @@ for (const streaming of [false, true]) {
     assertEquals(records.outcomes, ["idle", "ok"]);
   });
 
+  Deno.test(`idleTimeout cuts a silent client that is told nothing (${mode})`, async () => {
+    const { server, records } = serveLocally({ streaming, idleTimeout: 30 });
+    const client = await connect(server.addr);
+    await client.write(encode("half a requ"));
+    assertEquals(await readText(client), "");
+    assertEquals(await ask(server.addr, "next"), "next");
+    await server.shutdown();
+    assertEquals(records.outcomes, ["idle", "ok"]);
+  });
+
   Deno.test(`deadline ends an exchange whose client drips (${mode})`, async () => {
     const { server, records } = serveLocally({
       streaming,

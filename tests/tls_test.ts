@@ -131,6 +131,16 @@ Deno.test("listen() with TLS never hands over a client whose handshake failed", 
   assertEquals(handled, 0);
 });
 
+Deno.test("listen() with TLS cuts a silent client that is told nothing", async () => {
+  const { server, records } = serveLocally({ cert, key, idleTimeout: 30 });
+  const client = await connectTls(server.addr);
+  await client.write(encode("half a requ"));
+  assertEquals(await readText(client), "");
+  assertEquals(await askTls(server.addr, encode("next")), encode("next"));
+  await server.shutdown();
+  assertEquals(records.outcomes, ["idle", "ok"]);
+});
+
 Deno.test("listen() with TLS ends a handshake that never ends", async () => {
   const { server, records } = serveLocally({
     cert,

@@ -9,6 +9,7 @@ import {
 import {
   ask,
   block,
+  encode,
   exchange,
   pattern,
   readText,
@@ -98,6 +99,20 @@ testUnix(
     const client = await send(server.addr, large);
     assertEquals(await new Response(client.readable).bytes(), large);
     await server.shutdown();
+  },
+);
+
+testUnix(
+  "idleTimeout cuts a silent client of a Unix socket that is told nothing",
+  async (folder) => {
+    const path = `${folder}/socket`;
+    const { server, records } = serveAt(path, { idleTimeout: 30 });
+    const client = await Deno.connect({ transport: "unix", path });
+    await client.write(encode("half a requ"));
+    assertEquals(await readText(client), "");
+    assertEquals(await ask(server.addr, "next"), "next");
+    await server.shutdown();
+    assertEquals(records.outcomes, ["idle", "ok"]);
   },
 );
 
