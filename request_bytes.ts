@@ -4,10 +4,10 @@
  * @module
  */
 
-/** What a read may bring at once, once a request has turned out to be large. */
-const PIECE_BYTES = 262_144;
-/** From here on memory is freed by hand, as garbage collection may come late. */
-const HUGE_BYTES = 8_388_608;
+const MIN_GROWTH_BYTES = 262_144;
+/** What a read may bring at once where much is streamed. */
+const LARGE_CHUNK_BYTES = 262_144;
+const MAX_GROWTH_BYTES = 8_388_608;
 
 /**
  * The bytes of one request, in pieces. The first piece is a buffer that is
@@ -36,7 +36,10 @@ export class RequestBytes {
     this.#filled += count;
     if (this.#filled < this.#last.length) return;
     this.#full.push(this.#last);
-    this.#last = new Uint8Array(PIECE_BYTES);
+    const size = this.#full.reduce((sum, { length }) => sum + length, 0);
+    this.#last = new Uint8Array(
+      Math.min(Math.max(size, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES),
+    );
     this.#filled = 0;
   }
 
@@ -76,9 +79,9 @@ export class RequestBytes {
     for (const piece of pieces) {
       joined.set(piece, at);
       at += piece.length;
-      if (size >= HUGE_BYTES && piece.buffer !== this.#borrowed.buffer) {
-        piece.buffer.transfer(0);
-      }
+      // The largest are freed now, as garbage collection may come late; for others
+      // that would cost more than it is worth.
+      if (piece.length === MAX_GROWTH_BYTES) piece.buffer.transfer(0);
     }
     return joined;
   }
@@ -108,7 +111,7 @@ export class RequestChunks {
     const room = this.#room;
     const isOwn = room !== this.#borrowed;
     const keepsRoom = isOwn ? count < room.length / 2 : count < room.length;
-    if (!keepsRoom) this.#room = new Uint8Array(PIECE_BYTES);
+    if (!keepsRoom) this.#room = new Uint8Array(LARGE_CHUNK_BYTES);
     return isOwn && !keepsRoom ? room.subarray(0, count) : room.slice(0, count);
   }
 }
