@@ -95,8 +95,7 @@ export class Backlog {
       // A drain that began meanwhile puts it in line with the others.
       if (!this.#draining) {
         this.#accepting = undefined;
-        if (!this.#closed) return conn;
-        conn?.close();
+        return conn;
       }
     }
     while (!this.#closed) {
@@ -144,35 +143,31 @@ export class Backlog {
     this.#changed = Promise.withResolvers();
   }
 
-  /** Accepts, whatever peers do and however often it takes. */
   #accept(): Promise<Deno.Conn | undefined> {
-    return this.#accepting ??= this.#listener.accept()
-      .catch(this.#acceptAgain);
+    return this.#accepting ??= this.#acceptOne();
   }
 
-  /** Bound once, as a closure for each accept would be one for each exchange. */
-  readonly #acceptAgain = async (
-    error: unknown,
-  ): Promise<Deno.Conn | undefined> => {
+  /** Accepts, whatever peers do and however often it takes. */
+  async #acceptOne(): Promise<Deno.Conn | undefined> {
     let backoff = MIN_BACKOFF_MS;
-    while (!this.#closed && !isClosed(error)) {
-      if (!isPeerFault(error)) {
+    while (!this.#closed) {
+      try {
+        const conn = await this.#listener.accept();
+        if (!this.#closed) return conn;
+        conn.close();
+      } catch (error) {
+        if (isClosed(error)) return undefined;
+        if (isPeerFault(error)) continue;
         if (!isTransient(error)) throw error;
         this.#options.onAcceptError?.(error);
         this.#backoff = new Pause(backoff);
         await this.#backoff.ended;
         this.#backoff = undefined;
         backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
-        if (this.#closed) break;
-      }
-      try {
-        return await this.#listener.accept();
-      } catch (again) {
-        error = again;
       }
     }
     return undefined;
-  };
+  }
 
   async #drain(): Promise<void> {
     const { exclusive, capacity } = this.#options;
