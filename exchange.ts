@@ -571,15 +571,15 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
 
   async #writeAll(bytes: Uint8Array): Promise<boolean> {
     const size = bytes.length;
-    for (let sent = 0; sent < size;) {
-      if (bytes.length !== size) {
+    let written = size;
+    for (let sent = 0; sent < size; sent += written) {
+      if (written === 0 || bytes.length !== size) {
         throw new TypeError(
           "Cannot write the response: its buffer was detached meanwhile, send a copy",
         );
       }
       this.#waitBegins();
       this.#writes++;
-      let written: number;
       try {
         written = await this.#socket.write(
           sent === 0 ? bytes : bytes.subarray(sent),
@@ -593,7 +593,6 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr> {
       }
       this.bytesWritten += written;
       if (this.#cut) return false;
-      sent += written;
     }
     return !this.#cut;
   }

@@ -5,13 +5,14 @@ import {
   assertInstanceOf,
   assertRejects,
 } from "@std/assert";
-import type { Conn, ResponseBody } from "../mod.ts";
+import { type Conn, listen, type ResponseBody } from "../mod.ts";
 import {
   ask,
   connect,
   encode,
   exchange,
   listenLocally,
+  local,
   pattern,
   readText,
   RudeClient,
@@ -134,6 +135,22 @@ Deno.test("Conn.respond() rejects a second response, and the first one stands", 
   });
   assertEquals(answer, "first");
   assertEquals(record.outcome, "failed");
+});
+
+Deno.test("Conn.respond() rejects where a connection takes nothing", async () => {
+  const taken = Deno.listen(local);
+  const accept = taken.accept.bind(taken);
+  taken.accept = async () => {
+    const socket = await accept();
+    socket.write = () => Promise.resolve(0);
+    return socket;
+  };
+  const answer = ask(taken.addr, "request");
+  for await (const conn of listen({ listener: taken })) {
+    await assertRejects(() => conn.respond("answer"), TypeError, "detached");
+    break;
+  }
+  assertEquals(await answer, "");
 });
 
 Deno.test("Conn.respond() whose buffer is detached unawaited does not end the process", async () => {
