@@ -323,8 +323,8 @@ class IterativeServer implements Server {
     try {
       const body = await exchange.untilCut(answer);
       if (body !== undefined && body !== null) await exchange.respond(body);
-      // What was not awaited may have failed all the same, by now or later.
       else if (exchange.failure === undefined) await exchange.close();
+      // What was not awaited may have failed all the same, by now or meanwhile.
       if (exchange.failure !== undefined) throw exchange.failure;
     } catch (error) {
       if (!exchange.isOthersFault(error)) {

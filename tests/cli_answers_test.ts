@@ -274,16 +274,17 @@ testWithSignals(
 testWithSignals(
   "cli: tells of a module's fault that comes after its exchange",
   () => {
-    const module = `export default (conn) => new Promise((_, reject) => {
-    conn.signal.addEventListener("abort", () => {
-      setTimeout(() => reject(new Error("late")), 100);
-    });
-  });`;
+    const module = `let fail;
+  export default () => {
+    fail?.(new Error("late"));
+    return fail ? "next" : new Promise((_, reject) => fail = reject);
+  };`;
     return withFiles({ "late.ts": module }, async (dir) => {
       const options = { permissions: ["-N", `-R=${dir}`] };
       const args = ["--deadline", "200ms", `${dir}/late.ts`];
       await using tool = await Tool.listening(args, options);
       assertStringIncludes(await ask(tool.addr), "200 ms");
+      assertEquals(await ask(tool.addr), "next");
       await tool.line(/ ERROR after request 1: late$/);
     });
   },
