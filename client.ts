@@ -22,13 +22,17 @@
  * @module
  */
 
-import { type ChunkSource, openBody, type RequestBody } from "./body.ts";
-import { connect } from "./client_connect.ts";
-import { ClientExchange } from "./client_exchange.ts";
-import { checkRequestOptions, type RequestOptions } from "./client_options.ts";
-import type { Reply } from "./reply.ts";
+import {
+  type ChunkSource,
+  openBody,
+  type RequestBody,
+} from "./exchange/body.ts";
+import { connect } from "./client/connecting.ts";
+import { ClientExchange } from "./client/exchange.ts";
+import { checkRequestOptions, type RequestOptions } from "./client/options.ts";
+import type { Reply } from "./client/reply.ts";
 
-export type { BodyChunk, RequestBody, ResponseBody } from "./body.ts";
+export type { BodyChunk, RequestBody, ResponseBody } from "./exchange/body.ts";
 export type {
   NoRequestTcpOptions,
   NoRequestTlsOptions,
@@ -37,8 +41,8 @@ export type {
   RequestTcpOptions,
   RequestTlsOptions,
   RequestUnixOptions,
-} from "./client_options.ts";
-export { type Reply, ResponseTooLargeError } from "./reply.ts";
+} from "./client/options.ts";
+export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
 
 /** The longest time that a timer can be set to, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BodyChunk, ResponseBody } from "./body.ts";
+import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
 
 /**
  * How an exchange ended.

@@ -10,7 +10,7 @@ import {
   type ChunkSource,
   openBody,
   type ResponseBody,
-} from "./body.ts";
+} from "./exchange/body.ts";
 import {
   type Conn,
   type ExchangeRecord,
@@ -19,9 +19,9 @@ import {
   RequestTooLargeError,
   TimeoutError,
 } from "./conn.ts";
-import type { CheckedOptions } from "./options.ts";
-import { quietly, QuietWritableStream } from "./quiet.ts";
-import { RequestBytes, RequestChunks } from "./request_bytes.ts";
+import type { CheckedOptions } from "./listening/options.ts";
+import { quietly, QuietWritableStream } from "./exchange/quiet.ts";
+import { RequestBytes, RequestChunks } from "./exchange/request_bytes.ts";
 
 /** What all exchanges of one listener share. */
 export interface ExchangeSettings extends

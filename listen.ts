@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Backlog, type Source } from "./backlog.ts";
+import { Backlog, type Source } from "./listening/backlog.ts";
 import type { Conn } from "./conn.ts";
 import {
   abortError,
@@ -19,9 +19,9 @@ import {
   type ListenOptions,
   type TcpOptions,
   type UnixOptions,
-} from "./options.ts";
-import { UnixListener } from "./unix.ts";
-import { Watchdog } from "./watchdog.ts";
+} from "./listening/options.ts";
+import { UnixListener } from "./listening/unix.ts";
+import { Watchdog } from "./exchange/watchdog.ts";
 
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
 const MAX_BACKLOG = 4096;

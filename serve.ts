@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ResponseBody } from "./body.ts";
+import type { ResponseBody } from "./exchange/body.ts";
 import type { Conn } from "./conn.ts";
 import type { Exchange } from "./exchange.ts";
 import { IterativeListener } from "./listen.ts";
@@ -14,7 +14,7 @@ import {
   type ListenOptions,
   type TcpOptions,
   type UnixOptions,
-} from "./options.ts";
+} from "./listening/options.ts";
 
 /**
  * What answers an exchange: it returns the response, or nothing if it has

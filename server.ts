@@ -18,7 +18,7 @@
  * @module
  */
 
-export type { BodyChunk, ResponseBody } from "./body.ts";
+export type { BodyChunk, ResponseBody } from "./exchange/body.ts";
 export type { Conn, ExchangeRecord, Outcome, Phase } from "./conn.ts";
 export { RequestTooLargeError, TimeoutError } from "./conn.ts";
 export { listen, type Listener } from "./listen.ts";
@@ -30,7 +30,7 @@ export type {
   NoUnixOptions,
   TcpOptions,
   UnixOptions,
-} from "./options.ts";
+} from "./listening/options.ts";
 export {
   type Handler,
   serve,

@@ -1,6 +1,6 @@
 // Reading a request: gathering its bytes, and handing them over.
 
-import { RequestBytes } from "../request_bytes.ts";
+import { RequestBytes } from "../exchange/request_bytes.ts";
 import { connections } from "./in_memory.ts";
 
 const borrowed = new Uint8Array(65_536);

@@ -1,10 +1,10 @@
 // Random schedules against what the server promises; `deno task fuzz` plays more.
 
 import { assertEquals, assertNotEquals } from "@std/assert";
-import { type Events, findFaults } from "../fuzz/model.ts";
-import { describe, tryOut } from "../fuzz/fuzz.ts";
-import { play } from "../fuzz/play.ts";
-import { makeSchedule } from "../fuzz/schedule.ts";
+import { type Events, findFaults } from "./fuzz/model.ts";
+import { describe, tryOut } from "./fuzz/fuzz.ts";
+import { play } from "./fuzz/play.ts";
+import { makeSchedule } from "./fuzz/schedule.ts";
 import { importMap } from "./support.ts";
 
 // Unix sockets are among them.
@@ -96,7 +96,7 @@ function seedOfGoodClients(): number {
 
 async function fuzz(...args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), "fuzz/fuzz.ts", ...args],
+    args: ["run", "-A", ...importMap(), "tests/fuzz/fuzz.ts", ...args],
     cwd: `${import.meta.dirname}/..`,
   }).output();
   const decoder = new TextDecoder();

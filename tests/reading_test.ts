@@ -8,7 +8,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { type Conn, RequestTooLargeError, TimeoutError } from "../mod.ts";
-import { RequestChunks } from "../request_bytes.ts";
+import { RequestChunks } from "../exchange/request_bytes.ts";
 import {
   connect,
   encode,

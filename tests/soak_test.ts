@@ -5,7 +5,7 @@ import { importMap } from "./support.ts";
 
 function start(args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), "soak/soak.ts", ...args],
+    args: ["run", "-A", ...importMap(), "tests/soak/soak.ts", ...args],
     cwd: `${import.meta.dirname}/..`,
     stdin: "null",
     stdout: "piped",

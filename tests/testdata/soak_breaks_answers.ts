@@ -1,5 +1,5 @@
 // A server for the soak that now and then cuts an answer, mangles one, or fails.
-import { answer, serveForSoak } from "../../soak/server.ts";
+import { answer, serveForSoak } from "../soak/server.ts";
 
 await serveForSoak(async (conn) => {
   const chunks = await answer(conn);

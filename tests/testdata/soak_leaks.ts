@@ -1,5 +1,5 @@
 // A server for the soak that keeps what it was sent, and opens files.
-import { answer, serveForSoak } from "../../soak/server.ts";
+import { answer, serveForSoak } from "../soak/server.ts";
 
 const kept: unknown[] = [];
 

@@ -1,5 +1,5 @@
 // A server for the soak that tells other records than it has made.
-import { serveForSoak } from "../../soak/server.ts";
+import { serveForSoak } from "../soak/server.ts";
 
 const { log } = console;
 console.log = (line: string) => {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CheckedRequestOptions } from "./client_options.ts";
+import type { CheckedRequestOptions } from "./options.ts";
 
 /**
  * Connects, and shakes hands where there is TLS.

@@ -36,7 +36,7 @@ Options:
       --hostile P    share of clients that do not behave, 0 to 1 [0.01]
       --minutes M    longest time that it may take [20]
       --seed S       what the clients do is drawn from it [1]
-      --server FILE  the server under test [soak/server.ts]
+      --server FILE  the server under test [tests/soak/server.ts]
   -h, --help         print this help`;
 
 /** Connections that are open at a time, in all processes together. */

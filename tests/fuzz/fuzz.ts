@@ -11,7 +11,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { descriptors } from "../tests/support.ts";
+import { descriptors } from "../support.ts";
 import { findFaults } from "./model.ts";
 import { pause, play } from "./play.ts";
 import { makeSchedule, type Schedule } from "./schedule.ts";

@@ -8,12 +8,12 @@ import {
   type ListenOptions,
   type ResponseBody,
   serve,
-} from "../server.ts";
+} from "../../server.ts";
 import { apology, type Events, refusal, type Sight } from "./model.ts";
 import { Random } from "./random.ts";
 import type { Client, Schedule } from "./schedule.ts";
 
-const testdata = new URL("../tests/testdata/", import.meta.url);
+const testdata = new URL("../testdata/", import.meta.url);
 const cert = Deno.readTextFileSync(new URL("localhost.pem", testdata));
 const key = Deno.readTextFileSync(new URL("localhost.key", testdata));
 const caCerts = [Deno.readTextFileSync(new URL("ca.pem", testdata))];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Exchange, MAX_TIMER_MS } from "./exchange.ts";
+import { type Exchange, MAX_TIMER_MS } from "../exchange.ts";
 
 /**
  * Keeps an exchange to its limits with one timer for all exchanges. Setting a

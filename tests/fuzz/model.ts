@@ -1,6 +1,6 @@
 // What must come of a schedule: what each client may see, and the records.
 
-import type { ExchangeRecord, Outcome } from "../server.ts";
+import type { ExchangeRecord, Outcome } from "../../server.ts";
 import type { Client, Schedule } from "./schedule.ts";
 import { Random } from "./random.ts";
 

@@ -1,7 +1,7 @@
 // Clients that do not behave, and what is promised to them all the same.
 
 import net from "node:net";
-import type { Outcome } from "../server.ts";
+import type { Outcome } from "../../server.ts";
 import { connect, connecting, expect, writeAll } from "./behaved.ts";
 import { expectRefusal, limits, type Refusal, Request } from "./exchanges.ts";
 

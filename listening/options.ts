@@ -4,12 +4,12 @@
  * @module
  */
 
-import { OptionChecks } from "./option_checks.ts";
+import { OptionChecks } from "../exchange/option_checks.ts";
 import type {
   ExchangeRecord,
   RequestTooLargeError,
   TimeoutError,
-} from "./conn.ts";
+} from "../conn.ts";
 
 /** How much, how long, and who hears of it: options of every listener. */
 export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {

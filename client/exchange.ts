@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { ChunkSource } from "./body.ts";
-import { close } from "./client_connect.ts";
-import { quietly } from "./quiet.ts";
+import type { ChunkSource } from "../exchange/body.ts";
+import { close } from "./connecting.ts";
+import { quietly } from "../exchange/quiet.ts";
 import { type Reply, ResponseTooLargeError } from "./reply.ts";
 
 const READ_BUFFER_BYTES = 65_536;

@@ -1,7 +1,7 @@
 // The server under test, in a process of its own. It counts what it records.
 
 import process from "node:process";
-import { type Conn, type Handler, type Outcome, serve } from "../server.ts";
+import { type Conn, type Handler, type Outcome, serve } from "../../server.ts";
 import { END, limits, refusal } from "./exchanges.ts";
 import { heard, say } from "./processes.ts";
 

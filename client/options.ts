@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OptionChecks } from "./option_checks.ts";
+import { OptionChecks } from "../exchange/option_checks.ts";
 
 /** How long and how much: options of every request. */
 export interface RequestLimits {
