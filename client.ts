@@ -31,6 +31,7 @@ import { connect } from "./client/connecting.ts";
 import { ClientExchange } from "./client/exchange.ts";
 import { checkRequestOptions, type RequestOptions } from "./client/options.ts";
 import type { Reply } from "./client/reply.ts";
+import { startTimer } from "./exchange/timer.ts";
 
 export type { BodyChunk, RequestBody, ResponseBody } from "./exchange/body.ts";
 export type {
@@ -43,9 +44,6 @@ export type {
   RequestUnixOptions,
 } from "./client/options.ts";
 export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
-
-/** The longest time that a timer can be set to, in milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Sends a request, half-closes, and gives the reply.
@@ -158,10 +156,9 @@ class Limit {
     this.#theirs = theirs;
     theirs?.addEventListener("abort", this.#follow);
     if (theirs?.aborted) this.#follow();
-    if (timeout === Infinity) return;
-    this.#timer = setTimeout(
+    this.#timer = startTimer(
       () => this.#controller.abort(timeoutError(timeout)),
-      Math.min(timeout, MAX_TIMER_MS),
+      timeout,
     );
   }
 

@@ -1,72 +1,24 @@
 /**
- * What a user sees of one exchange: the connection, its errors and its record.
+ * One connection, and the exchange on it as a whole: both halves put together.
  *
  * @module
  */
 
 import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
+import { Closing, type ClosingSettings } from "./exchange/closing.ts";
+import { abortError, Ending } from "./exchange/ending.ts";
+import { Limits, type TimeLimits } from "./exchange/limits.ts";
+import { ReadingHalf, type ReadingSettings } from "./exchange/reading.ts";
+import type {
+  ExchangeRecord,
+  Outcome,
+  Phase,
+  RequestStart,
+} from "./exchange/record.ts";
+import type { Watched } from "./exchange/watchdog.ts";
+import { type Whole, WritingHalf } from "./exchange/writing.ts";
 
-/**
- * How an exchange ended.
- *
- * - `"ok"`: the response, if there was one, was handed to the kernel whole.
- * - `"too-large"`: the request was larger than `maxRequestBytes`.
- * - `"idle"`: no byte could be read or written for `idleTimeout`.
- * - `"deadline"`: the whole took longer than `deadline`.
- * - `"reset"`: the peer tore the connection down, or left before it had taken
- *   the response.
- * - `"truncated"`: a TLS request stopped without a `close_notify`.
- * - `"handshake"`: a TLS handshake failed.
- * - `"refused"`: `allow` did not let the peer in.
- * - `"failed"`: the handler, the response body or the use of {@linkcode Conn}
- *   was at fault.
- * - `"aborted"`: {@linkcode Conn.abort} was called, or the server was closed.
- */
-export type Outcome =
-  | "ok"
-  | "too-large"
-  | "idle"
-  | "deadline"
-  | "reset"
-  | "truncated"
-  | "handshake"
-  | "refused"
-  | "failed"
-  | "aborted";
-
-/**
- * Where an exchange ended: `"reading"` the request, `"handling"` it, or
- * `"writing"` the response.
- */
-export type Phase = "reading" | "handling" | "writing";
-
-/**
- * What became of one accepted connection. Exactly one is made for each, when
- * the server moves on to the next connection; what is read and dropped, or
- * said in refusal, after that is not counted.
- */
-export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
-  /** The number of the connection, counted from 1 for each listener. */
-  readonly id: number;
-  /** The address of the client. */
-  readonly remoteAddr: Addr;
-  /** The address that the client connected to. */
-  readonly localAddr: Addr;
-  /** When the connection was taken up, in milliseconds since the epoch. */
-  readonly startedAt: number;
-  /** For how long it held the server, in milliseconds; not for how long it lingered. */
-  readonly duration: number;
-  /** How many bytes of the request were read. */
-  readonly bytesRead: number;
-  /** How many bytes of the response the kernel took. */
-  readonly bytesWritten: number;
-  /** What was going on when it ended. */
-  readonly phase: Phase;
-  /** How it ended. */
-  readonly outcome: Outcome;
-  /** What went wrong, unless the outcome is `"ok"` or `"refused"`. */
-  readonly error?: unknown;
-}
+const decoder = new TextDecoder();
 
 /**
  * One connection, whose request ends with the client's FIN and whose response
@@ -120,9 +72,8 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * and leaves the sending half open. Cancelling it stops the reading; what the
    * client still sends is dropped while the response is sent.
    *
-   * This is a stream of our own, since Deno's `Deno.Conn.readable` closes the
-   * whole socket at the end of file, after which nothing can be answered
-   * (denoland/deno#22258, denoland/deno#27510).
+   * It is a stream of our own: Deno's closes the whole socket at the end of file,
+   * and nothing can be answered then (denoland/deno#22258, denoland/deno#27510).
    *
    * With `streaming: true` it reads from the socket and keeps nothing. If the
    * response is a stream or an iterable that uses the request, take `readable`
@@ -184,9 +135,8 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * all before it reads does not block.
    *
    * @param body What to send. Nothing by default.
-   * @returns `true` when all of it was handed to the kernel, which is all that
-   * a server without an answer can know; `false` when the peer was gone or a
-   * limit cut it short.
+   * @returns `true` when all of it was handed to the kernel, `false` when the
+   * peer was gone or a limit cut it short.
    * @throws {TypeError} If there has been a response already, the connection was
    * closed, or `body` is not a {@linkcode ResponseBody}.
    * @throws {unknown} What `body` throws while it is read, unless that is a fault
@@ -212,74 +162,239 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   abort(reason?: unknown): void;
 }
 
-/**
- * The error of a request that is larger than `maxRequestBytes`.
- *
- * @example Usage
- * ```ts
- * import { RequestTooLargeError } from "@halfclose/server";
- * import { assertEquals } from "@std/assert";
- *
- * const error = new RequestTooLargeError(1024);
- * assertEquals(error.maxRequestBytes, 1024);
- * ```
- */
-export class RequestTooLargeError extends RangeError {
-  /** The name of the error: `"RequestTooLargeError"`. */
-  override readonly name = "RequestTooLargeError";
-  /** The limit that was passed, in bytes. */
-  readonly maxRequestBytes: number;
-
-  /**
-   * Makes the error for a limit.
-   *
-   * @param maxRequestBytes The limit that was passed, in bytes.
-   */
-  constructor(maxRequestBytes: number) {
-    super(
-      `The request is larger than the ${maxRequestBytes} bytes allowed: ` +
-        "send less, or have `maxRequestBytes` raised",
-    );
-    this.maxRequestBytes = maxRequestBytes;
-  }
+/** What all exchanges of one listener share. */
+export interface ExchangeSettings
+  extends ReadingSettings, TimeLimits, ClosingSettings {
+  /** The address of ours, where the connection does not know the right one. */
+  readonly localAddr: Deno.Addr | undefined;
+  /** Whether a handler is given the request before it is read. */
+  readonly streaming: boolean;
+  /** Told how requests begin. */
+  readonly onRequest: ((start: RequestStart) => void) | undefined;
 }
 
-/**
- * The error of an exchange that took too long.
- *
- * @example Usage
- * ```ts
- * import { TimeoutError } from "@halfclose/server";
- * import { assertEquals } from "@std/assert";
- *
- * const error = new TimeoutError("idleTimeout", 15_000);
- * assertEquals(error.option, "idleTimeout");
- * assertEquals(error.timeout, 15_000);
- * ```
- */
-export class TimeoutError extends Error {
-  /** The name of the error: `"TimeoutError"`. */
-  override readonly name = "TimeoutError";
-  /** The option that set the limit. */
-  readonly option: "deadline" | "idleTimeout";
-  /** The limit, in milliseconds. */
-  readonly timeout: number;
+/** One exchange, as the server sees it; its users see {@linkcode Conn}. */
+export class Exchange<Addr extends Deno.Addr>
+  implements Conn<Addr>, Watched, Whole {
+  readonly id: number;
+  readonly remoteAddr: Addr;
+  readonly localAddr: Addr;
+
+  readonly #socket: Deno.Conn;
+  readonly #settings: ExchangeSettings;
+  readonly #startedAt = Date.now();
+  readonly #limits: Limits;
+  readonly #ending: Ending;
+  readonly #reading: ReadingHalf;
+  readonly #writing: WritingHalf;
+  readonly #closing: Closing;
+
+  constructor(id: number, socket: Deno.Conn, settings: ExchangeSettings) {
+    const { onRequest } = settings;
+    this.id = id;
+    this.remoteAddr = socket.remoteAddr as Addr;
+    this.localAddr = (settings.localAddr ?? socket.localAddr) as Addr;
+    this.#socket = socket;
+    this.#settings = settings;
+    const limits = this.#limits = new Limits(settings);
+    const ending = this.#ending = new Ending(() => this.#closing.breakOff());
+    const reading = this.#reading = new ReadingHalf(
+      socket,
+      ending,
+      limits,
+      settings,
+      onRequest && ((head) => {
+        const { id, remoteAddr, localAddr, bytesRead } = this;
+        onRequest({ id, remoteAddr, localAddr, bytesRead, head });
+      }),
+    );
+    const writing = new WritingHalf(socket, ending, limits, this);
+    this.#writing = writing;
+    this.#closing = new Closing(socket, ending, reading, writing, settings);
+  }
+
+  // What users see: documented with `Conn`.
+
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  get bytesRead(): number {
+    return this.#reading.bytesRead;
+  }
+
+  get bytesWritten(): number {
+    return this.#writing.bytesWritten;
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#reading.readable;
+  }
+
+  get writable(): WritableStream<BodyChunk> {
+    return this.#writing.writable;
+  }
+
+  get bodyUsed(): boolean {
+    return this.#reading.isUsed;
+  }
+
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#reading.consume((request) => request.take());
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#reading.consume((request) => request.take().buffer);
+  }
+
+  text(): Promise<string> {
+    return this.#reading.consume((request) => decoder.decode(request.peek()));
+  }
+
+  json(): Promise<unknown> {
+    return this.#reading.consume((request) =>
+      JSON.parse(decoder.decode(request.peek()))
+    );
+  }
+
+  respond(body?: ResponseBody): Promise<boolean> {
+    return this.#writing.respond(body);
+  }
+
+  async close(): Promise<void> {
+    await this.#writing.settled();
+    this.#writing.cutIfHalfWritten();
+    await this.#closing.close();
+  }
+
+  abort(reason: unknown = abortError("The exchange was aborted")): void {
+    this.cut("aborted", reason);
+    this.closeSocket();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  // What the server does with an exchange.
 
   /**
-   * Makes the error for a limit.
+   * Gets the exchange ready for its handler: shakes hands and, unless requests
+   * are streamed, reads the request to its end.
    *
-   * @param option The option that set the limit.
-   * @param timeout The limit, in milliseconds.
+   * @returns Whether that went well; a fault of the peer is in the record.
    */
-  constructor(option: "deadline" | "idleTimeout", timeout: number) {
-    super(
-      option === "deadline"
-        ? `The exchange took longer than the ${timeout} ms allowed: ` +
-          "be quicker, or have `deadline` raised"
-        : `No byte could be read or written for ${timeout} ms: ` +
-          "do not pause for so long, or have `idleTimeout` raised",
-    );
-    this.option = option;
-    this.timeout = timeout;
+  async prepare(): Promise<boolean> {
+    const ending = this.#ending;
+    const socket = this.#socket;
+    try {
+      if ("handshake" in socket) {
+        ending.enter("handshake");
+        const shaking = this.#reading.shakeHands(socket as Deno.TlsConn);
+        await ending.untilCut(shaking);
+      }
+      if (!this.#settings.streaming) {
+        ending.enter("reading");
+        await this.#reading.readToEnd();
+      }
+      ending.enter("handling");
+      return true;
+    } catch (error) {
+      if (ending.verdict) return false;
+      this.fail(error);
+      throw error;
+    }
+  }
+
+  /** Waits for `work`, or rejects as soon as it is cut short. */
+  untilCut<T>(work: Promise<T>): Promise<T> {
+    return this.#ending.untilCut(work);
+  }
+
+  /** Ends the exchange at once, whatever is under way. */
+  cut(outcome: Outcome, error: unknown, phase: Phase = this.#phase): void {
+    this.#ending.cutShort(outcome, phase, error);
+  }
+
+  /** Records a fault of the handler. The first fault of all is what counts. */
+  fail(error: unknown): void {
+    this.#ending.judge("failed", this.#phase, error);
+  }
+
+  /** What the handler, its response or its use of the connection got wrong. */
+  get failure(): unknown {
+    const { verdict } = this.#ending;
+    return verdict?.outcome === "failed" ? verdict.error : undefined;
+  }
+
+  isFromOutside(error: unknown): boolean {
+    const { cut } = this.#ending;
+    return error !== undefined && (error === this.#reading.tooLarge ||
+      (error === cut?.error && cut?.outcome !== "failed"));
+  }
+
+  /** Whether the socket is closed. */
+  get isClosed(): boolean {
+    return this.#closing.isClosed;
+  }
+
+  /** Once the socket outlives the exchange: resolves when it is closed. */
+  get lingering(): Promise<void> | undefined {
+    return this.#closing.lingering;
+  }
+
+  /** Whether a response has been sent or begun. */
+  get isAnswered(): boolean {
+    return this.#writing.hasBegun;
+  }
+
+  expire(now: number): number {
+    const due = this.#limits.check(now, this.#closing.isOver);
+    if (typeof due === "number") return due;
+    this.cut(due.option === "deadline" ? "deadline" : "idle", due);
+    return Infinity;
+  }
+
+  /** Ends its turn: it has been closed, and the server moves on. */
+  leave(): void {
+    this.#ending.enter(this.isClosed ? "closed" : "lingering");
+    this.#reading.release();
+  }
+
+  /** How it went, until now. */
+  record(): ExchangeRecord<Addr> {
+    return {
+      id: this.id,
+      remoteAddr: this.remoteAddr,
+      localAddr: this.localAddr,
+      startedAt: this.#startedAt,
+      duration: this.#limits.elapsed,
+      bytesRead: this.bytesRead,
+      bytesWritten: this.bytesWritten,
+      outcome: "ok",
+      phase: this.isAnswered ? "writing" : "handling",
+      ...this.#ending.verdict,
+    };
+  }
+
+  /** Closes the socket at once, also while it lingers. */
+  closeSocket(): void {
+    this.#closing.closeSocket();
+  }
+
+  // What the writing half asks for.
+
+  makeWay(isAtHand: boolean): void {
+    if (isAtHand || !this.#reading.isAwaited) this.#reading.drop();
+  }
+
+  finish(): Promise<boolean> {
+    return this.#closing.finish();
+  }
+
+  get #phase(): Phase {
+    if (this.#ending.stage === "writing") return "writing";
+    const isReading = !this.#closing.isOver && this.#limits.isReading;
+    return isReading ? "reading" : "handling";
   }
 }

@@ -41,7 +41,7 @@
 export * from "./client.ts";
 export * from "./server.ts";
 
-// A top-level await would wait for itself, as the tool imports this module.
+// Without a top-level await: whoever imports this module should not wait for it.
 if (import.meta.main) {
   import("./cli.ts").then(({ main }) => main(Deno.args)).then(Deno.exit);
 }

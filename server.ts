@@ -1,6 +1,6 @@
 /**
- * An iterative server: one connection at a time, each request read to its
- * client's FIN, each answered and closed before the next is taken up.
+ * An iterative server: one connection at a time. It reads each request to its
+ * client's FIN, answers and closes before it takes up the next one.
  *
  * This entry point is the library alone. It imports nothing from outside.
  *
@@ -18,27 +18,382 @@
  * @module
  */
 
+import type { Conn, Exchange } from "./conn.ts";
+import { abortError } from "./exchange/ending.ts";
+import { startTimer } from "./exchange/timer.ts";
+import type { Source } from "./listening/accepting.ts";
+import { Backlog } from "./listening/backlog.ts";
+import { bind } from "./listening/bind.ts";
+import { Exchanges } from "./listening/exchanges.ts";
+import {
+  type AddrOf,
+  type CheckedOptions,
+  checkOptions,
+  type ListenOptions,
+} from "./listening/options.ts";
+import {
+  checkServing,
+  type Handler,
+  type ServeOptions,
+  type Server,
+} from "./serving/options.ts";
+import { IterativeServer } from "./serving/serving.ts";
+
+export type { Conn } from "./conn.ts";
 export type { BodyChunk, ResponseBody } from "./exchange/body.ts";
-export type { Conn, ExchangeRecord, Outcome, Phase } from "./conn.ts";
-export { RequestTooLargeError, TimeoutError } from "./conn.ts";
-export { listen, type Listener } from "./listen.ts";
+export { RequestTooLargeError, TimeoutError } from "./exchange/errors.ts";
 export type {
+  ExchangeRecord,
+  Outcome,
+  Phase,
+  RequestStart,
+} from "./exchange/record.ts";
+export type {
+  AddrOf,
   ExchangeOptions,
   ListenerOptions,
   ListenOptions,
-  NoTcpOptions,
-  NoUnixOptions,
   TcpOptions,
   UnixOptions,
 } from "./listening/options.ts";
-export {
-  type Handler,
-  serve,
-  type ServeCallbacks,
-  type ServeListenerOptions,
-  type ServeOptions,
-  type Server,
-  type ServeTcpOptions,
-  type ServeUnixOptions,
-  type WithHandler,
-} from "./serve.ts";
+export type {
+  Handler,
+  HandlerModule,
+  ServeCallbacks,
+  ServeOptions,
+  Server,
+} from "./serving/options.ts";
+
+/** How long a loop that was cut short may take to notice. */
+const GRACE_MS = 100;
+
+/**
+ * A listening socket whose connections are iterated over one by one.
+ *
+ * The iteration never ends, and never throws, for anything that a client does.
+ * Leaving it (`break`, `return`, `throw`) closes the listener **and resets every
+ * connection still in its backlog**; {@linkcode Listener.shutdown} serves them.
+ */
+export interface Listener<Addr extends Deno.Addr = Deno.Addr>
+  extends AsyncIterable<Conn<Addr>, void, undefined>, AsyncDisposable {
+  /** The address that is listened on. */
+  readonly addr: Addr;
+  /**
+   * Starts to take connections. There can be but one iteration. It ends with an
+   * error if no more connections can be accepted, or with what a callback threw.
+   *
+   * @returns The connections, one at a time.
+   * @throws {TypeError} If it was called before.
+   */
+  [Symbol.asyncIterator](): AsyncGenerator<Conn<Addr>, void, undefined>;
+  /**
+   * Stops without a loss: connections established by now are served, later ones
+   * are refused, and then the iteration ends. One more `deadline` bounds the
+   * whole; what is not served by then is closed. Without an iteration there is
+   * nobody to serve, and it does as {@linkcode Listener.close} does.
+   *
+   * Do not await it within the iteration, which it would wait for.
+   *
+   * @returns Resolves when the iteration has ended and all sockets are closed.
+   * Calling it again gives the same promise.
+   */
+  shutdown(): Promise<void>;
+  /**
+   * Stops at once: the backlog is reset, the exchange under way and all that
+   * lingers are cut, and the iteration ends. It waits for nothing.
+   */
+  close(): void;
+  /** Lets waiting for connections keep the process alive, as it does at first. */
+  ref(): void;
+  /**
+   * Lets the process end while it waits for connections. On TLS Deno gives this
+   * no effect.
+   */
+  unref(): void;
+}
+
+/**
+ * Listens, and gives the connections one at a time.
+ *
+ * Each request is read to its end, within the limits, before its connection is
+ * given. A client that resets, stalls, sends too much or cuts TLS short is
+ * recorded and never seen; so nothing that a client does ends the iteration.
+ * When the next connection is asked for, the previous one is closed if it is
+ * still open, after a response that is under way.
+ *
+ * It needs the permission `--allow-net`, on a Unix socket also `--allow-read` and
+ * `--allow-write`.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * const listener = listen({ hostname: "127.0.0.1", port: 0 });
+ * const client = await Deno.connect({ port: listener.addr.port });
+ * await client.write(new TextEncoder().encode("hello"));
+ * await client.closeWrite();
+ *
+ * for await (const conn of listener) {
+ *   const request = await conn.text(); // complete: the client has sent its FIN
+ *   await conn.respond(request.toUpperCase()); // written, FIN sent, closed
+ *   break;
+ * }
+ * client.close();
+ * ```
+ *
+ * @example A Unix socket, or a listener that somebody else has made
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * const path = await Deno.makeTempDir() + "/control.sock";
+ * await using control = listen({ path });
+ * await using other = listen({
+ *   listener: Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+ * });
+ * ```
+ *
+ * @param options Where to listen, and the limits. `0.0.0.0:8080` by default.
+ * @returns The listener, which listens already. `path` and `listener` decide on
+ * the type of its addresses.
+ * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @throws {Deno.errors.NotCapable} If a permission is missing.
+ */
+export function listen<
+  Path extends string | undefined = undefined,
+  Source extends Deno.Listener | undefined = undefined,
+>(
+  options: ListenOptions<Path, Source> = {} as ListenOptions<Path, Source>,
+): Listener<AddrOf<Path, Source>> {
+  return new IterativeListener(checkOptions(options));
+}
+
+/** What {@linkcode listen} gives, and what {@linkcode serve} runs on. */
+class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
+  readonly #options: CheckedOptions;
+  readonly #source: Source;
+  readonly #backlog: Backlog;
+  readonly #exchanges: Exchanges<Addr>;
+  #iterator: AsyncGenerator<Exchange<Addr>, void, undefined> | undefined;
+  #isRunning = false;
+  #isInLoopBody = false;
+  #shuttingDown: Promise<void> | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+
+  constructor(options: CheckedOptions) {
+    const { signal } = options;
+    this.#options = options;
+    this.#source = bind(options);
+    this.#backlog = new Backlog(this.#source, options);
+    this.#exchanges = new Exchanges(options, this.addr);
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  get addr(): Addr {
+    return this.#source.addr as Addr;
+  }
+
+  /** The loop: one connection after another, each to its end. */
+  async *#iterate(): AsyncGenerator<Exchange<Addr>, void, undefined> {
+    this.#isRunning = true;
+    try {
+      for (;;) {
+        const socket = await this.#backlog.next(); // take the next connection
+        if (!socket) return;
+        const exchange = this.#exchanges.begin(socket);
+        try {
+          if (!this.#exchanges.letsIn(exchange)) continue; // let it in
+          if (!await exchange.prepare()) continue; // read it to its end
+          this.#isInLoopBody = true;
+          yield exchange; // hand it over
+        } finally {
+          this.#isInLoopBody = false;
+          if (!exchange.isClosed) await exchange.close(); // close it
+          this.#exchanges.record(exchange); // record it
+        }
+      }
+    } finally {
+      await this.#end();
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<Exchange<Addr>, void, undefined> {
+    if (this.#iterator) {
+      throw new TypeError(
+        "Cannot iterate over a listener twice: its connections come one at a " +
+          "time, listen again or handle them in the one loop",
+      );
+    }
+    const iterator = this.#iterate();
+    const { return: leave, throw: fail } = iterator;
+    // Left before it was begun or while it waits, it would not notice by itself.
+    iterator.return = (value) => {
+      if (!this.#isInLoopBody) this.close();
+      return leave.call(iterator, value);
+    };
+    iterator.throw = (error) => {
+      if (!this.#isInLoopBody) this.close();
+      return fail.call(iterator, error);
+    };
+    return this.#iterator = iterator;
+  }
+
+  shutdown(): Promise<void> {
+    return this.#shuttingDown ??= this.#shutDown();
+  }
+
+  close(): void {
+    this.#abort(abortError("The server was closed"));
+  }
+
+  ref(): void {
+    this.#source.ref();
+    this.#exchanges.ref();
+  }
+
+  unref(): void {
+    this.#source.unref();
+    this.#exchanges.unref();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  /** Serves what is in the backlog, for one more `deadline` at most. */
+  async #shutDown(): Promise<void> {
+    if (!this.#isRunning) this.close();
+    if (!this.#exchanges.isStopped) this.#backlog.drain();
+    const late = Promise.withResolvers<void>();
+    let grace: ReturnType<typeof setTimeout> | undefined;
+    const timer = startTimer(() => {
+      this.close();
+      grace = setTimeout(late.resolve, GRACE_MS);
+    }, this.#options.deadline);
+    if (this.#isRunning) {
+      await Promise.race([this.#ended.promise, late.promise]);
+    }
+    await this.#exchanges.lingered();
+    clearTimeout(timer);
+    clearTimeout(grace);
+  }
+
+  readonly #onAbort = (): void => this.#abort(this.#options.signal?.reason);
+
+  #forgetSignal(): void {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+  }
+
+  /** Ends everything at once, also what lingers. */
+  #abort(reason: unknown): void {
+    this.#stop(reason);
+    this.#exchanges.stopLingering();
+  }
+
+  #stop(reason: unknown): void {
+    if (this.#exchanges.isStopped) return;
+    if (!this.#isRunning) this.#forgetSignal();
+    this.#backlog.close();
+    this.#exchanges.stop(reason);
+  }
+
+  /** Ends the iteration: nobody will be served any more. */
+  async #end(): Promise<void> {
+    this.#stop(abortError("The loop was left"));
+    try {
+      for (const socket of await this.#backlog.rest()) {
+        this.#exchanges.record(this.#exchanges.begin(socket));
+      }
+    } finally {
+      this.#ended.resolve();
+      this.#exchanges.lingered().then(() => this.#forgetSignal());
+    }
+  }
+}
+
+/**
+ * Serves: a handler is called for one connection at a time, and what it returns
+ * is sent.
+ *
+ * Every exchange stands alone: what a handler throws goes to `onError`, and the
+ * server goes on. A handler that outlives the `deadline` is abandoned: its
+ * `conn.signal` is aborted and the server moves on, so that from then on it may
+ * overlap with the next one; what it still returns is dropped.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const server = serve(
+ *   { hostname: "127.0.0.1", port: 0 },
+ *   async (conn) => (await conn.text()).toUpperCase(),
+ * );
+ * await server.shutdown();
+ * ```
+ *
+ * @param options Where to listen, the limits, and what to call.
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already. `path` and `listener` decide on the
+ * type of its addresses.
+ * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
+ * @throws {RangeError} If a number is out of its range.
+ * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @throws {Deno.errors.NotCapable} If a permission is missing.
+ */
+export function serve<
+  Path extends string | undefined = undefined,
+  Source extends Deno.Listener | undefined = undefined,
+>(
+  options: ServeOptions<Path, Source>,
+  handler: Handler<AddrOf<Path, Source>>,
+): Server<AddrOf<Path, Source>>;
+/**
+ * Serves, with the handler among the options.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * const path = await Deno.makeTempDir() + "/control.sock";
+ * await using server = serve({ path, handler: () => "hello" });
+ * ```
+ *
+ * @param options Where to listen, the limits, what to call, and the handler.
+ * @returns The server, which runs already.
+ */
+export function serve<
+  Path extends string | undefined = undefined,
+  Source extends Deno.Listener | undefined = undefined,
+>(
+  options:
+    & ServeOptions<Path, Source>
+    & { handler: Handler<AddrOf<Path, Source>> },
+): Server<AddrOf<Path, Source>>;
+/**
+ * Serves on `0.0.0.0:8080` with the default limits.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { serve } from "@halfclose/server";
+ *
+ * serve(async (conn) => (await conn.text()).toUpperCase());
+ * ```
+ *
+ * @param handler What answers each exchange.
+ * @returns The server, which runs already.
+ */
+export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
+export function serve(
+  first: object,
+  second?: Handler<never>,
+): Server {
+  const options = (typeof first === "function" ? { handler: first } : first) as
+    & ServeOptions
+    & { handler?: Handler };
+  const handler = second ?? options.handler;
+  checkServing(options, handler);
+  const listener = new IterativeListener(checkOptions(options));
+  return new IterativeServer(listener, handler as Handler, options);
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Conn, Handler, ServeOptions } from "../mod.ts";
+import type { Conn, Handler, ServeOptions } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
 import { type CommandLine, UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";

@@ -25,7 +25,7 @@
 import { BaseHandler } from "@std/log/base-handler";
 import type { LevelName } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
-import type { ExchangeRecord } from "../mod.ts";
+import type { ExchangeRecord, RequestStart } from "../server.ts";
 import { messageOf, nameOf, printable, quoted } from "./wording.ts";
 
 /** How the lines are written. */
@@ -80,7 +80,8 @@ export class Log {
   }
 
   /** A request has come, or its first bytes. */
-  request(id: number, bytes: Uint8Array): void {
+  request({ id, head: bytes }: RequestStart): void {
+    if (!this.debugging) return;
     const head = quoted(bytes.subarray(0, HEAD_BYTES));
     const message = bytes.length > HEAD_BYTES
       ? `request ${id} begins with ${head}`

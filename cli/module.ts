@@ -5,8 +5,9 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Handler } from "../mod.ts";
+import type { Handler, ServeOptions } from "../server.ts";
 import type { Answer } from "./answers.ts";
+import { nearest } from "./nearest.ts";
 import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
@@ -15,29 +16,64 @@ export function looksLikeModule(arg: string): boolean {
   return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
 }
 
+/** The options that a module may bring along: the compiler knows all of them. */
+const optionNames = Object.keys(
+  {
+    hostname: true,
+    port: true,
+    reusePort: true,
+    tcpBacklog: true,
+    cert: true,
+    key: true,
+    path: true,
+    mode: true,
+    listener: true,
+    maxRequestBytes: true,
+    deadline: true,
+    idleTimeout: true,
+    lingerTimeout: true,
+    streaming: true,
+    signal: true,
+    allow: true,
+    onRefuse: true,
+    onRequest: true,
+    onExchange: true,
+    onAcceptError: true,
+    onListen: true,
+    onError: true,
+  } satisfies Record<keyof ServeOptions, true>,
+);
+
 /**
- * Loads a module that answers. Its default export is the handler, or an object
- * with the options of `serve()` and a `handler`.
+ * Loads a module that answers. Its default export is a {@linkcode HandlerModule}:
+ * a handler, or an object with the options of `serve()` and a `handler`.
  *
  * @param specifier Its path, from the working directory on, or its URL.
- * @throws {Error} If it cannot be found or loaded, or exports something else.
+ * @throws {Error} If it cannot be found or loaded, exports something else, or has
+ * an option that does not exist.
  */
 export async function loadHandler(specifier: string): Promise<Answer> {
   const exported = await load(specifier);
   if (typeof exported === "function") {
     return { options: {}, handler: exported as Handler };
   }
-  if (typeof exported === "object" && exported !== null) {
-    const { handler, ...options } = exported as Record<string, unknown>;
-    if (typeof handler === "function") {
-      return { options, handler: handler as Handler };
-    }
+  const { handler, ...options } = Object(exported) as Record<string, unknown>;
+  if (typeof handler !== "function") {
+    throw new Error(
+      `Cannot use ${specifier}: its default export must be a function ` +
+        "(conn) => body, or an object with the options of serve() and a " +
+        `handler, received ${Deno.inspect(exported, { depth: 0 })}`,
+    );
   }
-  throw new Error(
-    `Cannot use ${specifier}: its default export must be a function ` +
-      "(conn) => body, or an object with the options of serve() and a " +
-      `handler, received ${Deno.inspect(exported, { depth: 0 })}`,
-  );
+  for (const name of Object.keys(options)) {
+    if (optionNames.includes(name)) continue;
+    const known = nearest(name, optionNames);
+    throw new Error(
+      `Cannot use ${specifier}: serve() has no option "${name}"` +
+        (known === undefined ? "" : `, did you mean "${known}"?`),
+    );
+  }
+  return { options, handler: handler as Handler };
 }
 
 async function load(specifier: string): Promise<unknown> {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ServeOptions } from "../mod.ts";
+import type { ServeOptions } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";

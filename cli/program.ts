@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Conn } from "../mod.ts";
+import type { Conn } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import type { Log } from "./log.ts";
 import { ensurePermission } from "./permissions.ts";
@@ -12,6 +12,8 @@ import { messageOf } from "./wording.ts";
 
 /** How long what a program has left in its standard error is waited for. */
 const LAST_WORDS_MS = 100;
+/** More than a program's arguments may take: it can be found, but not started. */
+const TOO_LONG_BYTES = 4 * 1024 ** 2;
 /** How long a line of a program's standard error may be before it is broken. */
 const MAX_LINE = 8192;
 
@@ -26,6 +28,7 @@ const MAX_LINE = 8192;
  * @param args Its arguments.
  * @param context Where its standard error goes, and whether there is TLS.
  * @throws {Deno.errors.NotCapable} If it must not be run.
+ * @throws {Error} If there is no such program.
  */
 export async function program(
   command: string,
@@ -33,6 +36,7 @@ export async function program(
   { log, tls }: { log: Log; tls: boolean },
 ): Promise<Answer> {
   await ensurePermission({ name: "run", command }, `run ${command}`);
+  ensureExists(command);
   // Deno lets nobody signal a group who may not run everything.
   const all = await Deno.permissions.query({ name: "run" });
   const killsGroup = all.state === "granted" && Deno.build.os !== "windows";
@@ -55,6 +59,26 @@ export async function program(
   };
 }
 
+/**
+ * Throws if a program does not exist. To look for it would need the permissions to
+ * read `PATH` and all its folders; to try to start it does not.
+ */
+function ensureExists(command: string): void {
+  try {
+    const args = ["x".repeat(TOO_LONG_BYTES)];
+    new Deno.Command(command, { args, stdin: "null" }).spawn().kill();
+  } catch (error) {
+    const isMissing = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.PermissionDenied;
+    // Anything else tells that it is there, but not with such arguments.
+    if (isMissing) throw cannotRun(command, error);
+  }
+}
+
+function cannotRun(command: string, error: unknown): Error {
+  return new Error(`Cannot run ${command}: ${messageOf(error)}`);
+}
+
 function start(
   command: string,
   args: string[],
@@ -71,7 +95,7 @@ function start(
       detached: true,
     }).spawn();
   } catch (error) {
-    throw new Error(`Cannot run ${command}: ${messageOf(error)}`);
+    throw cannotRun(command, error);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { type Reply, request, type RequestOptions } from "../client.ts";
+import { startTimer } from "../exchange/timer.ts";
 import type { sendFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";
@@ -29,8 +30,6 @@ interface Input {
   readonly size?: number;
 }
 
-/** The longest time that a timer can be set to, in milliseconds. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 /** As of timeout(1). */
 const TIMED_OUT = 124;
 /** 128 and the number of SIGPIPE, which ends most programs in this case. */
@@ -54,12 +53,10 @@ export async function send(
   const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<number>((resolve) => {
-    const { timeout = Infinity } = flags;
-    if (timeout === Infinity) return;
-    timer = setTimeout(() => {
+    timer = startTimer(() => {
       resolve(TIMED_OUT);
       controller.abort();
-    }, Math.min(timeout, MAX_TIMER_MS));
+    }, flags.timeout ?? Infinity);
   });
   try {
     // The time is also that of opening a file and of printing.

@@ -7,19 +7,19 @@
 import {
   type Conn,
   type ExchangeRecord,
+  type RequestStart,
   RequestTooLargeError,
   serve,
   type ServeOptions,
   type Server,
   type TimeoutError,
-} from "../mod.ts";
+} from "../server.ts";
 import { type Answer, answerOf } from "./answers.ts";
 import type { serveFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
 import { Log } from "./log.ts";
 import { checkPlace, nameOfPlace, type Place, placeOf } from "./place.ts";
 import { heedSignals } from "./signals.ts";
-import { watched } from "./watched.ts";
 import { messageOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
@@ -120,6 +120,10 @@ async function run(
     onRefuse: options.onRefuse ??
       ((error: RequestTooLargeError | TimeoutError) =>
         `halfclose: ${refusalOf(error)}\n`),
+    onRequest(start: RequestStart): void {
+      log.request(start);
+      options.onRequest?.(start as never);
+    },
     onExchange(record: ExchangeRecord): void {
       if (record.id > count) return;
       exchanges = record.id;
@@ -148,12 +152,10 @@ async function run(
       ),
     ),
   };
-  const served = log.debugging
-    ? watched(handler, options.streaming === true, (conn, bytes) => {
-      log.request(conn.id, bytes);
-    })
-    : handler;
-  const server = listening(merged, () => serve(merged as ServeOptions, served));
+  const server = listening(
+    merged,
+    () => serve(merged as ServeOptions, handler),
+  );
   using signals = heedSignals({
     onFirst: () => server.shutdown(),
     onNext: (signal) =>

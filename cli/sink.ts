@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Conn } from "../mod.ts";
+import type { Conn } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";

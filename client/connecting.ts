@@ -4,6 +4,7 @@
  * @module
  */
 
+import { closeQuietly } from "../exchange/quiet.ts";
 import type { CheckedRequestOptions } from "./options.ts";
 
 /**
@@ -32,7 +33,7 @@ export async function connect(
     }
     return conn;
   } catch (error) {
-    if (conn) close(conn);
+    if (conn) closeQuietly(conn);
     signal.throwIfAborted();
     throw named(error, `Cannot ${doing} ${placeOf(options)}`);
   }
@@ -70,7 +71,7 @@ async function open(
   try {
     return await Deno.startTls(conn, { hostname, ...terms });
   } catch (error) {
-    close(conn);
+    closeQuietly(conn);
     throw error;
   }
 }
@@ -81,7 +82,7 @@ function closedIfLate(
   signal: AbortSignal,
 ): Promise<Deno.Conn> {
   connecting.then((conn) => {
-    if (signal.aborted) close(conn);
+    if (signal.aborted) closeQuietly(conn);
   }, () => {});
   return connecting;
 }
@@ -109,15 +110,6 @@ function named(error: unknown, what: string): unknown {
     ? "its backlog is full, try again later"
     : error.message;
   return new ErrorClass(`${what}: ${reason}`, { cause: error });
-}
-
-/** Closes what may be closed already. */
-export function close(conn: Deno.Conn): void {
-  try {
-    conn.close();
-  } catch {
-    // All the same.
-  }
 }
 
 function placeOf({ path, hostname, port }: CheckedRequestOptions): string {

@@ -5,8 +5,7 @@
  */
 
 import type { ChunkSource } from "../exchange/body.ts";
-import { close } from "./connecting.ts";
-import { quietly } from "../exchange/quiet.ts";
+import { closeQuietly, quietly } from "../exchange/quiet.ts";
 import { type Reply, ResponseTooLargeError } from "./reply.ts";
 
 const READ_BUFFER_BYTES = 65_536;
@@ -266,7 +265,7 @@ export class ClientExchange implements Reply {
   }
 
   #close(): void {
-    close(this.#socket);
+    closeQuietly(this.#socket);
     this.#onClose();
   }
 }

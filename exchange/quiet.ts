@@ -1,6 +1,6 @@
 /**
- * Rejections that do not end the process if nobody awaits them: what a client
- * does can then end nothing but its own exchange.
+ * Faults that end nothing: rejections that nobody awaits, and closing twice. So a
+ * client can end nothing but its own exchange.
  *
  * @module
  */
@@ -13,6 +13,15 @@ const ignore = () => {};
 export function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(ignore);
   return promise;
+}
+
+/** Closes what may be closed already. */
+export function closeQuietly(resource: { close(): void }): void {
+  try {
+    resource.close();
+  } catch {
+    // Somebody else has closed it: all the same.
+  }
 }
 
 /** A stream whose rejections that nobody awaits do not end the process. */

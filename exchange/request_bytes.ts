@@ -57,6 +57,11 @@ export class RequestBytes {
       : this.#join();
   }
 
+  /** A copy of the first bytes, at most so many. */
+  head(size: number): Uint8Array<ArrayBuffer> {
+    return (this.#full[0] ?? this.peek()).slice(0, size);
+  }
+
   /** All of it in pieces, to keep. */
   takePieces(): Uint8Array<ArrayBuffer>[] {
     return this.#pieces().map((piece) =>

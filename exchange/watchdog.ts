@@ -1,45 +1,55 @@
 /**
- * Who looks after the limits of time.
+ * One timer that keeps all exchanges to their limits of time.
  *
  * @module
  */
 
-import { type Exchange, MAX_TIMER_MS } from "../exchange.ts";
+import { startTimer } from "./timer.ts";
+
+/** What has limits of time. */
+export interface Watched {
+  /**
+   * Cuts itself short if a limit of time has passed.
+   *
+   * @param now The time, as `performance.now()` tells it.
+   * @returns The time at which to check again.
+   */
+  expire(now: number): number;
+}
 
 /**
- * Keeps an exchange to its limits with one timer for all exchanges. Setting a
- * timer for each would cost more than the exchange does, so the timer is left to
- * run out, and whoever it then finds is asked when to look again.
+ * Checks the limits of all exchanges with a single timer. A timer for each
+ * exchange would cost more than the exchange, so this one is left to run out, and
+ * the exchanges that it then finds say when to check again.
  */
 export class Watchdog {
+  readonly #watched: ReadonlySet<Watched>;
   /** No limit can pass sooner than this after an exchange began. */
   readonly #shortestLimit: number;
-  #exchange: Exchange<Deno.Addr> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #breath: ReturnType<typeof setImmediate> | undefined;
+  #immediate: ReturnType<typeof setImmediate> | undefined;
   #referenced = true;
 
-  /** @param shortestLimit The shortest of the limits, in milliseconds. */
-  constructor(shortestLimit: number) {
+  /**
+   * @param watched The exchanges that are under way.
+   * @param shortestLimit The shortest of their limits, in milliseconds.
+   */
+  constructor(watched: ReadonlySet<Watched>, shortestLimit: number) {
+    this.#watched = watched;
     this.#shortestLimit = shortestLimit;
   }
 
-  watch(exchange: Exchange<Deno.Addr>): void {
-    this.#exchange = exchange;
-    if (this.#timer === undefined && this.#breath === undefined) {
-      this.#lookAgainIn(this.#shortestLimit);
+  /** Makes sure that a timer is running. Called when an exchange begins. */
+  wake(): void {
+    if (this.#timer === undefined && this.#immediate === undefined) {
+      this.#checkIn(this.#shortestLimit);
     }
   }
 
-  unwatch(): void {
-    this.#exchange = undefined;
-  }
-
   stop(): void {
-    this.#exchange = undefined;
     clearTimeout(this.#timer);
-    clearImmediate(this.#breath);
-    this.#timer = this.#breath = undefined;
+    clearImmediate(this.#immediate);
+    this.#timer = this.#immediate = undefined;
   }
 
   ref(): void {
@@ -52,27 +62,25 @@ export class Watchdog {
     if (this.#timer !== undefined) Deno.unrefTimer(this.#timer);
   }
 
-  #lookAgainIn(milliseconds: number): void {
-    if (milliseconds === Infinity) return;
-    this.#timer = setTimeout(
-      () => this.#look(),
-      Math.min(Math.max(Math.ceil(milliseconds), 1), MAX_TIMER_MS),
-    );
+  #checkIn(milliseconds: number): void {
+    const wait = Math.max(Math.ceil(milliseconds), 1);
+    this.#timer = startTimer(() => this.#check(), wait);
     if (!this.#referenced) this.unref();
   }
 
-  #look(): void {
+  #check(): void {
     this.#timer = undefined;
-    if (!this.#exchange) return;
+    if (this.#watched.size === 0) return;
     const now = performance.now();
-    const wait = this.#exchange.expire(now) - now;
+    let next = Infinity;
+    for (const one of this.#watched) next = Math.min(next, one.expire(now));
     // Timers set by timers may all run before I/O does: after a pause of our own
-    // event loop, what peers did meanwhile must be seen before the next look.
-    this.#breath = setImmediate(() => {
-      this.#breath = undefined;
+    // event loop, what peers did meanwhile must be seen before the next check.
+    this.#immediate = setImmediate(() => {
+      this.#immediate = undefined;
       // Another exchange may have begun meanwhile.
-      if (this.#exchange) {
-        this.#lookAgainIn(Math.min(wait, this.#shortestLimit));
+      if (this.#watched.size > 0) {
+        this.#checkIn(Math.min(next - now, this.#shortestLimit));
       }
     });
   }

@@ -4,12 +4,9 @@
  * @module
  */
 
+import type { RequestTooLargeError, TimeoutError } from "../exchange/errors.ts";
 import { OptionChecks } from "../exchange/option_checks.ts";
-import type {
-  ExchangeRecord,
-  RequestTooLargeError,
-  TimeoutError,
-} from "../conn.ts";
+import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
 
 /** How much, how long, and who hears of it: options of every listener. */
 export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
@@ -83,6 +80,15 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   onRefuse?: (error: RequestTooLargeError | TimeoutError) => string | void;
   /**
+   * Called once for each request that is read: when it is complete or, with
+   * `streaming: true`, when the first chunk of `readable` is read. It is not
+   * awaited. If it throws, the iteration ends with that error once the exchange
+   * is over.
+   *
+   * @param start How the request begins, and whose it is.
+   */
+  onRequest?: (start: RequestStart<Addr>) => void;
+  /**
    * Called once for each accepted connection, when the server is done with it. It
    * is not awaited. If it throws, the iteration ends with that error.
    *
@@ -132,6 +138,12 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   cert?: string;
   /** The private key in PEM, for TLS. It needs a `cert`. */
   key?: string;
+  /** Only for Unix sockets. */
+  path?: undefined;
+  /** Only for Unix sockets. */
+  mode?: undefined;
+  /** Only instead of a place. */
+  listener?: undefined;
 }
 
 /** Options of a listener on a Unix socket. */
@@ -151,6 +163,20 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
    * @default {0o777 & ~Deno.umask()}
    */
   mode?: number;
+  /** Only for TCP. */
+  hostname?: undefined;
+  /** Only for TCP. */
+  port?: undefined;
+  /** Only for TCP. */
+  reusePort?: undefined;
+  /** Only for TCP. */
+  tcpBacklog?: undefined;
+  /** Only for TCP. */
+  cert?: undefined;
+  /** Only for TCP. */
+  key?: undefined;
+  /** Only instead of a place. */
+  listener?: undefined;
 }
 
 /** Options of a listener that somebody else has made. */
@@ -161,47 +187,58 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
    * To close one of its connections must end what reads from it, as with Deno's.
    */
   listener: Deno.Listener<Deno.Conn, Addr>;
+  /** Only without `listener`. */
+  hostname?: undefined;
+  /** Only without `listener`. */
+  port?: undefined;
+  /** Only without `listener`. */
+  reusePort?: undefined;
+  /** Only without `listener`. */
+  tcpBacklog?: undefined;
+  /** Only without `listener`. */
+  cert?: undefined;
+  /** Only without `listener`. */
+  key?: undefined;
+  /** Only without `listener`. */
+  path?: undefined;
+  /** Only without `listener`. */
+  mode?: undefined;
 }
 
-/** What a listener on a Unix socket, or one made already, cannot be given. */
-export interface NoTcpOptions {
-  /** Only for TCP. */
-  hostname?: never;
-  /** Only for TCP. */
-  port?: never;
-  /** Only for TCP. */
-  reusePort?: never;
-  /** Only for TCP. */
-  tcpBacklog?: never;
-  /** Only for TCP. */
-  cert?: never;
-  /** Only for TCP. */
-  key?: never;
-}
+/**
+ * The type of addresses that options lead to: that of `listener` if there is one,
+ * {@linkcode Deno.UnixAddr} with a `path`, or else {@linkcode Deno.NetAddr}.
+ */
+export type AddrOf<Path, Source> = Source extends
+  Deno.Listener<Deno.Conn, infer Addr> ? Addr
+  : Path extends string ? Deno.UnixAddr
+  : Deno.NetAddr;
 
-/** What a listener that is not on a Unix socket of our own cannot be given. */
-export interface NoUnixOptions {
-  /** Only for Unix sockets. */
-  path?: never;
-  /** Only for Unix sockets. */
-  mode?: never;
-}
-
-/** Options of {@linkcode listen}: where, how much and how long, and who hears. */
-export type ListenOptions =
-  | TcpOptions & NoUnixOptions & { listener?: never }
-  | UnixOptions & NoTcpOptions & { listener?: never }
-  | ListenerOptions & NoTcpOptions & NoUnixOptions;
+/**
+ * Options of {@linkcode listen}: where, how much and how long, and who hears.
+ *
+ * They are those of {@linkcode TcpOptions}, {@linkcode UnixOptions} or
+ * {@linkcode ListenerOptions}. The types of `path` and `listener` decide on the
+ * type of addresses, also in the callbacks.
+ */
+export type ListenOptions<
+  Path extends string | undefined = string | undefined,
+  Source extends Deno.Listener | undefined = Deno.Listener | undefined,
+> =
+  & ExchangeOptions<AddrOf<Path, Source>>
+  & { path?: Path; listener?: Source }
+  & (
+    | Omit<TcpOptions, keyof ExchangeOptions>
+    | Omit<UnixOptions, keyof ExchangeOptions>
+    | Omit<ListenerOptions, keyof ExchangeOptions>
+  );
 
 /** All the options that there are, by name. */
 type AnyOptions =
   & ExchangeOptions
-  & Partial<
-    & Omit<TcpOptions, keyof ExchangeOptions>
-    & Omit<UnixOptions, keyof ExchangeOptions>
-    & Omit<ListenerOptions, keyof ExchangeOptions>
-  >
-  & { onListen?: unknown; onError?: unknown };
+  & Partial<Pick<UnixOptions, "path" | "mode">>
+  & Partial<Pick<ListenerOptions, "listener">>
+  & Pick<TcpOptions, typeof tcpNames[number]>;
 
 /** Options that have been checked, with all the defaults. */
 export type CheckedOptions =
@@ -239,19 +276,18 @@ const tcpNames = [
  * other.
  * @throws {RangeError} If a number is out of its range.
  */
-export function checkOptions(options: ListenOptions): CheckedOptions {
+export function checkOptions(options: object): CheckedOptions {
   const checks = new OptionChecks("listen", options);
-  const given: AnyOptions = options as AnyOptions;
+  const given: AnyOptions = options;
   checkWhere(given, checks);
   checks.type("string", ["hostname", "path", "cert", "key"]);
   checks.type("boolean", ["streaming", "reusePort"]);
   checks.type("function", [
     "allow",
     "onRefuse",
+    "onRequest",
     "onExchange",
     "onAcceptError",
-    "onListen",
-    "onError",
   ]);
   checks.signal("signal");
   checks.integer("port", 0, 65_535);

@@ -17,9 +17,15 @@ import {
   type RequestOptions,
   ResponseTooLargeError,
   serve,
-  type ServeTcpOptions,
 } from "../mod.ts";
-import { encode, local, pattern, Records, serveLocally } from "./support.ts";
+import {
+  encode,
+  local,
+  pattern,
+  Records,
+  serveLocally,
+  type ServeTcpOptions,
+} from "./support.ts";
 
 const ignore = Deno.build.os === "windows";
 const linuxOnly = Deno.build.os !== "linux";

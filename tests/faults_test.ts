@@ -4,13 +4,7 @@
 // like, in `tls_test.ts`, `unix_test.ts`, `accept_test.ts` and `shutdown_test.ts`.
 
 import { assertEquals } from "@std/assert";
-import type {
-  ExchangeRecord,
-  Handler,
-  Outcome,
-  Phase,
-  ServeTcpOptions,
-} from "../mod.ts";
+import type { ExchangeRecord, Handler, Outcome, Phase } from "../mod.ts";
 import {
   ask,
   connect,
@@ -22,6 +16,7 @@ import {
   RudeClient,
   send,
   serveLocally,
+  type ServeTcpOptions,
 } from "./support.ts";
 
 const MiB = 1024 ** 2;
@@ -69,9 +64,9 @@ function testFault(name: string, makeFault: () => Fault): void {
         },
         streaming,
         ...options,
-      }, (conn) => {
+      }, (conn, server) => {
         handling.resolve();
-        return handler && conn.id === 1 ? handler(conn) : conn.bytes();
+        return handler && conn.id === 1 ? handler(conn, server) : conn.bytes();
       });
       const next = accepted.promise.then(() => ask(server.addr, "next"));
       const sees = await client(server.addr, {

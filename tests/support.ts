@@ -5,11 +5,13 @@ import {
   type ExchangeRecord,
   type Handler,
   listen,
+  type ListenOptions,
   type Outcome,
   serve,
-  type ServeTcpOptions,
-  type TcpOptions,
+  type ServeOptions,
 } from "../mod.ts";
+
+export type ServeTcpOptions = ServeOptions<undefined, undefined>;
 
 /** Where tests listen. */
 export const local = { hostname: "127.0.0.1", port: 0 };
@@ -171,7 +173,9 @@ export class Records {
 }
 
 /** A listener with its records, whose connections the test takes itself. */
-export function listenLocally(options: TcpOptions = {}) {
+export function listenLocally(
+  options: ListenOptions<undefined, undefined> = {},
+) {
   const records = new Records();
   const listener = listen({ ...local, onExchange: records.add, ...options });
   return { listener, records };

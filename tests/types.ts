@@ -1,6 +1,7 @@
 // What the compiler has to say of uses of the API: checked, never run.
 
 import {
+  type HandlerModule,
   listen,
   type ListenOptions,
   type Reply,
@@ -40,6 +41,59 @@ export function optionsMayComeFromElsewhere(
   serve(listening, () => "x");
   serve(serving, () => "x");
   serve({ ...serving, handler: () => "x" });
+}
+
+export function callbacksKnowTheAddress(): void {
+  const onExchange = () => {};
+  listen({ path: "x", allow: ({ path }) => path !== "" });
+  listen({ path: "x", onExchange: ({ localAddr }) => localAddr.path });
+  listen({ onRequest: ({ remoteAddr }) => remoteAddr.port, onExchange });
+  listen({
+    listener: Deno.listen({ transport: "unix", path: "x" }),
+    allow: ({ path }) => path !== "",
+  }).addr.path satisfies string;
+  serve({ path: "x", onListen: ({ path }) => path }, ({ localAddr }) => {
+    localAddr.path satisfies string;
+  });
+  serve(
+    {
+      listener: Deno.listen({ port: 0 }),
+      onError: (_, { remoteAddr }) => remoteAddr.hostname,
+    },
+    async ({ remoteAddr }) => await Promise.resolve(remoteAddr.hostname),
+  ).addr.port satisfies number;
+  serve({
+    port: 0,
+    onExchange: ({ remoteAddr }) => remoteAddr.port,
+    handler: ({ remoteAddr }) => remoteAddr.hostname,
+  }).addr.port satisfies number;
+  // @ts-expect-error On TCP there is no path.
+  listen({ allow: ({ path }) => path !== "" });
+  // @ts-expect-error Nor has its address one.
+  serve({ port: 0 }, () => "x").addr.path;
+  // @ts-expect-error A Unix socket has no port.
+  serve({ path: "x" }, () => "x").addr.port;
+}
+
+export function optionsMustExist(): void {
+  // @ts-expect-error It is mistyped.
+  listen({ prot: 80 });
+  // @ts-expect-error Only a Unix socket has one.
+  listen({ mode: 0o600 });
+}
+
+export function modulesMayBeOfTwoKinds(): void {
+  (async (conn) => await conn.bytes()) satisfies HandlerModule;
+  ({
+    port: 9000,
+    onExchange: ({ id }) => console.log(id),
+    handler: async (conn, server) => {
+      if (await conn.text() === "stop") server.shutdown();
+      return "ok";
+    },
+  }) satisfies HandlerModule;
+  // @ts-expect-error There is no such option.
+  ({ prot: 9000, handler: () => "x" }) satisfies HandlerModule;
 }
 
 export function handlersMayBeOfManyKinds(): void {

@@ -1,0 +1,144 @@
+/**
+ * How an exchange is closed: with a FIN, a refusal or neither, and perhaps after
+ * a lingering close.
+ *
+ * @module
+ */
+
+import type { Ending } from "./ending.ts";
+import { type RequestTooLargeError, TimeoutError } from "./errors.ts";
+import { closeQuietly } from "./quiet.ts";
+import type { ReadingHalf } from "./reading.ts";
+import { startTimer } from "./timer.ts";
+import type { WritingHalf } from "./writing.ts";
+
+/** What the closing of all exchanges of one listener shares. */
+export interface ClosingSettings {
+  /** For how long a client may linger, in milliseconds. */
+  readonly lingerTimeout: number;
+  /** What to tell a client whose request is too large or too slow. */
+  readonly onRefuse:
+    | ((error: RequestTooLargeError | TimeoutError) => string | void)
+    | undefined;
+}
+
+/** About what a link of 1 Gbit/s brings in the default `lingerTimeout`. */
+const MAX_LINGER_BYTES = 268_435_456;
+
+/** The closing of one exchange. */
+export class Closing {
+  readonly #socket: Deno.Conn;
+  readonly #ending: Ending;
+  readonly #reading: ReadingHalf;
+  readonly #writing: WritingHalf;
+  readonly #settings: ClosingSettings;
+  #finishing: Promise<boolean> | undefined;
+  #lingering: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(
+    socket: Deno.Conn,
+    ending: Ending,
+    reading: ReadingHalf,
+    writing: WritingHalf,
+    settings: ClosingSettings,
+  ) {
+    this.#socket = socket;
+    this.#ending = ending;
+    this.#reading = reading;
+    this.#writing = writing;
+    this.#settings = settings;
+  }
+
+  /** Whether the socket is closed. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Once the socket outlives the exchange: resolves when it is closed. */
+  get lingering(): Promise<void> | undefined {
+    return this.#lingering;
+  }
+
+  /** Whether the socket is closed, or as good as that. */
+  get isOver(): boolean {
+    return this.#isClosed || this.#lingering !== undefined;
+  }
+
+  /** Sends the FIN, and closes or lingers: `false` if the peer is gone. */
+  finish(): Promise<boolean> {
+    return this.#finishing ??= this.#finish();
+  }
+
+  /** Waits for a FIN that is being sent, and sends one if there is none yet. */
+  async close(): Promise<void> {
+    if (this.#finishing) await this.#finishing;
+    else if (!this.isOver && !this.#refuse()) await this.finish();
+  }
+
+  /** Closes the socket of an exchange that is cut short, unless it lingers. */
+  breakOff(): void {
+    if (!this.#refuse() && !this.#lingering) this.closeSocket();
+  }
+
+  /** Closes the socket at once. */
+  closeSocket(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#ending.hasMovedOn) this.#ending.enter("closed");
+    closeQuietly(this.#socket);
+  }
+
+  async #finish(): Promise<boolean> {
+    // After the client's FIN a close sends ours, but TLS has yet to flush.
+    if (this.#reading.hasEnded && !("handshake" in this.#socket)) {
+      this.#writing.endByClosing();
+    } else await this.#writing.sendFin();
+    if (this.#ending.cut) return false;
+    this.#ending.enter("closing");
+    if (this.#reading.hasEnded) this.closeSocket();
+    else this.#lingering = this.#linger();
+    return true;
+  }
+
+  /** Tells the client why it is turned away, if it can still be told. */
+  #refuse(): boolean {
+    const { onRefuse } = this.#settings;
+    const cause = this.#causeToRefuse();
+    if (!onRefuse || !cause || this.isOver || !this.#writing.isUntouched) {
+      return false;
+    }
+    const text = onRefuse(cause);
+    if (text) this.#lingering = this.#linger(text);
+    return this.isOver;
+  }
+
+  #causeToRefuse(): RequestTooLargeError | TimeoutError | undefined {
+    const { cut, stage } = this.#ending;
+    if (cut?.outcome === "aborted" || stage === "handshake") return undefined;
+    if (this.#reading.tooLarge) return this.#reading.tooLarge;
+    // A handler may fail with such an error, too: that is no limit of ours.
+    const isLimit = cut?.error instanceof TimeoutError &&
+      cut.outcome !== "failed";
+    return isLimit ? cut.error as TimeoutError : undefined;
+  }
+
+  /** Lets the client take what we sent before its unread data resets it. */
+  async #linger(farewell?: string): Promise<void> {
+    const timer = startTimer(
+      () => this.closeSocket(),
+      this.#settings.lingerTimeout,
+    );
+    this.#reading.dropAtMost(MAX_LINGER_BYTES);
+    try {
+      const dropped = this.#reading.drop();
+      if (farewell) await this.#writing.sendFarewell(farewell);
+      await dropped;
+    } catch {
+      // The client left, or its time was up.
+    } finally {
+      clearTimeout(timer);
+      this.closeSocket();
+    }
+  }
+}

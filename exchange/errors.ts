@@ -1,0 +1,77 @@
+/**
+ * The errors of a request that passes a limit.
+ *
+ * @module
+ */
+
+/**
+ * The error of a request that is larger than `maxRequestBytes`.
+ *
+ * @example Usage
+ * ```ts
+ * import { RequestTooLargeError } from "@halfclose/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new RequestTooLargeError(1024);
+ * assertEquals(error.maxRequestBytes, 1024);
+ * ```
+ */
+export class RequestTooLargeError extends RangeError {
+  /** The name of the error: `"RequestTooLargeError"`. */
+  override readonly name = "RequestTooLargeError";
+  /** The limit that was passed, in bytes. */
+  readonly maxRequestBytes: number;
+
+  /**
+   * Makes the error for a limit.
+   *
+   * @param maxRequestBytes The limit that was passed, in bytes.
+   */
+  constructor(maxRequestBytes: number) {
+    super(
+      `The request is larger than the ${maxRequestBytes} bytes allowed: ` +
+        "send less, or have `maxRequestBytes` raised",
+    );
+    this.maxRequestBytes = maxRequestBytes;
+  }
+}
+
+/**
+ * The error of an exchange that took too long.
+ *
+ * @example Usage
+ * ```ts
+ * import { TimeoutError } from "@halfclose/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new TimeoutError("idleTimeout", 15_000);
+ * assertEquals(error.option, "idleTimeout");
+ * assertEquals(error.timeout, 15_000);
+ * ```
+ */
+export class TimeoutError extends Error {
+  /** The name of the error: `"TimeoutError"`. */
+  override readonly name = "TimeoutError";
+  /** The option that set the limit. */
+  readonly option: "deadline" | "idleTimeout";
+  /** The limit, in milliseconds. */
+  readonly timeout: number;
+
+  /**
+   * Makes the error for a limit.
+   *
+   * @param option The option that set the limit.
+   * @param timeout The limit, in milliseconds.
+   */
+  constructor(option: "deadline" | "idleTimeout", timeout: number) {
+    super(
+      option === "deadline"
+        ? `The exchange took longer than the ${timeout} ms allowed: ` +
+          "be quicker, or have `deadline` raised"
+        : `No byte could be read or written for ${timeout} ms: ` +
+          "do not pause for so long, or have `idleTimeout` raised",
+    );
+    this.option = option;
+    this.timeout = timeout;
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * The reading half of an exchange: the request, until the client's FIN.
+ *
+ * @module
+ */
+
+import type { Ending } from "./ending.ts";
+import { RequestTooLargeError } from "./errors.ts";
+import type { Limits } from "./limits.ts";
+import { quietly } from "./quiet.ts";
+import type { Outcome } from "./record.ts";
+import { RequestBytes, RequestChunks } from "./request_bytes.ts";
+
+/** What all reading halves of one listener share. */
+export interface ReadingSettings {
+  /** How large a request may be, in bytes. */
+  readonly maxRequestBytes: number;
+  /** Whether the socket stays open, with its pending read, to tell of a refusal. */
+  readonly outlivesCuts: boolean;
+  /** Read buffers that are free to be used again. */
+  readonly freeBuffers: Uint8Array<ArrayBuffer>[];
+}
+
+/** Called once, with a copy of the first bytes that are read. */
+export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;
+
+/** A request that has been read to its end. */
+type WholeRequest = Pick<RequestBytes, "peek" | "take">;
+
+/**
+ * What has become of the request: nobody has asked for it yet, its stream was
+ * handed out, it is or was read, its stream was cancelled, or its rest is dropped.
+ */
+type Use = "none" | "offered" | "read" | "cancelled" | "dropped";
+
+const READ_BUFFER_BYTES = 65_536;
+/** How much of a request is shown to who only wants to see how it begins. */
+const HEAD_BYTES = 1024;
+
+/** Where dropped bytes of all exchanges go: nobody looks at them. */
+let waste: Uint8Array<ArrayBuffer> | undefined;
+
+/** The request of one exchange. */
+export class ReadingHalf {
+  /** How many bytes of the request have been read. What is dropped is not counted. */
+  bytesRead = 0;
+
+  readonly #socket: Deno.Conn;
+  readonly #ending: Ending;
+  readonly #limits: Limits;
+  readonly #settings: ReadingSettings;
+  readonly #onHead: OnHead | undefined;
+  /** Borrowed until the server moves on: what callers get never aliases it. */
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #request: RequestBytes | undefined;
+  #use: Use = "none";
+  #hasEnded = false;
+  #tooLarge: RequestTooLargeError | undefined;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
+  #controller: ReadableByteStreamController | undefined;
+  #dropping: Promise<void> | undefined;
+  #mayDrop = Infinity;
+
+  constructor(
+    socket: Deno.Conn,
+    ending: Ending,
+    limits: Limits,
+    settings: ReadingSettings,
+    onHead: OnHead | undefined,
+  ) {
+    this.#socket = socket;
+    this.#ending = ending;
+    this.#limits = limits;
+    this.#settings = settings;
+    this.#onHead = onHead;
+    this.#buffer = settings.freeBuffers.pop() ??
+      new Uint8Array(READ_BUFFER_BYTES);
+    this.#request = new RequestBytes(this.#buffer);
+  }
+
+  /** Whether the client has sent its FIN. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Why no more is read, if the request is too large. */
+  get tooLarge(): RequestTooLargeError | undefined {
+    return this.#tooLarge;
+  }
+
+  /** Whether the request was read, is being read, or was dropped. */
+  get isUsed(): boolean {
+    return this.#use !== "none" && this.#use !== "offered";
+  }
+
+  /** Whether somebody may yet read the rest of the request. */
+  get isAwaited(): boolean {
+    return (this.#use === "offered" || this.#use === "read") && !this.#tooLarge;
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= this.#openReadable();
+  }
+
+  /** Finishes the TLS handshake, or throws. */
+  async shakeHands(socket: Deno.TlsConn): Promise<void> {
+    this.#limits.readBegins();
+    try {
+      await socket.handshake();
+    } catch (error) {
+      const reset = error instanceof Deno.errors.ConnectionReset;
+      const outcome = reset ? "reset" : "handshake";
+      throw this.#ending.cutByPeer(outcome, "reading", error);
+    } finally {
+      this.#limits.readEnds();
+    }
+  }
+
+  /** Reads the request to its end, and keeps it for who asks for it. */
+  readToEnd(): Promise<number | null> {
+    const request = this.#request;
+    return request ? this.#read(request) : Promise.resolve(null);
+  }
+
+  /** Reads all of the request, and gives what `convert` makes of it. */
+  consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
+    const streaming = !this.#hasEnded;
+    const consumed = this.#take(convert);
+    // What a client does must not end a process that does not look.
+    return streaming ? quietly(consumed) : consumed;
+  }
+
+  /** Reads and drops what the client still sends, so that it does not block. */
+  drop(): Promise<void> | undefined {
+    return this.#hasEnded ? undefined : this.#dropping ??= this.#dropRest();
+  }
+
+  /** Stops dropping after so many more bytes. */
+  dropAtMost(bytes: number): void {
+    this.#mayDrop = bytes;
+  }
+
+  /** Gives back the buffer: the server moves on. */
+  release(): void {
+    const buffer = this.#buffer;
+    // A read that is pending may yet write to it.
+    if (buffer && !this.#limits.isReading) {
+      this.#settings.freeBuffers.push(buffer);
+    }
+    this.#buffer = this.#request = undefined;
+  }
+
+  /**
+   * Reads once into a view, or a whole request to its end. Rejects as soon as the
+   * exchange is cut short.
+   *
+   * @returns How many bytes the view got, or `null` at the end.
+   */
+  #read(into: Uint8Array | RequestBytes): Promise<number | null> {
+    const reading = this.#readWithinLimits(into);
+    return this.#settings.outlivesCuts
+      ? this.#ending.untilCut(reading)
+      : reading;
+  }
+
+  async #readWithinLimits(
+    into: Uint8Array | RequestBytes,
+  ): Promise<number | null> {
+    while (!this.#hasEnded) {
+      this.#checkReadable();
+      this.#limits.readBegins();
+      let read: number | null;
+      try {
+        read = await this.#socket.read(
+          into instanceof RequestBytes ? into.room : into,
+        );
+      } catch (error) {
+        this.#checkReadable();
+        throw this.#ending.cutByPeer(outcomeOf(error), "reading", error);
+      } finally {
+        this.#limits.readEnds();
+      }
+      this.#checkReadable();
+      if (read === null) {
+        this.#hasEnded = true;
+        break;
+      }
+      this.bytesRead += read;
+      const { maxRequestBytes } = this.#settings;
+      if (this.bytesRead > maxRequestBytes) {
+        this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
+        this.#ending.judge("too-large", "reading", this.#tooLarge);
+        throw this.#tooLarge;
+      }
+      if (!(into instanceof RequestBytes)) return read;
+      into.add(read);
+    }
+    if (into instanceof RequestBytes) this.#onHead?.(into.head(HEAD_BYTES));
+    return null;
+  }
+
+  /** Throws if there is no more to read for anybody. */
+  #checkReadable(): void {
+    if (this.#ending.cut) throw this.#ending.cut.error;
+    if (this.#tooLarge) throw this.#tooLarge;
+    if (!this.#buffer || this.#use === "dropped") throw tooLateToRead();
+  }
+
+  /** Converts at once what it takes, before the buffer serves another exchange. */
+  async #take<T>(convert: (request: WholeRequest) => T): Promise<T> {
+    if (this.isUsed || this.#readable?.locked) {
+      throw new TypeError(
+        "Cannot read the request twice: it has been read, is being read or was " +
+          "dropped by a response, keep what the first reading gives",
+      );
+    }
+    if (this.#readable) {
+      const bytes = await new Response(this.#readable).bytes();
+      return convert({ peek: () => bytes, take: () => bytes });
+    }
+    this.#use = "read";
+    const request = this.#request;
+    if (!request) throw tooLateToRead();
+    if (!this.#hasEnded) await this.#read(request);
+    if (!this.#buffer) throw tooLateToRead();
+    this.#request = undefined;
+    return convert(request);
+  }
+
+  #openReadable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const request = this.isUsed ? undefined : this.#request;
+    const kept = request && this.#hasEnded ? request.takePieces() : undefined;
+    const chunks = request && !kept && this.#buffer
+      ? new RequestChunks(this.#buffer)
+      : undefined;
+    if (this.#use === "none") this.#use = "offered";
+    let isFirst = true;
+    return new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        this.#controller = controller;
+        if (request) return;
+        controller.error(
+          new TypeError(
+            "Cannot read the request: it has been read already, was dropped by " +
+              "a response, or the exchange has moved on",
+          ),
+        );
+      },
+      pull: async (controller) => {
+        this.#use = "read";
+        const piece = kept?.shift();
+        if (piece) return controller.enqueue(piece);
+        const byob = controller.byobRequest;
+        const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
+        const room = view ?? chunks?.room;
+        const read = room ? await this.#read(room) : null;
+        if (read !== null && !this.#buffer) throw tooLateToRead();
+        if (isFirst && room && !kept) {
+          this.#onHead?.(room.slice(0, Math.min(read ?? 0, HEAD_BYTES)));
+        }
+        isFirst = false;
+        if (read === null) controller.close();
+        else if (!view && chunks) controller.enqueue(chunks.take(read));
+        byob?.respond(read ?? 0);
+      },
+      cancel: () => {
+        this.#use = "cancelled";
+      },
+    }, { highWaterMark: 0 });
+  }
+
+  async #dropRest(): Promise<void> {
+    this.#use = "dropped";
+    this.#controller?.error(
+      this.#ending.cut?.error ?? this.#tooLarge ??
+        new TypeError(
+          "The rest of the request was dropped: read it before you respond or close",
+        ),
+    );
+    waste ??= new Uint8Array(READ_BUFFER_BYTES);
+    try {
+      for (;;) {
+        const read = await this.#socket.read(waste);
+        if (read === null) break;
+        this.#limits.progress();
+        this.#mayDrop -= read;
+        if (this.#mayDrop < 0) return;
+      }
+      this.#hasEnded = true;
+    } catch {
+      // Closed by us, or by a peer whose fault the writing half will meet.
+    }
+  }
+}
+
+function tooLateToRead(): TypeError {
+  return new TypeError(
+    "Cannot read the request: the exchange has moved on and the rest was " +
+      "dropped, await the reading before you respond, close or go on",
+  );
+}
+
+function outcomeOf(error: unknown): Outcome {
+  const truncated = error instanceof Deno.errors.UnexpectedEof ||
+    error instanceof Deno.errors.InvalidData;
+  return truncated ? "truncated" : "reset";
+}

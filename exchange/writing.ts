@@ -1,0 +1,263 @@
+/**
+ * The writing half of an exchange: the response, and the FIN after it.
+ *
+ * @module
+ */
+
+import {
+  type BodyChunk,
+  chunkBytes,
+  type ChunkSource,
+  openBody,
+  type ResponseBody,
+} from "./body.ts";
+import { abortError, type Ending } from "./ending.ts";
+import type { Limits } from "./limits.ts";
+import { quietly, QuietWritableStream } from "./quiet.ts";
+
+/** What the writing half asks of the exchange that it belongs to. */
+export interface Whole {
+  /** Whether an error is that of the client, of a limit or of the server's stop. */
+  isFromOutside(error: unknown): boolean;
+  /** Records a fault of the handler. */
+  fail(error: unknown): void;
+  /**
+   * Called before each write.
+   *
+   * @param isAtHand Whether what is written depends on nothing that the client
+   * still sends.
+   */
+  makeWay(isAtHand: boolean): void;
+  /** Sends the FIN and closes: `false` if the peer is gone. */
+  finish(): Promise<boolean>;
+}
+
+const encoder = new TextEncoder();
+
+/** The response of one exchange. */
+export class WritingHalf {
+  /** How many bytes of the response the kernel has taken. */
+  bytesWritten = 0;
+
+  readonly #socket: Deno.Conn;
+  readonly #ending: Ending;
+  readonly #limits: Limits;
+  readonly #whole: Whole;
+  /** Who makes the response, if anybody does. */
+  #response: "none" | "in one call" | "in pieces" = "none";
+  #responding: Promise<boolean> | undefined;
+  #writable: WritableStream<BodyChunk> | undefined;
+  #closingWritable: Promise<unknown> | undefined;
+  #isFinal = false;
+
+  constructor(
+    socket: Deno.Conn,
+    ending: Ending,
+    limits: Limits,
+    whole: Whole,
+  ) {
+    this.#socket = socket;
+    this.#ending = ending;
+    this.#limits = limits;
+    this.#whole = whole;
+  }
+
+  /** Whether a response has been sent or begun. */
+  get hasBegun(): boolean {
+    return this.#response !== "none";
+  }
+
+  /** Whether there is nothing that the client has, or may yet get, from us. */
+  get isUntouched(): boolean {
+    return this.bytesWritten === 0 && !this.#limits.isWriting && !this.#isFinal;
+  }
+
+  get writable(): WritableStream<BodyChunk> {
+    return this.#writable ??= this.#openWritable();
+  }
+
+  /** Sends a response, and ends the exchange: `false` if the peer is gone. */
+  respond(body: ResponseBody): Promise<boolean> {
+    let content: Uint8Array | ChunkSource;
+    try {
+      this.#checkUnanswered();
+      content = openBody(body);
+    } catch (error) {
+      this.#whole.fail(error);
+      return quietly(Promise.reject(error));
+    }
+    const { cut } = this.#ending;
+    if (cut) {
+      if (!(content instanceof Uint8Array)) content.cancel(cut.error);
+      return Promise.resolve(false);
+    }
+    this.#response = "in one call";
+    this.#ending.enter("writing");
+    return this.#responding = quietly(this.#respond(content));
+  }
+
+  /** Waits until what was asked to be sent is sent, or has failed. */
+  async settled(): Promise<void> {
+    if (this.#responding) await this.#responding.catch(() => {});
+    if (this.#closingWritable) await this.#closingWritable;
+  }
+
+  /** Cuts the exchange short if a response in pieces was begun and not closed. */
+  cutIfHalfWritten(): void {
+    const isPrepared = !this.hasBegun && this.#writable?.locked === true;
+    if (this.#isFinal || !(isPrepared || this.#response === "in pieces")) {
+      return;
+    }
+    this.#ending.cutShort(
+      "failed",
+      "writing",
+      new Error(
+        "The response was left half written: close `conn.writable`, and await " +
+          "that, before you return or go on with the loop",
+      ),
+    );
+  }
+
+  /** There will be no more to write, and closing the socket sends the FIN. */
+  endByClosing(): void {
+    this.#isFinal = true;
+  }
+
+  /** Sends the FIN: `false` if the peer is gone. */
+  async sendFin(): Promise<boolean> {
+    this.#isFinal = true;
+    this.#limits.writeBegins();
+    try {
+      await this.#socket.closeWrite();
+    } catch (error) {
+      this.#ending.cutByPeer("reset", "writing", error);
+      return false;
+    } finally {
+      this.#limits.writeEnds();
+    }
+    return !this.#ending.cut;
+  }
+
+  /** Says a last word to a client that is cut off, and sends the FIN. */
+  async sendFarewell(text: string): Promise<void> {
+    this.#response = "in one call";
+    this.#isFinal = true;
+    const farewell = encoder.encode(text);
+    for (let sent = 0; sent < farewell.length;) {
+      sent += await this.#socket.write(farewell.subarray(sent));
+    }
+    await this.#socket.closeWrite();
+  }
+
+  /** Throws if there is, or was, a response already. */
+  #checkUnanswered(): void {
+    if (this.#ending.cut) return;
+    if (this.hasBegun) {
+      throw new TypeError(
+        "Cannot respond twice: a response has been sent or begun, send all of " +
+          "it in one call or write to `writable`",
+      );
+    }
+    if (this.#isFinal) {
+      throw new TypeError(
+        "Cannot respond, the connection is closed: await the response before " +
+          "you close, return or go on with the loop",
+      );
+    }
+  }
+
+  async #respond(content: Uint8Array | ChunkSource): Promise<boolean> {
+    try {
+      const sent = content instanceof Uint8Array
+        ? await this.#writeBytes(content)
+        : await this.#writeChunks(content);
+      return sent && await this.#whole.finish();
+    } catch (error) {
+      const isFromOutside = this.#whole.isFromOutside(error);
+      // A body made of the request fails with it: there may be more to say.
+      if (isFromOutside && this.bytesWritten === 0) this.#response = "none";
+      else this.#ending.cutShort("failed", "writing", error);
+      if (isFromOutside) return false;
+      throw error;
+    }
+  }
+
+  #writeBytes(bytes: Uint8Array): Promise<boolean> {
+    this.#whole.makeWay(true);
+    return this.#writeAll(bytes);
+  }
+
+  /** Writes all that `source` makes: `false` if the peer is gone. */
+  async #writeChunks(source: ChunkSource): Promise<boolean> {
+    try {
+      for (;;) {
+        const chunk = await this.#ending.untilCut(source.next());
+        if (chunk === undefined) return true;
+        // Without a write nothing would give the limits a turn.
+        if (chunk.length === 0) await new Promise((done) => setImmediate(done));
+        this.#whole.makeWay(source.atHand);
+        if (!await this.#writeAll(chunk)) break;
+      }
+    } catch (error) {
+      source.cancel(error);
+      throw error;
+    }
+    source.cancel(this.#ending.cut?.error);
+    return false;
+  }
+
+  #openWritable(): WritableStream<BodyChunk> {
+    const begin = () => {
+      if (this.#ending.cut) throw this.#ending.cut.error;
+      if (this.#response === "in pieces") return;
+      this.#checkUnanswered();
+      this.#response = "in pieces";
+      this.#ending.enter("writing");
+      this.#whole.makeWay(false);
+    };
+    return new QuietWritableStream({
+      write: async (chunk) => {
+        begin();
+        if (!await this.#writeAll(chunkBytes(chunk))) {
+          throw this.#ending.cut?.error;
+        }
+      },
+      close: async () => {
+        begin();
+        if (!await this.#whole.finish()) throw this.#ending.cut?.error;
+      },
+      abort: (reason = abortError("The response was aborted")) =>
+        this.#ending.cutShort("failed", "writing", reason),
+    }, (closing) => {
+      const closings = [this.#closingWritable, closing];
+      this.#closingWritable = Promise.allSettled(closings);
+    });
+  }
+
+  /** Writes all of `bytes`: `false` if the peer is gone. */
+  async #writeAll(bytes: Uint8Array): Promise<boolean> {
+    const size = bytes.length;
+    let written = size;
+    for (let sent = 0; sent < size; sent += written) {
+      if (written === 0 || bytes.length !== size) {
+        throw new TypeError(
+          "Cannot write the response: its buffer was detached meanwhile, send a copy",
+        );
+      }
+      this.#limits.writeBegins();
+      try {
+        written = await this.#socket.write(
+          sent === 0 ? bytes : bytes.subarray(sent),
+        );
+      } catch (error) {
+        this.#ending.cutByPeer("reset", "writing", error);
+        return false;
+      } finally {
+        this.#limits.writeEnds();
+      }
+      this.bytesWritten += written;
+      if (this.#ending.cut) return false;
+    }
+    return !this.#ending.cut;
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Accepting: one connection after another, whatever peers do and however short of
+ * descriptors the machine is.
+ *
+ * @module
+ */
+
+import { closeQuietly } from "../exchange/quiet.ts";
+import { Pause } from "./pause.ts";
+
+const MIN_BACKOFF_MS = 5;
+const MAX_BACKOFF_MS = 1000;
+
+/** Errors that the peer of a connection causes, or its network: see accept(2). */
+const peerCodes: ReadonlySet<string> = new Set([
+  "EAGAIN",
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENONET",
+  "ENOPROTOOPT",
+  "ENOTCONN",
+  "EOPNOTSUPP",
+  "EPERM",
+  "EPROTO",
+  "ETIMEDOUT",
+]);
+
+/** Errors of a machine short of something that it may have again soon. */
+const transientCodes: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  "ENOSR",
+]);
+
+/** What connections come from: as much of a `Deno.Listener` as is needed. */
+export type Source = Pick<
+  Deno.Listener,
+  "addr" | "accept" | "close" | "ref" | "unref"
+>;
+
+/** Accepts from a listener, and tries again where that may help. */
+export class Acceptor {
+  readonly #listener: Source;
+  readonly #onAcceptError: ((error: Error) => void) | undefined;
+  /**
+   * The one accept that is pending, as a second one would be refused as `Busy`.
+   * It stays until its connection is taken, so that this cannot get lost between
+   * those who wait for it.
+   */
+  #pending: Promise<Deno.Conn | undefined> | undefined;
+  #backoff: Pause | undefined;
+  #isClosed = false;
+
+  /**
+   * @param listener Where to accept from.
+   * @param onAcceptError Told of accepts that fail and are tried again.
+   */
+  constructor(
+    listener: Source,
+    onAcceptError: ((error: Error) => void) | undefined,
+  ) {
+    this.#listener = listener;
+    this.#onAcceptError = onAcceptError;
+  }
+
+  get addr(): Deno.Addr {
+    return this.#listener.addr;
+  }
+
+  /** The accept that is pending, if there is one. */
+  get pending(): Promise<Deno.Conn | undefined> | undefined {
+    return this.#pending;
+  }
+
+  /** While nothing can be accepted: resolves when it is tried again. */
+  get backoff(): Promise<void> | undefined {
+    return this.#backoff?.ended;
+  }
+
+  /**
+   * Waits for the next connection. It is the same one until it is taken.
+   *
+   * @returns The connection, or `undefined` if the listener is closed.
+   * @throws {unknown} The error of an accept that no later one will cure, or
+   * what the callback threw.
+   */
+  accept(): Promise<Deno.Conn | undefined> {
+    return this.#pending ??= this.#accept();
+  }
+
+  /** Takes the connection that was accepted: from now on the next one comes. */
+  take(): void {
+    this.#pending = undefined;
+  }
+
+  /** Closes the listener, which resets what is in its backlog. */
+  close(): void {
+    closeQuietly(this.#listener);
+  }
+
+  /** Gives up what is being accepted, and closes the listener. */
+  abort(): void {
+    this.#isClosed = true;
+    this.#backoff?.end();
+    this.close();
+  }
+
+  async #accept(): Promise<Deno.Conn | undefined> {
+    let backoff = MIN_BACKOFF_MS;
+    while (!this.#isClosed) {
+      try {
+        const conn = await this.#listener.accept();
+        if (!this.#isClosed) return conn;
+        conn.close();
+      } catch (error) {
+        if (isClosed(error)) return undefined;
+        if (isPeerFault(error)) continue;
+        if (!isTransient(error)) throw error;
+        this.#onAcceptError?.(error);
+        this.#backoff = new Pause(backoff);
+        await this.#backoff.ended;
+        this.#backoff = undefined;
+        backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+      }
+    }
+    return undefined;
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Deno.errors.BadResource ||
+    error instanceof Deno.errors.Interrupted;
+}
+
+function isPeerFault(error: unknown): boolean {
+  return error instanceof Deno.errors.InvalidData || // a Unix path not in UTF-8
+    peerCodes.has(codeOf(error));
+}
+
+function isTransient(error: unknown): error is Error {
+  return transientCodes.has(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

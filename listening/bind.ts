@@ -1,0 +1,35 @@
+/**
+ * Binding: the listening socket that the options ask for.
+ *
+ * @module
+ */
+
+import type { Source } from "./accepting.ts";
+import type { CheckedOptions } from "./options.ts";
+import { UnixListener } from "./unix.ts";
+
+/**
+ * Listens where the options say.
+ *
+ * @param options The options.
+ * @returns The listener: the one among the options, if there is one.
+ * @throws {Deno.errors.AddrInUse} If something listens there already.
+ */
+export function bind(options: CheckedOptions): Source {
+  const { listener, path, mode, hostname, port, cert, key } = options;
+  if (listener) return listener;
+  if (path !== undefined) return new UnixListener(path, mode);
+  const { reusePort, tcpBacklog } = options;
+  const where = { hostname, port, reusePort, tcpBacklog };
+  try {
+    if (cert === undefined || key === undefined) return Deno.listen(where);
+    return Deno.listenTls({ ...where, cert, key });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new Deno.errors.AddrInUse(
+      `Cannot listen on ${hostname}:${port}: the address is in use, ` +
+        "stop the other server or choose another port",
+      { cause: error },
+    );
+  }
+}

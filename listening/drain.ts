@@ -1,0 +1,250 @@
+/**
+ * Draining: accepting all that is in the kernel's backlog, which cannot be asked
+ * whether it is empty.
+ *
+ * @module
+ */
+
+import { closeQuietly } from "../exchange/quiet.ts";
+import type { Acceptor } from "./accepting.ts";
+import { Pause } from "./pause.ts";
+
+/** A connection to ourselves that takes longer than this may never arrive. */
+const STALLED_MS = 1000;
+/** How long no connection must come where there is no better sign. */
+const QUIET_MS = 10;
+/** How often in a row, as the first time may have been over before it began. */
+const QUIET_PERIODS = 2;
+
+/** What a drain has to know of the listener. */
+export interface DrainOptions {
+  /** Whether a connection to its address comes to this listener for sure. */
+  readonly isExclusive: boolean;
+  /** How many connections the kernel may hold for it, or more. */
+  readonly capacity: number;
+}
+
+/**
+ * Accepts all that is established by now, and closes the listener without a loss.
+ *
+ * @param acceptor Where connections come from.
+ * @param options What to know of the listener.
+ * @param enqueue Given the connections, in order. What comes last is given as the
+ * listener is closed.
+ * @returns Resolves when the listener is closed.
+ * @throws {unknown} The error of an accept that no later one will cure. The
+ * listener is closed all the same.
+ */
+export async function drain(
+  acceptor: Acceptor,
+  { isExclusive, capacity }: DrainOptions,
+  enqueue: (conns: Deno.Conn[]) => void,
+): Promise<void> {
+  const sentinel = new Sentinel(isExclusive ? acceptor.addr : null);
+  let loopback: Loopback | undefined;
+  const accepted: Deno.Conn[] = [];
+  try {
+    if (!isExclusive || acceptor.addr.transport !== "tcp") {
+      await sentinel.settled;
+      loopback = await Loopback.open();
+    }
+    let quiet = 0;
+    let count = 0;
+    // Under steady traffic it never gets quiet: but no more can have been
+    // there than the kernel holds, and those come first. One more may have
+    // been on its way to us, and the kernel itself allows for one more.
+    // A sentinel on its way is waited for all the same: nobody shall serve it.
+    const isFull = () => sentinel.state !== "sending" && count >= capacity + 2;
+    while (quiet < QUIET_PERIODS && !isFull()) {
+      const event = await nextEvent(acceptor, sentinel, loopback);
+      if (event === "accepted") {
+        const conn = await acceptor.accept();
+        acceptor.take();
+        if (!conn) break;
+        accepted.push(conn);
+        count++;
+        quiet = 0;
+      } else if (event === "quiet") quiet++;
+      if (sentinel.state === "sending") continue;
+      if (sentinel.state === "sent") quiet = 0;
+      if (sentinel.takeOutOf(accepted)) break;
+      enqueue(accepted.splice(0));
+    }
+  } finally {
+    sentinel.close();
+    loopback?.close();
+    acceptor.close();
+    // What was being accepted meanwhile may be a live connection.
+    const last = await acceptor.pending?.catch(() => undefined);
+    if (last) accepted.push(last);
+    // Closed meanwhile, it may have come by before we know its port.
+    if (accepted.length > 0) await sentinel.settled;
+    sentinel.takeOutOf(accepted);
+    enqueue(accepted);
+  }
+}
+
+/** Waits for a connection, for the sentinel's fate, or for a while in vain. */
+async function nextEvent(
+  acceptor: Acceptor,
+  sentinel: Sentinel,
+  loopback: Loopback | undefined,
+): Promise<"accepted" | "settled" | "quiet" | "retried"> {
+  const accepted = acceptor.accept().then(() => "accepted" as const);
+  if (acceptor.backoff) {
+    // Silence is no sign of an empty queue while nothing can be accepted.
+    const retried = acceptor.backoff.then(() => "retried" as const);
+    return await Promise.race([accepted, retried]);
+  }
+  // A sentinel is sure to come by: no silence before it means anything.
+  if (sentinel.state === "sent") return await accepted;
+  if (sentinel.state === "unavailable" && loopback) {
+    const turned = loopback.turn().then(() => "quiet" as const);
+    return await Promise.race([accepted, turned]);
+  }
+  const isSending = sentinel.state === "sending";
+  const pause = new Pause(isSending ? STALLED_MS : QUIET_MS);
+  try {
+    return await Promise.race([
+      accepted,
+      pause.ended.then(() => "quiet" as const),
+      ...(isSending ? [sentinel.settled.then(() => "settled" as const)] : []),
+    ]);
+  } finally {
+    pause.end();
+  }
+}
+
+/**
+ * A connection of our own to our own listener. The queue is first in, first out:
+ * when the sentinel comes by, all that was established before it has come.
+ */
+class Sentinel {
+  state: "sending" | "sent" | "unavailable" = "sending";
+  /** Resolves when the state is known. */
+  readonly settled: Promise<void>;
+  #conn: Deno.Conn | undefined;
+  #closed = false;
+
+  constructor(addr: Deno.Addr | null) {
+    this.settled = this.#send(addr);
+  }
+
+  async #send(addr: Deno.Addr | null): Promise<void> {
+    try {
+      this.#conn = await connectTo(addr);
+    } catch {
+      // No descriptor, no route or a full queue: quiet has to do.
+    }
+    this.state = this.#conn ? "sent" : "unavailable";
+    if (this.#closed) this.#conn?.close();
+  }
+
+  /** Removes and closes the sentinel's other end. Returns whether it was there. */
+  takeOutOf(conns: Deno.Conn[]): boolean {
+    const own = this.#conn?.localAddr as Deno.NetAddr | undefined;
+    const at = conns.findIndex(({ remoteAddr }) =>
+      own !== undefined && remoteAddr.transport === "tcp" &&
+      remoteAddr.port === own.port && remoteAddr.hostname === own.hostname
+    );
+    if (at < 0) return false;
+    for (const conn of conns.splice(at, 1)) conn.close();
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#conn?.close();
+  }
+}
+
+/**
+ * A connection with ourselves, on a port of its own, to tell that I/O has had its
+ * turn. Timers cannot tell: any number of them may fire before I/O does. But a
+ * byte that is sent now arrives no sooner than what has been waiting for longer.
+ */
+class Loopback {
+  readonly #near: Deno.Conn;
+  readonly #far: Deno.Conn;
+  #turning: Promise<void> = Promise.resolve();
+  /** A turn that has yet to begin, good for all who ask until it does. */
+  #next: Promise<void> | undefined;
+
+  private constructor(near: Deno.Conn, far: Deno.Conn) {
+    this.#near = near;
+    this.#far = far;
+  }
+
+  /** Gives `undefined` where permissions or descriptors do not suffice. */
+  static async open(): Promise<Loopback | undefined> {
+    const hostname = "127.0.0.1";
+    const opened: (Deno.Listener | Deno.Conn)[] = [];
+    try {
+      if (!await isGranted(hostname)) return undefined;
+      const listener = Deno.listen({ hostname, port: 0 });
+      opened.push(listener);
+      const { port } = listener.addr;
+      const near = await Deno.connect({ hostname, port });
+      opened.push(near);
+      const far = await listener.accept();
+      opened.push(far);
+      if (far.remoteAddr.port !== near.localAddr.port) return undefined;
+      opened.splice(1);
+      return new Loopback(near, far);
+    } catch {
+      return undefined;
+    } finally {
+      for (const resource of opened) closeQuietly(resource);
+    }
+  }
+
+  /** Resolves when whatever I/O has been waiting by now was seen. */
+  turn(): Promise<void> {
+    return this.#next ??= this.#turning.then(() => {
+      this.#next = undefined;
+      return this.#turning = this.#sendByte();
+    });
+  }
+
+  async #sendByte(): Promise<void> {
+    const byte = new Uint8Array(1);
+    try {
+      await Promise.all([this.#far.read(byte), this.#near.write(byte)]);
+    } catch {
+      // Closed meanwhile: nobody waits for it any more.
+    }
+  }
+
+  close(): void {
+    closeQuietly(this.#near);
+    closeQuietly(this.#far);
+  }
+}
+
+/** Connects to an address that is listened on, if that needs no further leave. */
+async function connectTo(
+  addr: Deno.Addr | null,
+): Promise<Deno.Conn | undefined> {
+  if (addr?.transport !== "tcp") return undefined;
+  const { hostname, port } = addr;
+  const loopback: Record<string, string> = {
+    "0.0.0.0": "127.0.0.1",
+    "::": "::1",
+  };
+  // Not every system connects to an unspecified address, but a permission may
+  // be limited to it.
+  for (const target of [loopback[hostname] ?? hostname, hostname]) {
+    const host = target.includes(":") ? `[${target}]` : target;
+    if (await isGranted(`${host}:${port}`)) {
+      return await Deno.connect({ hostname: target, port });
+    }
+  }
+  return undefined;
+}
+
+/** Asking for a permission would hold up a server that is about to end. */
+async function isGranted(host: string): Promise<boolean> {
+  const { state } = await Deno.permissions.query({ name: "net", host });
+  return state === "granted";
+}

@@ -1,0 +1,126 @@
+/**
+ * All exchanges of one listener: those that are under way and those that linger.
+ *
+ * @module
+ */
+
+import { Exchange, type ExchangeSettings } from "../conn.ts";
+import { Watchdog } from "../exchange/watchdog.ts";
+import { LingeringSet } from "./lingering.ts";
+import type { CheckedOptions } from "./options.ts";
+
+/** Begins exchanges, keeps them to their limits, and records their ends. */
+export class Exchanges<Addr extends Deno.Addr> {
+  readonly #options: CheckedOptions;
+  readonly #settings: ExchangeSettings;
+  readonly #running = new Set<Exchange<Addr>>();
+  readonly #lingering = new LingeringSet();
+  readonly #watchdog: Watchdog;
+  #begun = 0;
+  #stopped: { reason: unknown } | undefined;
+  /** What a callback threw where it could not be thrown on. */
+  #callbackFault: { error: unknown } | undefined;
+
+  /**
+   * @param options The limits, and who hears of the exchanges.
+   * @param addr The address that is listened on.
+   */
+  constructor(options: CheckedOptions, addr: Deno.Addr) {
+    const { path, deadline, idleTimeout, onRefuse, onRequest } = options;
+    this.#options = options;
+    this.#settings = {
+      ...options,
+      // A connection does not know under which name its socket was bound.
+      localAddr: path === undefined ? undefined : addr,
+      onRefuse: this.#guarded(onRefuse),
+      onRequest: this.#guarded(onRequest),
+      outlivesCuts: onRefuse !== undefined,
+      freeBuffers: [],
+    };
+    const shortestLimit = Math.min(deadline, idleTimeout);
+    this.#watchdog = new Watchdog(this.#running, shortestLimit);
+  }
+
+  /** Whether there are to be no more. */
+  get isStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  /** Begins one. Once they are stopped it is aborted at once. */
+  begin(socket: Deno.Conn): Exchange<Addr> {
+    const exchange = new Exchange<Addr>(++this.#begun, socket, this.#settings);
+    this.#running.add(exchange);
+    if (this.#stopped) {
+      exchange.cut("aborted", this.#stopped.reason, "reading");
+    } else this.#watchdog.wake();
+    return exchange;
+  }
+
+  /**
+   * Whether the peer of one is let in. If not, it is cut.
+   *
+   * @throws {unknown} What `allow` threw.
+   */
+  letsIn(exchange: Exchange<Addr>): boolean {
+    const { allow } = this.#options;
+    try {
+      if (!allow || allow(exchange.remoteAddr) === true) return true;
+    } catch (error) {
+      exchange.fail(error);
+      throw error;
+    }
+    exchange.cut("refused", undefined, "reading");
+    return false;
+  }
+
+  /**
+   * Moves on from one that is closed or lingers, and records it.
+   *
+   * @throws {unknown} What a callback threw.
+   */
+  record(exchange: Exchange<Addr>): void {
+    exchange.leave();
+    this.#running.delete(exchange);
+    if (exchange.lingering) this.#lingering.add(exchange);
+    this.#options.onExchange?.(exchange.record());
+    if (this.#callbackFault) throw this.#callbackFault.error;
+  }
+
+  /** Aborts those that are under way, and all that are to come. */
+  stop(reason: unknown): void {
+    this.#stopped ??= { reason };
+    for (const exchange of this.#running) exchange.abort(reason);
+    this.#watchdog.stop();
+  }
+
+  /** Closes those that linger. */
+  stopLingering(): void {
+    this.#lingering.close();
+  }
+
+  /** Waits until those that linger now are closed. */
+  lingered(): Promise<void> {
+    return this.#lingering.closed();
+  }
+
+  ref(): void {
+    this.#watchdog.ref();
+  }
+
+  unref(): void {
+    this.#watchdog.unref();
+  }
+
+  /** A callback whose fault ends the iteration as soon as its exchange is over. */
+  #guarded<Argument, Result>(
+    callback: ((argument: Argument) => Result) | undefined,
+  ): ((argument: Argument) => Result | undefined) | undefined {
+    return callback && ((argument) => {
+      try {
+        return callback(argument);
+      } catch (error) {
+        this.#callbackFault ??= { error };
+      }
+    });
+  }
+}

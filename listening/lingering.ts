@@ -1,0 +1,40 @@
+/**
+ * The connections that linger, off the serial path.
+ *
+ * @module
+ */
+
+/** How many sockets may linger at once. The oldest makes room for a new one. */
+const MAX_LINGERING = 64;
+
+/** A connection that outlives its exchange. */
+export interface Lingering {
+  /** Resolves when it is closed. */
+  readonly lingering: Promise<void> | undefined;
+  /** Closes it at once. */
+  closeSocket(): void;
+}
+
+/** All that linger at a listener: a bounded number. */
+export class LingeringSet {
+  readonly #set = new Set<Lingering>();
+
+  /** Lets a connection linger. */
+  add(one: Lingering): void {
+    this.#set.add(one);
+    one.lingering?.finally(() => this.#set.delete(one));
+    if (this.#set.size <= MAX_LINGERING) return;
+    const [oldest] = this.#set;
+    oldest?.closeSocket();
+  }
+
+  /** Closes all at once. */
+  close(): void {
+    for (const one of this.#set) one.closeSocket();
+  }
+
+  /** Waits until those that linger now are closed. */
+  async closed(): Promise<void> {
+    await Promise.all(Array.from(this.#set, ({ lingering }) => lingering));
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * Waiting in a way that lets I/O have its turn.
+ *
+ * @module
+ */
+
+/** A wait that can be ended early. I/O has had its turn when it ends by itself. */
+export class Pause {
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #immediate: ReturnType<typeof setImmediate>;
+
+  constructor(milliseconds: number) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#end = resolve;
+    // A timer set by a timer may run before I/O does.
+    this.#immediate = setImmediate(() => {
+      this.#timer = setTimeout(resolve, milliseconds);
+    });
+  }
+
+  end(): void {
+    clearImmediate(this.#immediate);
+    clearTimeout(this.#timer);
+    this.#end();
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The server that `serve()` gives: a listener, whose exchanges a handler answers.
+ *
+ * @module
+ */
+
+import type { Conn, Exchange } from "../conn.ts";
+import { handle } from "./handling.ts";
+import type { Handler, ServeOptions, Server } from "./options.ts";
+
+/** What a server runs on. */
+export interface ExchangeListener
+  extends
+    Pick<Server, "addr" | "shutdown" | "ref" | "unref">,
+    AsyncIterable<Exchange<Deno.Addr>> {
+  close(): void;
+}
+
+/** Runs a handler for each exchange of a listener. */
+export class IterativeServer implements Server {
+  readonly finished: Promise<void>;
+  readonly #listener: ExchangeListener;
+
+  constructor(
+    listener: ExchangeListener,
+    handler: Handler,
+    { onListen, onError = (error) => console.error(error) }: ServeOptions,
+  ) {
+    this.#listener = listener;
+    try {
+      onListen?.(this.addr);
+    } catch (error) {
+      listener.close();
+      throw error;
+    }
+    this.finished = this.#run(handler, onError);
+  }
+
+  get addr(): Deno.Addr {
+    return this.#listener.addr;
+  }
+
+  shutdown(): Promise<void> {
+    return this.#listener.shutdown();
+  }
+
+  ref(): void {
+    this.#listener.ref();
+  }
+
+  unref(): void {
+    this.#listener.unref();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  async #run(
+    handler: Handler,
+    onError: NonNullable<ServeOptions["onError"]>,
+  ): Promise<void> {
+    const answering = { handler: (conn: Conn) => handler(conn, this), onError };
+    for await (const exchange of this.#listener) {
+      await handle(exchange, answering);
+    }
+  }
+}
