@@ -1,0 +1,92 @@
+// What the documentation says of the tests, and whether its links lead anywhere.
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { dirname, join } from "node:path";
+
+const root = join(import.meta.dirname ?? "", "..");
+
+/** All that is written to be read: paths from the root on. */
+const documents = [
+  "README.md",
+  "SECURITY.md",
+  "CONTRIBUTING.md",
+  "CHANGELOG.md",
+  "examples/README.md",
+  "offline/README.md",
+  ...Array.from(Deno.readDirSync(`${root}/docs`), ({ name }) => `docs/${name}`)
+    .filter((path) => path.endsWith(".md")),
+];
+
+function read(path: string): string {
+  return Deno.readTextFileSync(join(root, path));
+}
+
+/** A text without its code, in which nothing is a link or a heading. */
+function prose(markdown: string): string {
+  return markdown.replaceAll(/^( *)(```+).*\n(?:.*\n)*?\1\2 *$/gm, "")
+    .replaceAll(/(?<!`)(`+)(?!`)(?:(?!\n\n)[^])+?(?<!`)\1(?!`)/g, "");
+}
+
+/** The anchors of a text, as GitHub makes them of its headings. */
+function anchorsOf(markdown: string): Set<string> {
+  const text = markdown.replaceAll(/^( *)(```+).*\n(?:.*\n)*?\1\2 *$/gm, "");
+  const seen = new Map<string, number>();
+  const anchors = Array.from(text.matchAll(/^#+ (.+)$/gm), ([, title = ""]) => {
+    const slug = title.replaceAll(/\[(.*?)\]\(.*?\)/g, "$1").trim()
+      .toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+    const times = seen.get(slug) ?? 0;
+    seen.set(slug, times + 1);
+    return times === 0 ? slug : `${slug}-${times}`;
+  });
+  return new Set(anchors);
+}
+
+/** Where the links of a text lead that leave neither the project nor the web. */
+function relativeLinks(markdown: string): string[] {
+  const links = prose(markdown).matchAll(
+    /\]\(\s*([^\s)]+)[^)]*\)|^\[[^\]]+\]:\s*(\S+)/gm,
+  );
+  return Array.from(links, ([, inline, reference]) => inline ?? reference ?? "")
+    .filter((link) => !/^[a-z][a-z\d+.-]*:/i.test(link));
+}
+
+/** What is wrong with a link, if anything is. */
+function faultOf(from: string, link: string): string | undefined {
+  const [path = "", anchor] = link.split("#");
+  const target = path === "" ? from : join(dirname(from), path);
+  try {
+    Deno.statSync(join(root, target));
+  } catch {
+    return `${from} links to ${link}: there is no ${target}`;
+  }
+  if (anchor === undefined || anchorsOf(read(target)).has(anchor)) return;
+  return `${from} links to ${link}: there is no such heading`;
+}
+
+Deno.test("docs/promises.md has a test for every fault", () => {
+  const promises = read("docs/promises.md");
+  const [, table] = /^\| fault .*\n\| -.*\n((?:\|.*\n)+)/m.exec(promises) ?? [];
+  const faults = (table ?? "").trim().split("\n")
+    .map((row) => row.split("|")[1]?.trim() ?? "");
+  assert(faults.length > 20, "the table of faults is there");
+  const tests = Array.from(Deno.readDirSync(`${root}/tests`))
+    .filter(({ name }) => name.endsWith("_test.ts"))
+    .map(({ name }) => read(`tests/${name}`))
+    .join("\n");
+  for (const fault of faults) assertStringIncludes(tests, fault);
+});
+
+Deno.test("README.md has at most 200 lines", () => {
+  const lines = read("README.md").trimEnd().split("\n").length;
+  assert(lines <= 200, `it has ${lines}: move what is not needed at first`);
+});
+
+Deno.test("documents link only to files and headings that exist", () => {
+  const links = documents.flatMap((from) =>
+    relativeLinks(read(from)).map((link) => ({ from, link }))
+  );
+  assert(links.length > 40, `only ${links.length} links are found`);
+  const faults = links.map(({ from, link }) => faultOf(from, link))
+    .filter((fault) => fault !== undefined);
+  assertEquals(faults, []);
+});
