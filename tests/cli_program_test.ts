@@ -14,7 +14,9 @@ import {
 } from "./support.ts";
 import {
   assertSame,
+  checkRefusal,
   outcomes,
+  run,
   testWithSignals,
   Tool,
   type ToolOptions,
@@ -183,14 +185,29 @@ testWithSignals(
 );
 
 testWithSignals(
-  "cli: a program that cannot be started makes the exchange fail",
+  "cli: a program that can no longer be started makes the exchange fail",
   async () => {
-    await using tool = await Tool.listening(["--", "no-such-program"], all);
+    const program = await Deno.makeTempFile();
+    await Deno.writeTextFile(program, "#!/bin/sh\ncat\n", { mode: 0o700 });
+    await Deno.chmod(program, 0o700);
+    await using tool = await Tool.listening(["--", program], all);
+    assertEquals(await ask(tool.addr, "hello"), "hello");
+    await Deno.remove(program);
     assertEquals(await ask(tool.addr, "hello"), "");
-    await tool.line(/ failed while handling: Cannot run no-such-program: /);
-    assertEquals(outcomes(await tool.stop()), ["failed"]);
+    await tool.line(/ failed while handling: Cannot run \/\S+: /);
+    assertEquals(outcomes(await tool.stop()), ["ok", "failed"]);
   },
 );
+
+for (const program of ["no-such-program", "./no-such-program", "./README.md"]) {
+  testWithSignals(
+    `cli: notices before it listens that it cannot run ${program}`,
+    async () => {
+      const ending = await run(["--port", "0", "--", program], all);
+      checkRefusal(ending, 1, `Cannot run ${program}: `);
+    },
+  );
+}
 
 testWithSignals("cli: a program need not read its input", async () => {
   const flags = ["--max-request-bytes", "none"];

@@ -175,7 +175,10 @@ Deno.test("README.md links to the examples, and deno.json does not publish them"
   assert(readme.includes("](examples/README.md)"));
   const config = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`));
   for (const path of config.publish.include) {
-    assertMatch(path, /^(cli\/\*\.ts|[^/*]+|\*\.ts)$/);
+    assertMatch(
+      path,
+      /^(((cli|client|exchange|listening|serving)\/)?\*\.ts|[^/*]+|docs\/\*\.md)$/,
+    );
   }
 });
 
