@@ -35,8 +35,6 @@ import { startTimer } from "./exchange/timer.ts";
 
 export type { BodyChunk, RequestBody, ResponseBody } from "./exchange/body.ts";
 export type {
-  NoRequestTcpOptions,
-  NoRequestTlsOptions,
   RequestLimits,
   RequestOptions,
   RequestTcpOptions,

@@ -197,7 +197,9 @@ export class Exchange<Addr extends Deno.Addr>
     this.#socket = socket;
     this.#settings = settings;
     const limits = this.#limits = new Limits(settings);
-    const ending = this.#ending = new Ending(() => this.#closing.breakOff());
+    const ending = this.#ending = new Ending(() =>
+      this.#closing.closeAfterCut()
+    );
     const reading = this.#reading = new ReadingHalf(
       socket,
       ending,
@@ -291,7 +293,7 @@ export class Exchange<Addr extends Deno.Addr>
       if ("handshake" in socket) {
         ending.enter("handshake");
         const shaking = this.#reading.shakeHands(socket as Deno.TlsConn);
-        await ending.untilCut(shaking);
+        await ending.raceWithCut(shaking);
       }
       if (!this.#settings.streaming) {
         ending.enter("reading");
@@ -307,8 +309,8 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   /** Waits for `work`, or rejects as soon as it is cut short. */
-  untilCut<T>(work: Promise<T>): Promise<T> {
-    return this.#ending.untilCut(work);
+  raceWithCut<T>(work: Promise<T>): Promise<T> {
+    return this.#ending.raceWithCut(work);
   }
 
   /** Ends the exchange at once, whatever is under way. */
@@ -318,7 +320,7 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Records a fault of the handler. The first fault of all is what counts. */
   fail(error: unknown): void {
-    this.#ending.judge("failed", this.#phase, error);
+    this.#ending.recordFault("failed", this.#phase, error);
   }
 
   /** What the handler, its response or its use of the connection got wrong. */
@@ -384,8 +386,8 @@ export class Exchange<Addr extends Deno.Addr>
 
   // What the writing half asks for.
 
-  makeWay(isAtHand: boolean): void {
-    if (isAtHand || !this.#reading.isAwaited) this.#reading.drop();
+  beforeWrite(isAtHand: boolean): void {
+    if (isAtHand || !this.#reading.mayBeRead) this.#reading.drop();
   }
 
   finish(): Promise<boolean> {

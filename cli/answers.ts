@@ -10,7 +10,7 @@ import { type CommandLine, UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { loadHandler } from "./module.ts";
 import { program } from "./program.ts";
-import { reading } from "./reading.ts";
+import { useFile } from "./files.ts";
 import { sink } from "./sink.ts";
 
 /** What answers, and how it wants to be served. */
@@ -78,7 +78,7 @@ function text(text: string): Answer {
 }
 
 async function file(path: string): Promise<Answer> {
-  await reading(path, async () => {
+  await useFile(path, async () => {
     const { isDirectory, isFifo } = await Deno.stat(path);
     if (isDirectory) throw new Error("it is a directory");
     // Opening it takes as long as nobody writes to it.

@@ -8,7 +8,7 @@ import type { ServeOptions } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";
-import { reading } from "./reading.ts";
+import { useFile } from "./files.ts";
 import { nameOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
@@ -120,7 +120,7 @@ async function placeByFlags(flags: ServeFlags): Promise<Place> {
 }
 
 async function readPem(path: string): Promise<string> {
-  const pem = await reading(path, () => Deno.readTextFile(path));
+  const pem = await useFile(path, () => Deno.readTextFile(path));
   if (pem.includes("-----BEGIN ")) return pem;
   throw new Error(`Cannot use ${path} for TLS: there is no PEM in it`);
 }

@@ -10,7 +10,7 @@ import type { sendFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";
 import { Progress } from "./progress.ts";
-import { reading } from "./reading.ts";
+import { useFile } from "./files.ts";
 import { messageOf, nameOf, printable } from "./wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
@@ -184,7 +184,7 @@ async function optionsFor(
 }
 
 async function readPem(path: string): Promise<string> {
-  const pem = await reading(path, () => Deno.readTextFile(path));
+  const pem = await useFile(path, () => Deno.readTextFile(path));
   if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
   throw new Error(`Cannot trust ${path}: there is no certificate in PEM in it`);
 }
@@ -193,7 +193,7 @@ async function readPem(path: string): Promise<string> {
 
 async function openInput(path: string | undefined): Promise<Input> {
   if (path === undefined) return { stream: Deno.stdin.readable };
-  return await reading(path, async () => {
+  return await useFile(path, async () => {
     const file = await Deno.open(path);
     const { isDirectory, isFile, size } = await file.stat();
     if (isDirectory) throw new Error("it is a directory");

@@ -22,14 +22,14 @@ export async function connect(
   let doing = "connect to";
   let conn: Deno.Conn | undefined;
   try {
-    conn = await untilAborted(
+    conn = await raceWithAbort(
       closedIfLate(open(options, signal), signal),
       signal,
     );
     if ("handshake" in conn) {
       doing = "agree on TLS with";
       const handshake = (conn as Deno.TlsConn).handshake();
-      await untilAborted(handshake, signal);
+      await raceWithAbort(handshake, signal);
     }
     return conn;
   } catch (error) {
@@ -87,7 +87,7 @@ function closedIfLate(
   return connecting;
 }
 
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+function raceWithAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });

@@ -7,6 +7,7 @@
 import type { ChunkSource } from "../exchange/body.ts";
 import { closeQuietly, quietly } from "../exchange/quiet.ts";
 import { type Reply, ResponseTooLargeError } from "./reply.ts";
+import { Sending } from "./sending.ts";
 
 const READ_BUFFER_BYTES = 65_536;
 
@@ -20,6 +21,7 @@ export class ClientExchange implements Reply {
   readonly #socket: Deno.Conn;
   readonly #maxResponseBytes: number;
   readonly #response: Response;
+  readonly #sending: Sending;
   readonly #onClose: () => void;
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
   #controller: ReadableByteStreamController | undefined;
@@ -28,10 +30,6 @@ export class ClientExchange implements Reply {
   #sendingEnded = false;
   /** What cut the exchange short on our side, or in the reading. */
   #cut: { error: unknown } | undefined;
-  /** Why the server takes no more of the request. */
-  #refusal: unknown;
-  /** What to reject when the exchange is cut short. */
-  #stopWaiting: ((error: unknown) => void) | undefined;
 
   constructor(
     socket: Deno.Conn,
@@ -60,6 +58,7 @@ export class ClientExchange implements Reply {
       highWaterMark: 1,
     });
     this.#response = new Response(this.readable);
+    this.#sending = new Sending(socket);
     this.sent = quietly(this.#send(content));
   }
 
@@ -94,7 +93,7 @@ export class ClientExchange implements Reply {
     this.#cut = { error };
     this.#close();
     this.#controller?.error(error);
-    this.#stopWaiting?.(error);
+    this.#sending.stop(error);
   }
 
   #consume<T>(read: () => Promise<T>): Promise<T> {
@@ -107,15 +106,10 @@ export class ClientExchange implements Reply {
     );
   }
 
-  // Sending
-
   /** Sends all of it and the FIN: `false` if not all of it could be sent. */
   async #send(content: Uint8Array | ChunkSource): Promise<boolean> {
     try {
-      const written = content instanceof Uint8Array
-        ? await this.#writeAll(content)
-        : await this.#writeChunks(content);
-      return written && await this.#writeEnd();
+      return await this.#sending.send(content);
     } catch (error) {
       if (this.#cut) return false;
       this.cut(error);
@@ -125,72 +119,6 @@ export class ClientExchange implements Reply {
       this.#closeIfDone();
     }
   }
-
-  async #writeChunks(source: ChunkSource): Promise<boolean> {
-    try {
-      for (;;) {
-        const chunk = await this.#untilCut(source.next());
-        if (chunk === undefined) return true;
-        // Without a write nothing would give the limits a turn.
-        if (chunk.length === 0) await new Promise((done) => setImmediate(done));
-        if (!await this.#writeAll(chunk)) break;
-      }
-    } catch (error) {
-      source.cancel(error);
-      throw error;
-    }
-    source.cancel(this.#cut?.error ?? this.#refusal);
-    return false;
-  }
-
-  async #writeAll(bytes: Uint8Array): Promise<boolean> {
-    const size = bytes.length;
-    for (let sent = 0; sent < size;) {
-      if (bytes.length !== size) {
-        throw new TypeError(
-          "Cannot send the request: its buffer was detached meanwhile, send a copy",
-        );
-      }
-      const rest = sent === 0 ? bytes : bytes.subarray(sent);
-      const written = await this.#untilRefused(() => this.#socket.write(rest));
-      if (written === undefined) return false;
-      sent += written;
-    }
-    return true;
-  }
-
-  async #writeEnd(): Promise<boolean> {
-    const ended = await this.#untilRefused(async () => {
-      await this.#socket.closeWrite();
-      return true;
-    });
-    return ended ?? false;
-  }
-
-  /**
-   * Gives what `act` does to the socket, or nothing if the server takes no more.
-   * That is no fault yet: the reply may be there, or on its way.
-   */
-  async #untilRefused<T>(act: () => Promise<T>): Promise<T | undefined> {
-    if (this.#cut) return undefined;
-    try {
-      return await act();
-    } catch (error) {
-      this.#refusal = error;
-      return undefined;
-    }
-  }
-
-  /** Waits for `work`, or rejects as soon as the exchange is cut short. */
-  #untilCut<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.#stopWaiting = reject;
-      work.then(resolve, reject);
-      if (this.#cut) reject(this.#cut.error);
-    });
-  }
-
-  // Reading
 
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     try {
@@ -234,9 +162,10 @@ export class ClientExchange implements Reply {
    * `BrokenPipe`. The end of TLS is a message of its own.
    */
   #checkEnd(): void {
-    const reset = this.#refusal instanceof Deno.errors.ConnectionReset;
-    if (reset && !("handshake" in this.#socket)) {
-      throw this.#replyFault(this.#refusal);
+    const { refusal } = this.#sending;
+    const isReset = refusal instanceof Deno.errors.ConnectionReset;
+    if (isReset && !("handshake" in this.#socket)) {
+      throw this.#replyFault(refusal);
     }
   }
 

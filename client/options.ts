@@ -96,39 +96,24 @@ export interface RequestUnixOptions extends RequestLimits {
   transport?: Deno.UnixAddr["transport"];
 }
 
-/** What a request without TLS cannot be given. */
-export interface NoRequestTlsOptions {
-  /** Only `true` turns on TLS. */
-  tls?: false;
-  /** Only for TLS. */
-  caCerts?: never;
-  /** Only for TLS. */
-  alpnProtocols?: never;
-  /** Only for TLS. */
-  cert?: never;
-  /** Only for TLS. */
-  key?: never;
-  /** Only for TLS. */
-  unsafelyDisableHostnameVerification?: never;
-}
-
-/** What a request over a Unix socket cannot be given. */
-export interface NoRequestTcpOptions extends NoRequestTlsOptions {
-  /** Only for TCP. */
-  hostname?: never;
-  /** Only for TCP. */
-  port?: never;
-  /** Only for TCP. */
-  autoSelectFamily?: never;
-  /** Only for TCP. */
-  autoSelectFamilyAttemptDelay?: never;
-}
-
 /** Options of {@linkcode request}: where to, how long and how much. */
 export type RequestOptions =
-  | RequestTcpOptions & NoRequestTlsOptions & { path?: never }
-  | RequestTcpOptions & RequestTlsOptions & { path?: never }
-  | RequestUnixOptions & NoRequestTcpOptions;
+  | RequestTcpOptions
+    & { tls?: false }
+    & {
+      [Name in Exclude<keyof RequestTlsOptions, "tls"> | "path"]?: undefined;
+    }
+  | RequestTcpOptions & RequestTlsOptions & { path?: undefined }
+  | RequestUnixOptions
+    & { tls?: false }
+    & {
+      [
+        Name in Exclude<
+          keyof (RequestTcpOptions & RequestTlsOptions),
+          keyof RequestLimits | "transport" | "tls"
+        >
+      ]?: undefined;
+    };
 
 /** All the options that there are, by name. */
 type AnyOptions =
@@ -165,9 +150,7 @@ const tcpNames = [
  * exclude each other.
  * @throws {RangeError} If a number is out of its range.
  */
-export function checkRequestOptions(
-  options: RequestOptions,
-): CheckedRequestOptions {
+export function checkRequestOptions(options: object): CheckedRequestOptions {
   const checks = new OptionChecks("request", options);
   const { transport, ...given }: AnyOptions = options;
   checks.type("string", ["hostname", "path", "cert", "key"]);

@@ -133,6 +133,33 @@ export function chunkBytes(chunk: unknown): Uint8Array {
   );
 }
 
+/**
+ * Sends the chunks of a source one by one. What fails on the way cancels it.
+ *
+ * @param source Where they come from.
+ * @param send Sends one, and tells whether to go on.
+ * @param raceWithCut Waits for a chunk, or rejects as soon as that is in vain.
+ * @returns Whether all were sent. If not, it is for the caller to cancel `source`.
+ */
+export async function sendChunks(
+  source: ChunkSource,
+  send: (chunk: Uint8Array) => Promise<boolean>,
+  raceWithCut: <T>(work: Promise<T>) => Promise<T>,
+): Promise<boolean> {
+  try {
+    for (;;) {
+      const chunk = await raceWithCut(source.next());
+      if (chunk === undefined) return true;
+      // Without a write nothing would give the limits a turn.
+      if (chunk.length === 0) await new Promise((done) => setImmediate(done));
+      if (!await send(chunk)) return false;
+    }
+  } catch (error) {
+    source.cancel(error);
+    throw error;
+  }
+}
+
 function fromStream(
   stream: ReadableStream<BodyChunk>,
   atHand: boolean,

@@ -77,7 +77,7 @@ export class Closing {
   }
 
   /** Closes the socket of an exchange that is cut short, unless it lingers. */
-  breakOff(): void {
+  closeAfterCut(): void {
     if (!this.#refuse() && !this.#lingering) this.closeSocket();
   }
 
@@ -124,7 +124,7 @@ export class Closing {
   }
 
   /** Lets the client take what we sent before its unread data resets it. */
-  async #linger(farewell?: string): Promise<void> {
+  async #linger(refusal?: string): Promise<void> {
     const timer = startTimer(
       () => this.closeSocket(),
       this.#settings.lingerTimeout,
@@ -132,7 +132,7 @@ export class Closing {
     this.#reading.dropAtMost(MAX_LINGER_BYTES);
     try {
       const dropped = this.#reading.drop();
-      if (farewell) await this.#writing.sendFarewell(farewell);
+      if (refusal) await this.#writing.sendRefusal(refusal);
       await dropped;
     } catch {
       // The client left, or its time was up.

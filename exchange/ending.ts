@@ -88,7 +88,7 @@ export class Ending {
   }
 
   /** Notes a fault that the exchange may survive. Only the first one counts. */
-  judge(outcome: Outcome, phase: Phase, error: unknown): void {
+  recordFault(outcome: Outcome, phase: Phase, error: unknown): void {
     this.#verdict ??= { outcome, phase, ...(error !== undefined && { error }) };
   }
 
@@ -96,7 +96,7 @@ export class Ending {
   cutShort(outcome: Outcome, phase: Phase, error: unknown): void {
     if (this.#cut || this.hasMovedOn) return;
     this.#cut = { outcome, error };
-    this.judge(outcome, phase, error);
+    this.recordFault(outcome, phase, error);
     this.#onCut();
     this.enter("closing");
     for (const reject of this.#waiting ?? []) reject(error);
@@ -118,7 +118,7 @@ export class Ending {
    * Waits for `work`, or rejects as soon as the exchange is cut short. A race
    * with one long-lived promise would keep something for every chunk.
    */
-  untilCut<T>(work: Promise<T>): Promise<T> {
+  raceWithCut<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting ??= new Set();
       waiting.add(reject);

@@ -9,7 +9,8 @@ import { RequestTooLargeError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import { quietly } from "./quiet.ts";
 import type { Outcome } from "./record.ts";
-import { RequestBytes, RequestChunks } from "./request_bytes.ts";
+import { RequestBytes } from "./request_bytes.ts";
+import { RequestStream } from "./request_stream.ts";
 
 /** What all reading halves of one listener share. */
 export interface ReadingSettings {
@@ -56,10 +57,9 @@ export class ReadingHalf {
   #use: Use = "none";
   #hasEnded = false;
   #tooLarge: RequestTooLargeError | undefined;
-  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | undefined;
-  #controller: ReadableByteStreamController | undefined;
+  #stream: RequestStream | undefined;
   #dropping: Promise<void> | undefined;
-  #mayDrop = Infinity;
+  #dropBudget = Infinity;
 
   constructor(
     socket: Deno.Conn,
@@ -94,12 +94,12 @@ export class ReadingHalf {
   }
 
   /** Whether somebody may yet read the rest of the request. */
-  get isAwaited(): boolean {
+  get mayBeRead(): boolean {
     return (this.#use === "offered" || this.#use === "read") && !this.#tooLarge;
   }
 
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#readable ??= this.#openReadable();
+    return (this.#stream ??= this.#openStream()).readable;
   }
 
   /** Finishes the TLS handshake, or throws. */
@@ -137,7 +137,7 @@ export class ReadingHalf {
 
   /** Stops dropping after so many more bytes. */
   dropAtMost(bytes: number): void {
-    this.#mayDrop = bytes;
+    this.#dropBudget = bytes;
   }
 
   /** Gives back the buffer: the server moves on. */
@@ -159,7 +159,7 @@ export class ReadingHalf {
   #read(into: Uint8Array | RequestBytes): Promise<number | null> {
     const reading = this.#readWithinLimits(into);
     return this.#settings.outlivesCuts
-      ? this.#ending.untilCut(reading)
+      ? this.#ending.raceWithCut(reading)
       : reading;
   }
 
@@ -189,7 +189,7 @@ export class ReadingHalf {
       const { maxRequestBytes } = this.#settings;
       if (this.bytesRead > maxRequestBytes) {
         this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
-        this.#ending.judge("too-large", "reading", this.#tooLarge);
+        this.#ending.recordFault("too-large", "reading", this.#tooLarge);
         throw this.#tooLarge;
       }
       if (!(into instanceof RequestBytes)) return read;
@@ -208,14 +208,14 @@ export class ReadingHalf {
 
   /** Converts at once what it takes, before the buffer serves another exchange. */
   async #take<T>(convert: (request: WholeRequest) => T): Promise<T> {
-    if (this.isUsed || this.#readable?.locked) {
+    if (this.isUsed || this.#stream?.readable.locked) {
       throw new TypeError(
         "Cannot read the request twice: it has been read, is being read or was " +
           "dropped by a response, keep what the first reading gives",
       );
     }
-    if (this.#readable) {
-      const bytes = await new Response(this.#readable).bytes();
+    if (this.#stream) {
+      const bytes = await new Response(this.#stream.readable).bytes();
       return convert({ peek: () => bytes, take: () => bytes });
     }
     this.#use = "read";
@@ -227,52 +227,32 @@ export class ReadingHalf {
     return convert(request);
   }
 
-  #openReadable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  #openStream(): RequestStream {
     const request = this.isUsed ? undefined : this.#request;
-    const kept = request && this.#hasEnded ? request.takePieces() : undefined;
-    const chunks = request && !kept && this.#buffer
-      ? new RequestChunks(this.#buffer)
-      : undefined;
-    if (this.#use === "none") this.#use = "offered";
-    let isFirst = true;
-    return new ReadableStream({
-      type: "bytes",
-      start: (controller) => {
-        this.#controller = controller;
-        if (request) return;
-        controller.error(
-          new TypeError(
-            "Cannot read the request: it has been read already, was dropped by " +
-              "a response, or the exchange has moved on",
-          ),
-        );
-      },
-      pull: async (controller) => {
+    const isWhole = this.#hasEnded;
+    if (request) this.#use = "offered";
+    return new RequestStream({
+      pieces: isWhole ? request?.takePieces() : undefined,
+      buffer: request && !isWhole ? this.#buffer : undefined,
+      onPull: () => {
         this.#use = "read";
-        const piece = kept?.shift();
-        if (piece) return controller.enqueue(piece);
-        const byob = controller.byobRequest;
-        const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
-        const room = view ?? chunks?.room;
-        const read = room ? await this.#read(room) : null;
-        if (read !== null && !this.#buffer) throw tooLateToRead();
-        if (isFirst && room && !kept) {
-          this.#onHead?.(room.slice(0, Math.min(read ?? 0, HEAD_BYTES)));
-        }
-        isFirst = false;
-        if (read === null) controller.close();
-        else if (!view && chunks) controller.enqueue(chunks.take(read));
-        byob?.respond(read ?? 0);
       },
-      cancel: () => {
+      read: (into) => this.#read(into),
+      onRead: (bytes) => {
+        if (!this.#buffer && bytes.length > 0) throw tooLateToRead();
+        if (bytes.length === this.bytesRead) {
+          this.#onHead?.(bytes.slice(0, HEAD_BYTES));
+        }
+      },
+      onCancel: () => {
         this.#use = "cancelled";
       },
-    }, { highWaterMark: 0 });
+    });
   }
 
   async #dropRest(): Promise<void> {
     this.#use = "dropped";
-    this.#controller?.error(
+    this.#stream?.fail(
       this.#ending.cut?.error ?? this.#tooLarge ??
         new TypeError(
           "The rest of the request was dropped: read it before you respond or close",
@@ -284,8 +264,8 @@ export class ReadingHalf {
         const read = await this.#socket.read(waste);
         if (read === null) break;
         this.#limits.progress();
-        this.#mayDrop -= read;
-        if (this.#mayDrop < 0) return;
+        this.#dropBudget -= read;
+        if (this.#dropBudget < 0) return;
       }
       this.#hasEnded = true;
     } catch {

@@ -10,6 +10,7 @@ import {
   type ChunkSource,
   openBody,
   type ResponseBody,
+  sendChunks,
 } from "./body.ts";
 import { abortError, type Ending } from "./ending.ts";
 import type { Limits } from "./limits.ts";
@@ -27,7 +28,7 @@ export interface Whole {
    * @param isAtHand Whether what is written depends on nothing that the client
    * still sends.
    */
-  makeWay(isAtHand: boolean): void;
+  beforeWrite(isAtHand: boolean): void;
   /** Sends the FIN and closes: `false` if the peer is gone. */
   finish(): Promise<boolean>;
 }
@@ -139,12 +140,12 @@ export class WritingHalf {
   }
 
   /** Says a last word to a client that is cut off, and sends the FIN. */
-  async sendFarewell(text: string): Promise<void> {
+  async sendRefusal(text: string): Promise<void> {
     this.#response = "in one call";
     this.#isFinal = true;
-    const farewell = encoder.encode(text);
-    for (let sent = 0; sent < farewell.length;) {
-      sent += await this.#socket.write(farewell.subarray(sent));
+    const refusal = encoder.encode(text);
+    for (let sent = 0; sent < refusal.length;) {
+      sent += await this.#socket.write(refusal.subarray(sent));
     }
     await this.#socket.closeWrite();
   }
@@ -183,27 +184,23 @@ export class WritingHalf {
   }
 
   #writeBytes(bytes: Uint8Array): Promise<boolean> {
-    this.#whole.makeWay(true);
+    this.#whole.beforeWrite(true);
     return this.#writeAll(bytes);
   }
 
   /** Writes all that `source` makes: `false` if the peer is gone. */
   async #writeChunks(source: ChunkSource): Promise<boolean> {
-    try {
-      for (;;) {
-        const chunk = await this.#ending.untilCut(source.next());
-        if (chunk === undefined) return true;
-        // Without a write nothing would give the limits a turn.
-        if (chunk.length === 0) await new Promise((done) => setImmediate(done));
-        this.#whole.makeWay(source.atHand);
-        if (!await this.#writeAll(chunk)) break;
-      }
-    } catch (error) {
-      source.cancel(error);
-      throw error;
-    }
-    source.cancel(this.#ending.cut?.error);
-    return false;
+    const send = (chunk: Uint8Array) => {
+      this.#whole.beforeWrite(source.atHand);
+      return this.#writeAll(chunk);
+    };
+    const isWhole = await sendChunks(
+      source,
+      send,
+      (work) => this.#ending.raceWithCut(work),
+    );
+    if (!isWhole) source.cancel(this.#ending.cut?.error);
+    return isWhole;
   }
 
   #openWritable(): WritableStream<BodyChunk> {
@@ -213,7 +210,7 @@ export class WritingHalf {
       this.#checkUnanswered();
       this.#response = "in pieces";
       this.#ending.enter("writing");
-      this.#whole.makeWay(false);
+      this.#whole.beforeWrite(false);
     };
     return new QuietWritableStream({
       write: async (chunk) => {

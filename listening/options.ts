@@ -138,12 +138,6 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   cert?: string;
   /** The private key in PEM, for TLS. It needs a `cert`. */
   key?: string;
-  /** Only for Unix sockets. */
-  path?: undefined;
-  /** Only for Unix sockets. */
-  mode?: undefined;
-  /** Only instead of a place. */
-  listener?: undefined;
 }
 
 /** Options of a listener on a Unix socket. */
@@ -163,20 +157,6 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
    * @default {0o777 & ~Deno.umask()}
    */
   mode?: number;
-  /** Only for TCP. */
-  hostname?: undefined;
-  /** Only for TCP. */
-  port?: undefined;
-  /** Only for TCP. */
-  reusePort?: undefined;
-  /** Only for TCP. */
-  tcpBacklog?: undefined;
-  /** Only for TCP. */
-  cert?: undefined;
-  /** Only for TCP. */
-  key?: undefined;
-  /** Only instead of a place. */
-  listener?: undefined;
 }
 
 /** Options of a listener that somebody else has made. */
@@ -187,22 +167,6 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
    * To close one of its connections must end what reads from it, as with Deno's.
    */
   listener: Deno.Listener<Deno.Conn, Addr>;
-  /** Only without `listener`. */
-  hostname?: undefined;
-  /** Only without `listener`. */
-  port?: undefined;
-  /** Only without `listener`. */
-  reusePort?: undefined;
-  /** Only without `listener`. */
-  tcpBacklog?: undefined;
-  /** Only without `listener`. */
-  cert?: undefined;
-  /** Only without `listener`. */
-  key?: undefined;
-  /** Only without `listener`. */
-  path?: undefined;
-  /** Only without `listener`. */
-  mode?: undefined;
 }
 
 /**
@@ -218,8 +182,8 @@ export type AddrOf<Path, Source> = Source extends
  * Options of {@linkcode listen}: where, how much and how long, and who hears.
  *
  * They are those of {@linkcode TcpOptions}, {@linkcode UnixOptions} or
- * {@linkcode ListenerOptions}. The types of `path` and `listener` decide on the
- * type of addresses, also in the callbacks.
+ * {@linkcode ListenerOptions}. `path` and `listener` decide on the type of
+ * addresses, also in the callbacks.
  */
 export type ListenOptions<
   Path extends string | undefined = string | undefined,
@@ -229,8 +193,24 @@ export type ListenOptions<
   & { path?: Path; listener?: Source }
   & (
     | Omit<TcpOptions, keyof ExchangeOptions>
+      & {
+        [Name in "path" | "mode" | "listener"]?: undefined;
+      }
     | Omit<UnixOptions, keyof ExchangeOptions>
+      & {
+        [
+          Name in Exclude<keyof TcpOptions, keyof ExchangeOptions> | "listener"
+        ]?: undefined;
+      }
     | Omit<ListenerOptions, keyof ExchangeOptions>
+      & {
+        [
+          Name in Exclude<
+            keyof (TcpOptions & UnixOptions),
+            keyof ExchangeOptions
+          >
+        ]?: undefined;
+      }
   );
 
 /** All the options that there are, by name. */

@@ -31,7 +31,7 @@ export async function handle<Addr extends Deno.Addr>(
 ): Promise<void> {
   const answer = call(handling.handler, exchange);
   try {
-    const body = await exchange.untilCut(answer);
+    const body = await exchange.raceWithCut(answer);
     if (body !== undefined && body !== null) await exchange.respond(body);
     else if (exchange.failure === undefined) await exchange.close();
     // What was not awaited may have failed all the same, by now or meanwhile.
@@ -61,7 +61,7 @@ async function report<Addr extends Deno.Addr>(
     reporting.catch((fault) =>
       console.error("onError() threw", fault, "when it was told of", error)
     );
-    const body = await exchange.untilCut(reporting);
+    const body = await exchange.raceWithCut(reporting);
     if (exchange.isAnswered || body === undefined || body === null) return;
     await exchange.respond(body).catch((fault) => console.error(fault));
   } catch {

@@ -1,5 +1,5 @@
 /**
- * Reading files that the command line names.
+ * Files that the command line names.
  *
  * @module
  */
@@ -7,8 +7,15 @@
 import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
-/** Reads something of a file, or says that this cannot be done. */
-export async function reading<T>(
+/**
+ * Reads from a file in a way of the caller's.
+ *
+ * @param path The path, as the command line has it.
+ * @param read Reads what is needed.
+ * @returns What `read` gives.
+ * @throws {Error} If the file cannot be read; the message names it.
+ */
+export async function useFile<T>(
   path: string,
   read: () => Promise<T>,
 ): Promise<T> {

@@ -1,0 +1,94 @@
+/**
+ * How a request is sent: its body, and the FIN.
+ *
+ * @module
+ */
+
+import { type ChunkSource, sendChunks } from "../exchange/body.ts";
+
+/** The sending of one request. */
+export class Sending {
+  readonly #socket: Deno.Conn;
+  #stopped: { error: unknown } | undefined;
+  /** What to reject when the sending is stopped. */
+  #stopWaiting: ((error: unknown) => void) | undefined;
+  #refusal: unknown;
+
+  constructor(socket: Deno.Conn) {
+    this.#socket = socket;
+  }
+
+  /** Why the server takes no more of the request, if it does not. */
+  get refusal(): unknown {
+    return this.#refusal;
+  }
+
+  /** Stops, whatever is under way: the socket is closed. */
+  stop(error: unknown): void {
+    this.#stopped = { error };
+    this.#stopWaiting?.(error);
+  }
+
+  /** Sends all of it and the FIN: `false` if not all of it could be sent. */
+  async send(content: Uint8Array | ChunkSource): Promise<boolean> {
+    const isWhole = content instanceof Uint8Array
+      ? await this.#writeAll(content)
+      : await this.#writeChunks(content);
+    if (!isWhole) return false;
+    return await this.#attempt(() => this.#closeWrite()) ?? false;
+  }
+
+  async #writeChunks(source: ChunkSource): Promise<boolean> {
+    const isWhole = await sendChunks(
+      source,
+      (chunk) => this.#writeAll(chunk),
+      (work) => this.#raceWithStop(work),
+    );
+    if (!isWhole) source.cancel(this.#stopped?.error ?? this.#refusal);
+    return isWhole;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<boolean> {
+    const size = bytes.length;
+    for (let sent = 0; sent < size;) {
+      if (bytes.length !== size) {
+        throw new TypeError(
+          "Cannot send the request: its buffer was detached meanwhile, send a copy",
+        );
+      }
+      const rest = sent === 0 ? bytes : bytes.subarray(sent);
+      const written = await this.#attempt(() => this.#socket.write(rest));
+      if (written === undefined) return false;
+      sent += written;
+    }
+    return true;
+  }
+
+  async #closeWrite(): Promise<true> {
+    await this.#socket.closeWrite();
+    return true;
+  }
+
+  /**
+   * Gives what `act` does to the socket, or nothing if the server takes no more.
+   * That is no fault yet: the reply may be there, or on its way.
+   */
+  async #attempt<T>(act: () => Promise<T>): Promise<T | undefined> {
+    if (this.#stopped) return undefined;
+    try {
+      return await act();
+    } catch (error) {
+      this.#refusal = error;
+      return undefined;
+    }
+  }
+
+  /** Waits for `work`, or rejects as soon as the sending is stopped. */
+  #raceWithStop<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#stopWaiting = reject;
+      work.then(resolve, reject);
+      if (this.#stopped) reject(this.#stopped.error);
+    });
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The request as a stream of bytes.
+ *
+ * @module
+ */
+
+import { RequestChunks } from "./request_bytes.ts";
+
+/** What a stream is made of, and who hears of its use. */
+export interface StreamSource {
+  /**
+   * All of the request in pieces, if it is complete, or else a buffer that is
+   * borrowed. Neither is there if the request has been used otherwise.
+   */
+  readonly pieces: Uint8Array<ArrayBuffer>[] | undefined;
+  readonly buffer: Uint8Array<ArrayBuffer> | undefined;
+  /** Called before anything is taken from the stream. */
+  onPull(): void;
+  /** Reads from the socket: how many bytes, or `null` at the end. */
+  read(into: Uint8Array<ArrayBuffer>): Promise<number | null>;
+  /** Called with what was read, or throws if that must not be used any more. */
+  onRead(bytes: Uint8Array<ArrayBuffer>): void;
+  onCancel(): void;
+}
+
+/** A stream of a request, from which readers may also bring their own buffer. */
+export class RequestStream {
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  #controller: ReadableByteStreamController | undefined;
+
+  constructor(source: StreamSource) {
+    const { pieces, buffer } = source;
+    const chunks = buffer && new RequestChunks(buffer);
+    this.readable = new ReadableStream({
+      type: "bytes",
+      start: (controller) => {
+        this.#controller = controller;
+        if (pieces || chunks) return;
+        this.fail(
+          new TypeError(
+            "Cannot read the request: it has been read already, was dropped by " +
+              "a response, or the exchange has moved on",
+          ),
+        );
+      },
+      pull: async (controller) => {
+        source.onPull();
+        const piece = pieces?.shift();
+        if (piece) return controller.enqueue(piece);
+        const byob = controller.byobRequest;
+        const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
+        const room = pieces ? undefined : view ?? chunks?.room;
+        const read = room ? await source.read(room) : null;
+        if (room) source.onRead(room.subarray(0, read ?? 0));
+        if (read === null) controller.close();
+        else if (!view && chunks) controller.enqueue(chunks.take(read));
+        byob?.respond(read ?? 0);
+      },
+      cancel: () => source.onCancel(),
+    }, { highWaterMark: 0 });
+  }
+
+  /** Lets whoever reads fail with `error`, from now on. */
+  fail(error: unknown): void {
+    this.#controller?.error(error);
+  }
+}
