@@ -1,12 +1,12 @@
 // The soak itself: that it passes, and that it can fail.
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { importMap } from "./support.ts";
+import { decoded, importMap, type Output, root } from "./programs.ts";
 
 function start(args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", ...importMap(), "tests/soak/soak.ts", ...args],
-    cwd: `${import.meta.dirname}/..`,
+    cwd: root,
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -17,13 +17,8 @@ function start(args: string[]): Deno.ChildProcess {
  * Waits for the soak and for all that it has started, since each of these has
  * its standard error in common with it.
  */
-async function end(soak: Deno.ChildProcess) {
-  const { code, stdout, stderr } = await soak.output();
-  return {
-    code,
-    stdout: new TextDecoder().decode(stdout),
-    stderr: new TextDecoder().decode(stderr),
-  };
+async function end(soak: Deno.ChildProcess): Promise<Output> {
+  return decoded(await soak.output());
 }
 
 Deno.test("soak finds nothing amiss, whatever its clients do", async () => {

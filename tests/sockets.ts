@@ -1,0 +1,188 @@
+// Clients on sockets: those that behave, and one that can reset.
+
+import net from "node:net";
+
+/** Where servers of tests listen. */
+export const local = { hostname: "127.0.0.1", port: 0 };
+
+export function encode(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** Waits for some milliseconds, or not at all. */
+export async function pause(milliseconds: number): Promise<void> {
+  if (milliseconds === 0) return;
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** Where a server listens: without a host name, on this machine. */
+export type Place = Deno.Addr | { hostname?: string; port: number };
+
+export function connect(place: Place): Promise<Deno.Conn> {
+  if ("path" in place) {
+    return Deno.connect({ transport: "unix", path: place.path });
+  }
+  const { hostname = "127.0.0.1", port } = place as Deno.NetAddr;
+  return Deno.connect({ hostname, port });
+}
+
+/** Connects, or whatever it takes, as soon as the machine has room for it. */
+export async function whenThereIsRoom<Conn>(
+  dial: () => Promise<Conn>,
+): Promise<Conn> {
+  for (;;) {
+    try {
+      return await dial();
+    } catch (error) {
+      // All ports are in TIME_WAIT, or the backlog of a Unix socket is full.
+      const { code = "" } = error as { code?: string };
+      if (code !== "EADDRNOTAVAIL" && code !== "EAGAIN") throw error;
+      await pause(20);
+    }
+  }
+}
+
+export async function writeAll(
+  conn: Deno.Conn,
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let sent = 0; sent < bytes.length;) {
+    sent += await conn.write(bytes.subarray(sent));
+  }
+}
+
+/** A client that has begun its request, and has yet to end it. */
+export async function begin(
+  place: Place,
+  request: string | Uint8Array,
+): Promise<Deno.Conn> {
+  const conn = await connect(place);
+  await writeAll(conn, typeof request === "string" ? encode(request) : request);
+  return conn;
+}
+
+/** A client that has sent its request and its FIN, and has yet to read. */
+export async function send(
+  place: Place,
+  request: string | Uint8Array,
+): Promise<Deno.Conn> {
+  const conn = await begin(place, request);
+  await conn.closeWrite();
+  return conn;
+}
+
+/** A client that does all right: sends, half-closes, reads to the end. */
+export async function exchange(
+  place: Place,
+  request: string | Uint8Array,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = typeof request === "string" ? encode(request) : request;
+  return await exchangeOn(await connect(place), bytes);
+}
+
+/** As `exchange()`, for a client that is connected. */
+export async function exchangeOn(
+  conn: Deno.Conn,
+  request: Uint8Array,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const reply = readBytes(conn);
+  await writeAll(conn, request);
+  await conn.closeWrite();
+  return await reply;
+}
+
+/** As `exchange()`, for text. */
+export async function ask(place: Place, request = ""): Promise<string> {
+  return new TextDecoder().decode(await exchange(place, request));
+}
+
+export function readBytes(conn: Deno.Conn): Promise<Uint8Array<ArrayBuffer>> {
+  return new Response(conn.readable).bytes();
+}
+
+export function readText(conn: Deno.Conn): Promise<string> {
+  return new Response(conn.readable).text();
+}
+
+/** Waits until nothing listens there any more: all that came before is accepted. */
+export async function untilRefused(place: Place): Promise<void> {
+  for (;;) {
+    try {
+      (await connect(place)).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return;
+      // It was in the backlog as the listener closed.
+      if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+    }
+    // Too many of these would fill the backlog, and then wait themselves.
+    await pause(20);
+  }
+}
+
+/**
+ * A client that can tear its connection down with a RST, which takes `node:net`.
+ * It does not mind if the server has left before it.
+ */
+export class RudeClient {
+  /** The port that it connects from. */
+  readonly port: number | undefined;
+  readonly #socket: net.Socket;
+
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    this.port = socket.localPort;
+  }
+
+  static async connect(place: Place): Promise<RudeClient> {
+    const { hostname = "127.0.0.1", port } = place as Deno.NetAddr;
+    const socket = net.connect({ port, host: hostname, allowHalfOpen: true });
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", resolve);
+      // Later ones come of what it does.
+      socket.on("error", reject);
+    });
+    return new RudeClient(socket);
+  }
+
+  write(data: string | Uint8Array): Promise<void> {
+    return new Promise((resolve) => this.#socket.write(data, () => resolve()));
+  }
+
+  closeWrite(): Promise<void> {
+    return new Promise((resolve) => this.#socket.end(() => resolve()));
+  }
+
+  /** Waits until something has come, and leaves it unread, or nothing will come. */
+  async received(): Promise<void> {
+    const socket = this.#socket;
+    const events = ["readable", "end", "close"];
+    while (
+      socket.readableLength === 0 && !socket.readableEnded && !socket.destroyed
+    ) {
+      const news = Promise.withResolvers<void>();
+      for (const event of events) socket.on(event, news.resolve);
+      socket.read(0);
+      await news.promise;
+      for (const event of events) socket.off(event, news.resolve);
+    }
+  }
+
+  /** Reads what has come, or `null` at the end. It rejects after a reset. */
+  async read(): Promise<Uint8Array<ArrayBuffer> | null> {
+    await this.received();
+    const socket = this.#socket;
+    if (socket.readableLength > 0) return new Uint8Array(socket.read());
+    if (socket.readableEnded && !socket.errored) return null;
+    throw socket.errored ?? new Error("The socket was reset");
+  }
+
+  /** Ends the connection with a RST. */
+  async reset(): Promise<void> {
+    if (this.#socket.closed) return;
+    const closed = new Promise((resolve) =>
+      this.#socket.once("close", resolve)
+    );
+    this.#socket.resetAndDestroy();
+    await closed;
+  }
+}
