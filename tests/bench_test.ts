@@ -11,22 +11,21 @@ import { chart } from "../bench/chart.ts";
 import { contenders, type Name } from "../bench/contenders.ts";
 import { muster } from "../bench/field.ts";
 import type { Report } from "../bench/results.ts";
-import { encode, importMap, serveLocally } from "./support.ts";
+import {
+  importMap,
+  type Output,
+  root,
+  runDeno,
+  runProgram,
+} from "./programs.ts";
+import { serveLocally } from "./support.ts";
+import { cert, key } from "./tls.ts";
 
-const bench = `${import.meta.dirname}/../bench`;
+const bench = `${root}/bench`;
 
-async function run(args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), `${bench}/side_by_side.ts`, ...args],
-    cwd: `${import.meta.dirname}/..`,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+function run(args: string[]): Promise<Output> {
+  const file = `${bench}/side_by_side.ts`;
+  return runDeno("run", "-A", ...importMap(), file, ...args);
 }
 
 /** Runs cases as briefly as can be, and reads the figures. */
@@ -120,9 +119,6 @@ async function loads(folder: string) {
 
 Deno.test("bench notices answers that are wrong or cut", async (t) => {
   const folder = await Deno.makeTempDir();
-  const testdata = `${import.meta.dirname}/testdata`;
-  const cert = Deno.readTextFileSync(`${testdata}/localhost.pem`);
-  const key = Deno.readTextFileSync(`${testdata}/localhost.key`);
   const answers: [answer: string, asked: number, code: number][] = [
     ["5", 0, 0],
     ["6", 0, 1],
@@ -144,16 +140,14 @@ Deno.test("bench notices answers that are wrong or cut", async (t) => {
           for (const [answer, asked, code] of answers) {
             const { server } = serveLocally(
               tls ? { cert, key } : {},
-              () => encode(answer),
+              () => answer,
             );
             const { port } = server.addr;
-            const load = await new Deno.Command(program, {
-              args: [
-                ...args,
-                tls ? `tls:${port}` : String(port),
-                ...[2, 0.01, 5, asked].map(String),
-              ],
-            }).output();
+            const load = await runProgram(program, [
+              ...args,
+              tls ? `tls:${port}` : String(port),
+              ...[2, 0.01, 5, asked].map(String),
+            ]);
             await server.shutdown();
             assertEquals(load.code, code, `${name} was answered "${answer}"`);
           }

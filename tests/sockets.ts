@@ -1,13 +1,7 @@
-// Clients on sockets: those that behave, and one that can reset.
-
-import net from "node:net";
+// Clients on sockets, which behave: they send, half-close and read.
 
 /** Where servers of tests listen. */
 export const local = { hostname: "127.0.0.1", port: 0 };
-
-export function encode(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
-}
 
 /** Waits for some milliseconds, or not at all. */
 export async function pause(milliseconds: number): Promise<void> {
@@ -42,6 +36,12 @@ export async function whenThereIsRoom<Conn>(
   }
 }
 
+function bytesOf(request: string | Uint8Array): Uint8Array {
+  return typeof request === "string"
+    ? new TextEncoder().encode(request)
+    : request;
+}
+
 export async function writeAll(
   conn: Deno.Conn,
   bytes: Uint8Array,
@@ -57,7 +57,7 @@ export async function begin(
   request: string | Uint8Array,
 ): Promise<Deno.Conn> {
   const conn = await connect(place);
-  await writeAll(conn, typeof request === "string" ? encode(request) : request);
+  await writeAll(conn, bytesOf(request));
   return conn;
 }
 
@@ -76,17 +76,16 @@ export async function exchange(
   place: Place,
   request: string | Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = typeof request === "string" ? encode(request) : request;
-  return await exchangeOn(await connect(place), bytes);
+  return await exchangeOn(await connect(place), request);
 }
 
 /** As `exchange()`, for a client that is connected. */
 export async function exchangeOn(
   conn: Deno.Conn,
-  request: Uint8Array,
+  request: string | Uint8Array,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reply = readBytes(conn);
-  await writeAll(conn, request);
+  await writeAll(conn, bytesOf(request));
   await conn.closeWrite();
   return await reply;
 }
@@ -116,73 +115,5 @@ export async function untilRefused(place: Place): Promise<void> {
     }
     // Too many of these would fill the backlog, and then wait themselves.
     await pause(20);
-  }
-}
-
-/**
- * A client that can tear its connection down with a RST, which takes `node:net`.
- * It does not mind if the server has left before it.
- */
-export class RudeClient {
-  /** The port that it connects from. */
-  readonly port: number | undefined;
-  readonly #socket: net.Socket;
-
-  private constructor(socket: net.Socket) {
-    this.#socket = socket;
-    this.port = socket.localPort;
-  }
-
-  static async connect(place: Place): Promise<RudeClient> {
-    const { hostname = "127.0.0.1", port } = place as Deno.NetAddr;
-    const socket = net.connect({ port, host: hostname, allowHalfOpen: true });
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", resolve);
-      // Later ones come of what it does.
-      socket.on("error", reject);
-    });
-    return new RudeClient(socket);
-  }
-
-  write(data: string | Uint8Array): Promise<void> {
-    return new Promise((resolve) => this.#socket.write(data, () => resolve()));
-  }
-
-  closeWrite(): Promise<void> {
-    return new Promise((resolve) => this.#socket.end(() => resolve()));
-  }
-
-  /** Waits until something has come, and leaves it unread, or nothing will come. */
-  async received(): Promise<void> {
-    const socket = this.#socket;
-    const events = ["readable", "end", "close"];
-    while (
-      socket.readableLength === 0 && !socket.readableEnded && !socket.destroyed
-    ) {
-      const news = Promise.withResolvers<void>();
-      for (const event of events) socket.on(event, news.resolve);
-      socket.read(0);
-      await news.promise;
-      for (const event of events) socket.off(event, news.resolve);
-    }
-  }
-
-  /** Reads what has come, or `null` at the end. It rejects after a reset. */
-  async read(): Promise<Uint8Array<ArrayBuffer> | null> {
-    await this.received();
-    const socket = this.#socket;
-    if (socket.readableLength > 0) return new Uint8Array(socket.read());
-    if (socket.readableEnded && !socket.errored) return null;
-    throw socket.errored ?? new Error("The socket was reset");
-  }
-
-  /** Ends the connection with a RST. */
-  async reset(): Promise<void> {
-    if (this.#socket.closed) return;
-    const closed = new Promise((resolve) =>
-      this.#socket.once("close", resolve)
-    );
-    this.#socket.resetAndDestroy();
-    await closed;
   }
 }

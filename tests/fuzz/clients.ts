@@ -1,6 +1,7 @@
 // The clients of a schedule: what each does, and what it comes to see.
 
-import { connect, pause, RudeClient, writeAll } from "../sockets.ts";
+import { RudeClient } from "../rude_client.ts";
+import { connect, pause, writeAll } from "../sockets.ts";
 import { connectTls } from "../tls.ts";
 import type { Sight } from "./model.ts";
 import type { Client } from "./schedule.ts";

@@ -2,7 +2,7 @@
 
 import type { ExchangeRecord, Outcome } from "../../server.ts";
 import { Random } from "../proofs/random.ts";
-import { encode } from "../sockets.ts";
+import { encode } from "../bytes.ts";
 import type { Client, Schedule } from "./schedule.ts";
 
 /** What a client is told that is turned away. */

@@ -1,7 +1,8 @@
 // Clients that do not behave, and what is promised to them all the same.
 
 import type { Outcome } from "../../server.ts";
-import { pause, RudeClient, writeAll } from "../sockets.ts";
+import { RudeClient } from "../rude_client.ts";
+import { pause, writeAll } from "../sockets.ts";
 import { connectTo, expect, reach } from "./behaved.ts";
 import { expectRefusal, limits, type Refusal, Request } from "./exchanges.ts";
 
