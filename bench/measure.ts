@@ -6,7 +6,7 @@ import {
   peakMemory,
   resetPeak,
 } from "../tests/proofs/proc.ts";
-import { decoded, kill, lines } from "../tests/programs.ts";
+import { decoded, kill, lines, spawn } from "../tests/programs.ts";
 import type { Case } from "./cases.ts";
 import { contenders, type Name } from "./contenders.ts";
 import type { Field } from "./field.ts";
@@ -61,7 +61,7 @@ export async function measure(
   const path = `${folder}/${crypto.randomUUID().slice(0, 8)}.sock`;
   const where = race.where === "unix" ? path : race.where;
   const command = contenders[name].start(race.work, where, field.built(name));
-  const server = spawn(command);
+  const server = start(command);
   const guard = setTimeout(endAll, seconds * 2000 + GRACE_MS);
   try {
     const told = await firstLine(server);
@@ -108,7 +108,7 @@ async function runLoad(
   seconds: number,
   field: Field,
 ): Promise<Load> {
-  const child = spawn([
+  const child = start([
     ...field.load[where],
     address,
     ...[clients, seconds, request, answer].map(String),
@@ -122,16 +122,11 @@ async function runLoad(
   }
 }
 
-function spawn(
+function start(
   [program = "", ...args]: readonly string[],
   stderr: "piped" | "null" = "null",
 ): Deno.ChildProcess {
-  const child = new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr,
-  }).spawn();
+  const child = spawn(program, args, { stderr });
   running.add(child);
   return child;
 }

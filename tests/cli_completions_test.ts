@@ -3,19 +3,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { serveFlags } from "../cli/commands.ts";
 import { completionsFor, type Shell } from "../cli/completions.ts";
-import { decoded, printed, root } from "./programs.ts";
+import { decoded, printed, spawn } from "./programs.ts";
 import { testIf } from "./support.ts";
 import { Tool } from "./tool.ts";
 
 /** Runs a shell that reads its completions from standard input. */
 async function complete(shell: Shell, args: string[]): Promise<string[]> {
-  await using child = new Deno.Command(shell, {
-    args,
-    cwd: root,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  await using child = spawn(shell, args, { stdin: "piped" });
   const ending = child.output();
   const input = new Blob([completionsFor(shell)]).stream();
   await input.pipeTo(child.stdin);

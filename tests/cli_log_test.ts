@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import { printable, quoted } from "../cli/wording.ts";
 import { encode } from "./bytes.ts";
-import { printed, root } from "./programs.ts";
+import { printed, spawn } from "./programs.ts";
 import { ask, connect, readBytes } from "./sockets.ts";
 import { temporaryFolder, testIf, testWithSignals, until } from "./support.ts";
 import { checkRefusal, moduleUrl, Tool } from "./tool.ts";
@@ -298,13 +298,10 @@ async function runOnTerminal(
   { permissions = ["-N"], env = {} } = {},
 ): Promise<{ code: number; output: string }> {
   const command = Tool.command(args, { permissions });
-  await using child = new Deno.Command("python3", {
-    args: ["-c", onTerminal, ...command],
-    cwd: root,
+  await using child = spawn("python3", ["-c", onTerminal, ...command], {
     env: { NO_COLOR: "", ...env },
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
+    stderr: "inherit",
+  });
   let output = "";
   let asked: Promise<string> | undefined;
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
@@ -387,10 +384,11 @@ testWithSignals("cli: serves on though its log cannot be written", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/test.sock`;
   const command = Tool.command(["--unix", path], Tool.allowing(folder.path));
-  const child = new Deno.Command("sh", {
-    args: ["-c", 'exec "$@" 2>/dev/full', "sh", ...command],
-    cwd: root,
-  }).spawn();
+  const script = 'exec "$@" 2>/dev/full';
+  const child = spawn("sh", ["-c", script, "sh", ...command], {
+    stdout: "null",
+    stderr: "null",
+  });
   assertEquals(await firstAnswer(path), "hello");
   assertEquals(await ask({ transport: "unix", path }, "hello"), "hello");
   child.kill("SIGTERM");

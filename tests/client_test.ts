@@ -20,6 +20,7 @@ import {
 } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import { Peer } from "./peer.ts";
+import { spawn } from "./programs.ts";
 import { connect, local } from "./sockets.ts";
 import { serveLocally, temporaryFolder, testUnix } from "./support.ts";
 import { caCerts, cert, key } from "./tls.ts";
@@ -547,11 +548,10 @@ testUnix(
 async function fillAndAsk(path: string): Promise<void> {
   const script = "import socket, sys; s = socket.socket(socket.AF_UNIX); " +
     "s.bind(sys.argv[1]); s.listen(0); print(flush=True); sys.stdin.read()";
-  const server = new Deno.Command("python3", {
-    args: ["-c", script, path],
+  const server = spawn("python3", ["-c", script, path], {
     stdin: "piped",
-    stdout: "piped",
-  }).spawn();
+    stderr: "inherit",
+  });
   const reader = server.stdout.getReader();
   await reader.read();
   const first = await Deno.connect({ transport: "unix", path });

@@ -1,5 +1,6 @@
 // Programs that people use as clients: those that half-close, and the others.
 
+import { spawn } from "./programs.ts";
 import { testIf } from "./support.ts";
 import { authorityFile, cert, key } from "./tls.ts";
 
@@ -329,12 +330,10 @@ export async function talk<Addr extends Deno.Addr>(
   request: Uint8Array,
 ): Promise<Uint8Array> {
   const [program, ...args] = command(addr);
-  await using child = new Deno.Command(program, {
-    args,
+  await using child = spawn(program, args, {
     stdin: "piped",
-    stdout: "piped",
     stderr: "null",
-  }).spawn();
+  });
   const reply = new Response(child.stdout).bytes();
   const input = new Blob([request.slice()]).stream();
   await input.pipeTo(child.stdin);

@@ -21,19 +21,29 @@ export interface Output {
   stderr: string;
 }
 
+/** Starts a program whose output can be read, and which has nothing to read. */
+export function spawn(
+  program: string,
+  args: readonly string[],
+  options: Deno.CommandOptions = {},
+): Deno.ChildProcess {
+  return new Deno.Command(program, {
+    args: [...args],
+    cwd: root,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    ...options,
+  }).spawn();
+}
+
 /** Runs a program to its end. */
 export async function runProgram(
   program: string,
   args: readonly string[],
-  options: Deno.CommandOptions = {},
+  options?: Deno.CommandOptions,
 ): Promise<Output> {
-  const command = new Deno.Command(program, {
-    args: [...args],
-    cwd: root,
-    stdin: "null",
-    ...options,
-  });
-  return decoded(await command.output());
+  return decoded(await spawn(program, args, options).output());
 }
 
 /** Runs Deno to its end. */

@@ -4,7 +4,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { listen } from "../mod.ts";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { Peer } from "./peer.ts";
-import { lines, root, runProgram } from "./programs.ts";
+import { lines, runProgram, spawn } from "./programs.ts";
 import { local } from "./sockets.ts";
 import { serveLocally, temporaryFolder, testUnix } from "./support.ts";
 import { authorityFile, cert, key, keyFile } from "./tls.ts";
@@ -25,13 +25,7 @@ function start(
   options: ToolOptions = {},
 ): Deno.ChildProcess {
   const [program = "", ...rest] = Tool.command(["send", ...args], options);
-  return new Deno.Command(program, {
-    args: rest,
-    cwd: root,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  return spawn(program, rest, { stdin: "piped" });
 }
 
 async function ended(child: Deno.ChildProcess): Promise<Sent> {
@@ -92,12 +86,12 @@ Deno.test("send sends standard input and prints the reply, byte for byte", async
 
 Deno.test("send sends a file", async () => {
   const { server } = serveLocally();
-  const path = await Deno.makeTempFile();
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/request`;
   await Deno.writeFile(path, pattern(3_000_000));
   const args = ["--file", path, placeOf(server.addr)];
   const sent = await send(args, "not this", { permissions });
   assertReplied(sent, pattern(3_000_000));
-  await Deno.remove(path);
   await server.shutdown();
 });
 
@@ -173,12 +167,7 @@ for (const [name, command, args, port] of others) {
     name: `send talks to ${name}`,
     ignore: Deno.build.os === "windows",
     async fn() {
-      const server = new Deno.Command(command, {
-        args,
-        stdin: "null",
-        stdout: "null",
-        stderr: "piped",
-      }).spawn();
+      const server = spawn(command, args, { stdout: "null" });
       const log = lines(server.stderr);
       let found: string | undefined;
       while (found === undefined) {
@@ -369,7 +358,8 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     const { server } = serveLocally();
-    const path = await Deno.makeTempFile();
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/request`;
     await Deno.writeFile(path, pattern(3 * 1024 ** 2));
     const place = placeOf(server.addr);
     const file = quote(
@@ -389,7 +379,6 @@ Deno.test({
     await Deno.writeFile(path, pattern(1000));
     assertEquals(await onTerminal(`${file} >/dev/null`), "");
     assertEquals(await onTerminal(`${input} <'${path}' >/dev/null`), "");
-    await Deno.remove(path);
     await server.shutdown();
   },
 });

@@ -1,16 +1,11 @@
 // The soak itself: that it passes, and that it can fail.
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { decoded, importMap, type Output, root } from "./programs.ts";
+import { decoded, importMap, type Output, spawn } from "./programs.ts";
 
 function start(args: string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), "tests/soak/soak.ts", ...args],
-    cwd: root,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const flags = ["run", "-A", ...importMap(), "tests/soak/soak.ts"];
+  return spawn(Deno.execPath(), [...flags, ...args]);
 }
 
 /**

@@ -6,7 +6,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { importMap, kill, lines, root } from "./programs.ts";
+import { importMap, kill, lines, root, spawn } from "./programs.ts";
 import { local, untilRefused } from "./sockets.ts";
 
 /** What is logged: one of these for each line. */
@@ -53,14 +53,8 @@ export class Tool implements AsyncDisposable {
 
   constructor(args: string[], options: ToolOptions = {}) {
     const [program = "", ...rest] = Tool.command(args, options);
-    this.#child = new Deno.Command(program, {
-      args: rest,
-      cwd: options.cwd ?? root,
-      env: options.env ?? {},
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const { cwd = root, env = {} } = options;
+    this.#child = spawn(program, rest, { cwd, env });
     this.#stdout = new Response(this.#child.stdout).text();
     this.#stderr = this.#collect();
     // Who waits in vain shall fail, not hang.

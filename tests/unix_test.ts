@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { listen, type Listener } from "../mod.ts";
 import { pattern } from "./bytes.ts";
-import { runDeno, runProgram } from "./programs.ts";
+import { root, runDeno, runProgram, spawn } from "./programs.ts";
 import { ask, begin, exchange, readBytes, readText, send } from "./sockets.ts";
 import { block, lineUp, namesIn, serveAt, testUnix } from "./support.ts";
 
@@ -144,11 +144,8 @@ testUnix(
     listen({ path: ${JSON.stringify(path)} });
     console.log("listening");
     setInterval(() => {}, 1000);`;
-    await using child = new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--no-config", server],
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    const args = ["eval", "--no-config", server];
+    await using child = spawn(Deno.execPath(), args, { stderr: "inherit" });
     const output = child.stdout.getReader();
     await output.read();
     child.kill("SIGKILL");
@@ -257,7 +254,7 @@ testUnix(
       assertEquals(namesIn(folder), ["program.ts"]);
       return stdout.trim();
     };
-    const read = `-R=${folder},${import.meta.dirname}/..`;
+    const read = `-R=${folder},${root}`;
     assertEquals(await told("-N", read, `-W=${folder}`), "fine");
     assertEquals(await told(read, `-W=${folder}`), "NotCapable");
     assertEquals(await told("-N", read, `-W=${folder}/s`), "NotCapable");
