@@ -1,16 +1,17 @@
 // A module that answers: what it may export, and that it can stop its server.
 
 import { assertEquals } from "@std/assert";
-import { ask } from "./support.ts";
-import { checkEnding, checkRefusal, outcomes, run, Tool } from "./tool.ts";
-
-/** The URL of a module. */
-function moduleOf(code: string): string {
-  return `data:text/javascript,${encodeURIComponent(code)}`;
-}
+import { ask } from "./sockets.ts";
+import {
+  checkEnding,
+  checkRefusal,
+  moduleUrl,
+  outcomes,
+  Tool,
+} from "./tool.ts";
 
 Deno.test("cli: a module can stop its own server", async () => {
-  const module = moduleOf(`export default async (conn, server) => {
+  const module = moduleUrl(`export default async (conn, server) => {
     const request = await conn.text();
     if (request === "stop") server.shutdown();
     return request;
@@ -22,7 +23,7 @@ Deno.test("cli: a module can stop its own server", async () => {
 });
 
 Deno.test("cli: a module with options can stop its own server", async () => {
-  const module = moduleOf(`export default {
+  const module = moduleUrl(`export default {
     idleTimeout: 5000,
     handler: (_conn, server) => void server.shutdown(),
   };`);
@@ -42,15 +43,15 @@ for (
   ] as const
 ) {
   Deno.test(`cli: refuses a module with an option that does not exist: ${options}`, async () => {
-    const module = moduleOf(
+    const module = moduleUrl(
       `export default { ${options}, handler: () => "" };`,
     );
-    checkRefusal(await run(["--port", "0", module]), 1, reason);
+    checkRefusal(await Tool.run(["--port", "0", module]), 1, reason);
   });
 }
 
 Deno.test("cli: takes all options of serve() from a module", async () => {
-  const module = moduleOf(`export default {
+  const module = moduleUrl(`export default {
     hostname: "127.0.0.1", port: 0, reusePort: false, tcpBacklog: 5,
     maxRequestBytes: 10, deadline: 9000, idleTimeout: 9000, lingerTimeout: 0,
     streaming: true, signal: new AbortController().signal,
