@@ -89,11 +89,12 @@ export type ServeOptions<
  * ```ts
  * import type { HandlerModule } from "@halfclose/server";
  *
- * export default {
+ * const module = {
  *   port: 9000,
  *   maxRequestBytes: 1024,
  *   handler: async (conn) => (await conn.text()).toUpperCase(),
  * } satisfies HandlerModule;
+ * // and then: export default module;
  * ```
  */
 export type HandlerModule = Handler | (ServeOptions & { handler: Handler });
