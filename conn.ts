@@ -197,9 +197,7 @@ export class Exchange<Addr extends Deno.Addr>
     this.#socket = socket;
     this.#settings = settings;
     const limits = this.#limits = new Limits(settings);
-    const ending = this.#ending = new Ending(() =>
-      this.#closing.closeAfterCut()
-    );
+    const ending = this.#ending = new Ending(this);
     const reading = this.#reading = new ReadingHalf(
       socket,
       ending,
@@ -359,7 +357,7 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Ends its turn: it has been closed, and the server moves on. */
   leave(): void {
-    this.#ending.enter(this.isClosed ? "closed" : "lingering");
+    this.#ending.moveOn(this.isClosed);
     this.#reading.release();
   }
 
@@ -384,7 +382,11 @@ export class Exchange<Addr extends Deno.Addr>
     this.#closing.closeSocket();
   }
 
-  // What the writing half asks for.
+  // What the parts of an exchange ask for.
+
+  closeAfterCut(): void {
+    this.#closing.closeAfterCut();
+  }
 
   beforeWrite(isAtHand: boolean): void {
     if (isAtHand || !this.#reading.mayBeRead) this.#reading.drop();

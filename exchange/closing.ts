@@ -85,7 +85,7 @@ export class Closing {
   closeSocket(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (this.#ending.hasMovedOn) this.#ending.enter("closed");
+    this.#ending.stopLingering();
     closeQuietly(this.#socket);
   }
 

@@ -15,18 +15,15 @@ import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
  *   the server moves on.
  * - `"lingering"`, `"closed"`: the server has moved on.
  */
-export type Stage = keyof typeof order;
-
-const order = {
-  accepted: 0,
-  handshake: 1,
-  reading: 2,
-  handling: 3,
-  writing: 4,
-  closing: 5,
-  lingering: 6,
-  closed: 7,
-} as const;
+export type Stage =
+  | "accepted"
+  | "handshake"
+  | "reading"
+  | "handling"
+  | "writing"
+  | "closing"
+  | "lingering"
+  | "closed";
 
 /** What a record says of the end. */
 export type Verdict = Pick<ExchangeRecord, "outcome" | "phase" | "error">;
@@ -41,7 +38,7 @@ export interface Cut {
 
 /** The end of one exchange. */
 export class Ending {
-  readonly #onCut: () => void;
+  readonly #whole: { closeAfterCut(): void };
   #stage: Stage = "accepted";
   #verdict: Verdict | undefined;
   #cut: Cut | undefined;
@@ -49,23 +46,33 @@ export class Ending {
   #waiting: Set<(error: unknown) => void> | undefined;
   #controller: AbortController | undefined;
 
-  /** @param onCut Called when the exchange is cut, before anybody is told. */
-  constructor(onCut: () => void) {
-    this.#onCut = onCut;
+  /** @param whole The exchange: it is closed before anybody is told of a cut. */
+  constructor(whole: { closeAfterCut(): void }) {
+    this.#whole = whole;
   }
 
   get stage(): Stage {
     return this.#stage;
   }
 
-  /** Passes on to a later stage. There is no way back to an earlier one. */
+  /** Passes on to the next stage, unless a cut has led to `"closing"`. */
   enter(stage: Stage): void {
-    if (order[stage] > order[this.#stage]) this.#stage = stage;
+    if (!this.#cut) this.#stage = stage;
   }
 
-  /** Whether the server has moved on. What comes later is of no account. */
+  /** The server moves on. What happens later is of no account. */
+  moveOn(isClosed: boolean): void {
+    this.#stage = isClosed ? "closed" : "lingering";
+  }
+
+  /** The socket is closed: it does not linger any more. */
+  stopLingering(): void {
+    if (this.#stage === "lingering") this.#stage = "closed";
+  }
+
+  /** Whether the server has moved on. */
   get hasMovedOn(): boolean {
-    return order[this.#stage] >= order.lingering;
+    return this.#stage === "lingering" || this.#stage === "closed";
   }
 
   /** The first fault of all, if there was any. */
@@ -97,8 +104,8 @@ export class Ending {
     if (this.#cut || this.hasMovedOn) return;
     this.#cut = { outcome, error };
     this.recordFault(outcome, phase, error);
-    this.#onCut();
-    this.enter("closing");
+    this.#whole.closeAfterCut();
+    this.#stage = "closing";
     for (const reject of this.#waiting ?? []) reject(error);
     this.#waiting = undefined;
     this.#controller?.abort(error);
