@@ -1,5 +1,5 @@
 /**
- * How an exchange ends: its stage, its verdict, and who is told of a cut.
+ * How an exchange ends: its stage, its verdict, and who is told that it is cut.
  *
  * @module
  */
@@ -7,9 +7,9 @@
 import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
 
 /**
- * Where an exchange is. The stages come in this order, and each is left once;
- * `"handshake"` is for TLS only, `"reading"` is left out when the request is
- * streamed, and `"lingering"` is for clients that have not sent their FIN.
+ * The stage of an exchange. The stages come in this order, and each is left
+ * once; `"handshake"` is for TLS only, `"reading"` is skipped when the request
+ * is streamed, and `"lingering"` is for clients that have not sent their FIN.
  *
  * - `"closing"`: the FIN is sent, or the exchange was cut short. It lasts until
  *   the server moves on.
@@ -28,28 +28,28 @@ const order = {
   closed: 7,
 } as const;
 
-/** What a record says of the end. */
+/** The part of a record that describes the end. */
 export type Verdict = Pick<ExchangeRecord, "outcome" | "phase" | "error">;
 
 /** What cut an exchange short. */
 export interface Cut {
-  /** The outcome that it stands for. */
+  /** The outcome to record. */
   readonly outcome: Outcome;
-  /** What everything that waits is rejected with. */
+  /** What all pending work is rejected with. */
   readonly error: unknown;
 }
 
-/** The end of one exchange. */
+/** The ending of one exchange. */
 export class Ending {
   readonly #onCut: () => void;
   #stage: Stage = "accepted";
   #verdict: Verdict | undefined;
   #cut: Cut | undefined;
-  /** What to reject when the exchange is cut short. */
+  /** Rejects the work that is pending when the exchange is cut short. */
   #waiting: Set<(error: unknown) => void> | undefined;
   #controller: AbortController | undefined;
 
-  /** @param onCut Called when the exchange is cut, before anybody is told. */
+  /** @param onCut Called when the exchange is cut, before work is rejected. */
   constructor(onCut: () => void) {
     this.#onCut = onCut;
   }
@@ -58,17 +58,17 @@ export class Ending {
     return this.#stage;
   }
 
-  /** Passes on to a later stage. There is no way back to an earlier one. */
+  /** Moves on to a later stage. An earlier one is ignored. */
   enter(stage: Stage): void {
     if (order[stage] > order[this.#stage]) this.#stage = stage;
   }
 
-  /** Whether the server has moved on. What comes later is of no account. */
+  /** Whether the server has moved on. Nothing that comes later counts. */
   get hasMovedOn(): boolean {
     return order[this.#stage] >= order.lingering;
   }
 
-  /** The first fault of all, if there was any. */
+  /** The first fault, if there was any. */
   get verdict(): Verdict | undefined {
     return this.#verdict;
   }
@@ -87,12 +87,12 @@ export class Ending {
     return this.#controller.signal;
   }
 
-  /** Notes a fault that the exchange may survive. Only the first one counts. */
+  /** Records a fault that the exchange may survive. Only the first counts. */
   recordFault(outcome: Outcome, phase: Phase, error: unknown): void {
     this.#verdict ??= { outcome, phase, ...(error !== undefined && { error }) };
   }
 
-  /** Cuts the exchange short, unless that has happened or it is over. */
+  /** Cuts the exchange short, unless it was cut before or is over. */
   cutShort(outcome: Outcome, phase: Phase, error: unknown): void {
     if (this.#cut || this.hasMovedOn) return;
     this.#cut = { outcome, error };
@@ -105,7 +105,7 @@ export class Ending {
   }
 
   /**
-   * Cuts the exchange short for a fault of the peer.
+   * Cuts the exchange short because of a fault of the peer.
    *
    * @returns The error to throw: that of the first cut.
    */
@@ -116,7 +116,7 @@ export class Ending {
 
   /**
    * Waits for `work`, or rejects as soon as the exchange is cut short. A race
-   * with one long-lived promise would keep something for every chunk.
+   * with one long-lived promise would leak memory for each chunk.
    */
   raceWithCut<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -134,7 +134,7 @@ export class Ending {
   }
 }
 
-/** The reason of those who abort without giving one. */
+/** The reason of an abort that was given none. */
 export function abortError(message: string): DOMException {
   return new DOMException(message, "AbortError");
 }
