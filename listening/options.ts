@@ -146,8 +146,7 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
    * a killed or failed server has left behind. At the end the socket is
    * removed, but not anything that has taken its place.
    *
-   * The permissions must include its folder: it is created there by another
-   * name.
+   * The permissions must include its folder, where it first has another name.
    */
   path: string;
   /**
