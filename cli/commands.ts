@@ -206,8 +206,7 @@ export const commands = {
     ],
   },
   completions: {
-    summary:
-      "Prints a script that lets a shell complete the arguments of halfclose.",
+    summary: "Prints a shell script that completes arguments of halfclose.",
     usage: [`completions ${shells.join("|")}`],
     groups: [{ title: "Flags", flags: common }],
     completes: shells,

@@ -76,8 +76,7 @@ export function checkPlace(flags: ServeFlags): void {
  *
  * @param flags The flags.
  * @param options The options of a module.
- * @returns The options that say so; those that override a module's are
- * `undefined`.
+ * @returns The options that say so; `undefined` ones override a module's.
  * @throws {Error} If a file cannot be read, or a permission is missing.
  */
 export async function placeOf(

@@ -171,15 +171,15 @@ async function run(
   return signals.status;
 }
 
-/** Starts to listen. An error that does not say where gets the address. */
+/** Starts the server. Adds the address to an error that lacks it. */
 function listening(place: Place, start: () => Server): Server {
   try {
     return start();
   } catch (error) {
-    const saysWhere = error instanceof Deno.errors.AddrInUse ||
+    const hasAddress = error instanceof Deno.errors.AddrInUse ||
       error instanceof Deno.errors.NotCapable ||
       messageOf(error).startsWith("Cannot listen");
-    if (saysWhere) throw error;
+    if (hasAddress) throw error;
     const reason = messageOf(error);
     throw new Error(`Cannot listen on ${nameOfPlace(place)}: ${reason}`, {
       cause: error,

@@ -1,5 +1,5 @@
 /**
- * How an exchange ends: its stage, its verdict, and who is told that it is cut.
+ * How an exchange ends: its stage, its verdict, and what a cut rejects.
  *
  * @module
  */

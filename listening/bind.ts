@@ -9,7 +9,7 @@ import type { CheckedOptions } from "./options.ts";
 import { UnixListener } from "./unix.ts";
 
 /**
- * Listens where the options say.
+ * Listens on the address in the options.
  *
  * @param options The options.
  * @returns The listener: the one in the options, or else a new one.

@@ -11,9 +11,9 @@ import { Pause } from "./pause.ts";
 
 /** A connection to ourselves that takes longer than this may never arrive. */
 const STALLED_MS = 1000;
-/** How long no connection must come, if there is no better sign. */
+/** How long a silence must be to count as a sign of an empty backlog. */
 const QUIET_MS = 10;
-/** How many such periods in a row: the first may end before any I/O is seen. */
+/** How many silences in a row: the first may end before any I/O is seen. */
 const QUIET_PERIODS = 2;
 
 /** What a drain needs to know of the listener. */
