@@ -35,7 +35,7 @@ import { helpOf, version } from "./cli/help.ts";
 import { looksLikeModule } from "./cli/module.ts";
 import { nearest } from "./cli/nearest.ts";
 import { send } from "./cli/send.ts";
-import { serveUntilStopped } from "./cli/serving.ts";
+import { serveUntilStopped } from "./cli/serve.ts";
 import { messageOf, printable } from "./cli/wording.ts";
 
 /**

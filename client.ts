@@ -27,7 +27,7 @@ import {
   type RequestBody,
 } from "./exchange/body.ts";
 import { connect } from "./client/connecting.ts";
-import { ClientExchange } from "./client/exchange.ts";
+import { ClientExchange } from "./client/client_exchange.ts";
 import { checkRequestOptions, type RequestOptions } from "./client/options.ts";
 import type { Reply } from "./client/reply.ts";
 import { startTimer } from "./exchange/timer.ts";

@@ -6,8 +6,8 @@
 
 import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
 import { Closing, type ClosingSettings } from "./exchange/closing.ts";
-import { abortError, Ending } from "./exchange/ending.ts";
-import { Limits, type TimeLimits } from "./exchange/limits.ts";
+import { abortError, State } from "./exchange/state.ts";
+import { TimeLimits, type TimeSettings } from "./exchange/time_limits.ts";
 import { ReadingHalf, type ReadingSettings } from "./exchange/reading.ts";
 import type {
   ExchangeRecord,
@@ -161,7 +161,7 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
 
 /** Settings that all exchanges of one listener share. */
 export interface ExchangeSettings
-  extends ReadingSettings, TimeLimits, ClosingSettings {
+  extends ReadingSettings, TimeSettings, ClosingSettings {
   /** Our address, if the connection does not know the right one. */
   readonly localAddr: Deno.Addr | undefined;
   /** Whether a handler gets the connection before the request is read. */
@@ -179,8 +179,8 @@ export class Exchange<Addr extends Deno.Addr>
   readonly #socket: Deno.Conn;
   readonly #settings: ExchangeSettings;
   readonly #startedAt = Date.now();
-  readonly #limits: Limits;
-  readonly #ending: Ending;
+  readonly #limits: TimeLimits;
+  readonly #state: State;
   readonly #reading: ReadingHalf;
   readonly #writing: WritingHalf;
   readonly #closing: Closing;
@@ -192,11 +192,11 @@ export class Exchange<Addr extends Deno.Addr>
     this.localAddr = (settings.localAddr ?? socket.localAddr) as Addr;
     this.#socket = socket;
     this.#settings = settings;
-    const limits = this.#limits = new Limits(settings);
-    const ending = this.#ending = new Ending(this);
+    const limits = this.#limits = new TimeLimits(settings);
+    const state = this.#state = new State(this);
     const reading = this.#reading = new ReadingHalf(
       socket,
-      ending,
+      state,
       limits,
       settings,
       onRequest && ((head) => {
@@ -204,15 +204,15 @@ export class Exchange<Addr extends Deno.Addr>
         onRequest({ id, remoteAddr, localAddr, bytesRead, head });
       }),
     );
-    const writing = new WritingHalf(socket, ending, limits, this);
+    const writing = new WritingHalf(socket, state, limits, this);
     this.#writing = writing;
-    this.#closing = new Closing(socket, ending, reading, writing, settings);
+    this.#closing = new Closing(socket, state, reading, writing, settings);
   }
 
   // The public part, documented with `Conn`.
 
   get signal(): AbortSignal {
-    return this.#ending.signal;
+    return this.#state.signal;
   }
 
   get bytesRead(): number {
@@ -281,22 +281,22 @@ export class Exchange<Addr extends Deno.Addr>
    * @returns Whether that succeeded; if not, the fault is in the record.
    */
   async prepare(): Promise<boolean> {
-    const ending = this.#ending;
+    const state = this.#state;
     const socket = this.#socket;
     try {
       if ("handshake" in socket) {
-        ending.enter("handshake");
+        state.enter("handshake");
         const handshake = this.#reading.shakeHands(socket as Deno.TlsConn);
-        await ending.raceWithCut(handshake);
+        await state.raceWithCut(handshake);
       }
       if (!this.#settings.streaming) {
-        ending.enter("reading");
+        state.enter("reading");
         await this.#reading.readToEnd();
       }
-      ending.enter("handling");
+      state.enter("handling");
       return true;
     } catch (error) {
-      if (ending.verdict) return false;
+      if (state.verdict) return false;
       this.fail(error);
       throw error;
     }
@@ -304,27 +304,27 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Waits for `work`, or rejects as soon as it is cut short. */
   raceWithCut<T>(work: Promise<T>): Promise<T> {
-    return this.#ending.raceWithCut(work);
+    return this.#state.raceWithCut(work);
   }
 
   /** Ends the exchange at once, whatever is under way. */
   cut(outcome: Outcome, error: unknown, phase: Phase = this.#phase): void {
-    this.#ending.cutShort(outcome, phase, error);
+    this.#state.cutShort(outcome, phase, error);
   }
 
   /** Records a fault of the handler. Only the first fault counts. */
   fail(error: unknown): void {
-    this.#ending.recordFault("failed", this.#phase, error);
+    this.#state.recordFault("failed", this.#phase, error);
   }
 
   /** The fault of the handler, its response or its use of `Conn`, if any. */
   get failure(): unknown {
-    const { verdict } = this.#ending;
+    const { verdict } = this.#state;
     return verdict?.outcome === "failed" ? verdict.error : undefined;
   }
 
   isFromOutside(error: unknown): boolean {
-    const { cut } = this.#ending;
+    const { cut } = this.#state;
     return error !== undefined && (error === this.#reading.tooLarge ||
       (error === cut?.error && cut?.outcome !== "failed"));
   }
@@ -353,7 +353,7 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Ends the turn of a closed exchange: the server moves on. */
   leave(): void {
-    this.#ending.moveOn(this.isClosed);
+    this.#state.moveOn(this.isClosed);
     this.#reading.release();
   }
 
@@ -369,7 +369,7 @@ export class Exchange<Addr extends Deno.Addr>
       bytesWritten: this.bytesWritten,
       outcome: "ok",
       phase: this.isAnswered ? "writing" : "handling",
-      ...this.#ending.verdict,
+      ...this.#state.verdict,
     };
   }
 
@@ -393,7 +393,7 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   get #phase(): Phase {
-    if (this.#ending.stage === "writing") return "writing";
+    if (this.#state.stage === "writing") return "writing";
     const isReading = !this.#closing.isOver && this.#limits.isReading;
     return isReading ? "reading" : "handling";
   }

@@ -20,10 +20,10 @@
  */
 
 import type { Conn, Exchange } from "./conn.ts";
-import { abortError } from "./exchange/ending.ts";
+import { abortError } from "./exchange/state.ts";
 import { startTimer } from "./exchange/timer.ts";
 import type { Source } from "./listening/accepting.ts";
-import { Backlog } from "./listening/backlog.ts";
+import { ConnectionQueue } from "./listening/connection_queue.ts";
 import { bind } from "./listening/bind.ts";
 import { Exchanges } from "./listening/exchanges.ts";
 import {
@@ -38,7 +38,7 @@ import {
   type ServeOptions,
   type Server,
 } from "./serving/options.ts";
-import { IterativeServer } from "./serving/serving.ts";
+import { IterativeServer } from "./serving/iterative_server.ts";
 
 export type { Conn } from "./conn.ts";
 export type { BodyChunk, ResponseBody } from "./exchange/body.ts";
@@ -174,7 +174,7 @@ export function listen<
 class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   readonly #options: CheckedOptions;
   readonly #source: Source;
-  readonly #backlog: Backlog;
+  readonly #queue: ConnectionQueue;
   readonly #exchanges: Exchanges<Addr>;
   #iterator: AsyncGenerator<Exchange<Addr>, void, undefined> | undefined;
   #isRunning = false;
@@ -186,7 +186,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     const { signal } = options;
     this.#options = options;
     this.#source = bind(options);
-    this.#backlog = new Backlog(this.#source, options);
+    this.#queue = new ConnectionQueue(this.#source, options);
     this.#exchanges = new Exchanges(options, this.addr);
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
@@ -201,7 +201,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     this.#isRunning = true;
     try {
       for (;;) {
-        const socket = await this.#backlog.next(); // take the next connection
+        const socket = await this.#queue.next(); // take the next connection
         if (!socket) return;
         const exchange = this.#exchanges.begin(socket);
         try {
@@ -266,7 +266,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   /** Serves the backlog, for one more `deadline` at most. */
   async #shutDown(): Promise<void> {
     if (!this.#isRunning) this.close();
-    if (!this.#exchanges.isStopped) this.#backlog.drain();
+    if (!this.#exchanges.isStopped) this.#queue.drain();
     const late = Promise.withResolvers<void>();
     let grace: ReturnType<typeof setTimeout> | undefined;
     const timer = startTimer(() => {
@@ -296,7 +296,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   #stop(reason: unknown): void {
     if (this.#exchanges.isStopped) return;
     if (!this.#isRunning) this.#forgetSignal();
-    this.#backlog.close();
+    this.#queue.close();
     this.#exchanges.stop(reason);
   }
 
@@ -304,7 +304,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   async #end(): Promise<void> {
     this.#stop(abortError("The loop was left"));
     try {
-      for (const socket of await this.#backlog.rest()) {
+      for (const socket of await this.#queue.rest()) {
         this.#exchanges.record(this.#exchanges.begin(socket));
       }
     } finally {

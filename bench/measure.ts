@@ -5,7 +5,7 @@ import {
   memory,
   peakMemory,
   resetPeak,
-} from "../tests/proofs/proc.ts";
+} from "../tests/harness/proc.ts";
 import { decoded, kill, lines, spawn } from "../tests/programs.ts";
 import type { Case } from "./cases.ts";
 import { contenders, type Name } from "./contenders.ts";

@@ -18,14 +18,14 @@
  * @module
  */
 
-import { messageOf } from "../tests/proofs/errors.ts";
+import { messageOf } from "../tests/harness/errors.ts";
 import {
   execute,
   type Flags,
   onStop,
   UsageError,
-} from "../tests/proofs/options.ts";
-import { Progress } from "../tests/proofs/progress.ts";
+} from "../tests/harness/options.ts";
+import { Progress } from "../tests/harness/progress.ts";
 import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
 import { contenders, type Name } from "./contenders.ts";

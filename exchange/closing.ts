@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Ending } from "./ending.ts";
+import type { State } from "./state.ts";
 import { type RequestTooLargeError, TimeoutError } from "./errors.ts";
 import { closeQuietly } from "./quiet.ts";
 import type { ReadingHalf } from "./reading.ts";
@@ -28,7 +28,7 @@ const MAX_LINGER_BYTES = 268_435_456;
 /** The closing of one exchange. */
 export class Closing {
   readonly #socket: Deno.Conn;
-  readonly #ending: Ending;
+  readonly #state: State;
   readonly #reading: ReadingHalf;
   readonly #writing: WritingHalf;
   readonly #settings: ClosingSettings;
@@ -38,13 +38,13 @@ export class Closing {
 
   constructor(
     socket: Deno.Conn,
-    ending: Ending,
+    state: State,
     reading: ReadingHalf,
     writing: WritingHalf,
     settings: ClosingSettings,
   ) {
     this.#socket = socket;
-    this.#ending = ending;
+    this.#state = state;
     this.#reading = reading;
     this.#writing = writing;
     this.#settings = settings;
@@ -85,7 +85,7 @@ export class Closing {
   closeSocket(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#ending.stopLingering();
+    this.#state.stopLingering();
     closeQuietly(this.#socket);
   }
 
@@ -94,8 +94,8 @@ export class Closing {
     if (this.#reading.hasEnded && !("handshake" in this.#socket)) {
       this.#writing.endByClosing();
     } else await this.#writing.sendFin();
-    if (this.#ending.cut) return false;
-    this.#ending.enter("closing");
+    if (this.#state.cut) return false;
+    this.#state.enter("closing");
     if (this.#reading.hasEnded) this.closeSocket();
     else this.#lingering = this.#linger();
     return true;
@@ -114,7 +114,7 @@ export class Closing {
   }
 
   #causeToRefuse(): RequestTooLargeError | TimeoutError | undefined {
-    const { cut, stage } = this.#ending;
+    const { cut, stage } = this.#state;
     if (cut?.outcome === "aborted" || stage === "handshake") return undefined;
     if (this.#reading.tooLarge) return this.#reading.tooLarge;
     // A handler may throw such an error, too: that is not our limit.

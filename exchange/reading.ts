@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Ending } from "./ending.ts";
+import type { State } from "./state.ts";
 import { RequestTooLargeError } from "./errors.ts";
-import type { Limits } from "./limits.ts";
+import type { TimeLimits } from "./time_limits.ts";
 import { quietly } from "./quiet.ts";
 import type { Outcome } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
@@ -47,8 +47,8 @@ export class ReadingHalf {
   bytesRead = 0;
 
   readonly #socket: Deno.Conn;
-  readonly #ending: Ending;
-  readonly #limits: Limits;
+  readonly #state: State;
+  readonly #limits: TimeLimits;
   readonly #settings: ReadingSettings;
   readonly #onHead: OnHead | undefined;
   /** Borrowed until the server moves on: what callers get never aliases it. */
@@ -63,13 +63,13 @@ export class ReadingHalf {
 
   constructor(
     socket: Deno.Conn,
-    ending: Ending,
-    limits: Limits,
+    state: State,
+    limits: TimeLimits,
     settings: ReadingSettings,
     onHead: OnHead | undefined,
   ) {
     this.#socket = socket;
-    this.#ending = ending;
+    this.#state = state;
     this.#limits = limits;
     this.#settings = settings;
     this.#onHead = onHead;
@@ -110,7 +110,7 @@ export class ReadingHalf {
     } catch (error) {
       const reset = error instanceof Deno.errors.ConnectionReset;
       const outcome = reset ? "reset" : "handshake";
-      throw this.#ending.cutByPeer(outcome, "reading", error);
+      throw this.#state.cutByPeer(outcome, "reading", error);
     } finally {
       this.#limits.readEnds();
     }
@@ -159,7 +159,7 @@ export class ReadingHalf {
   #read(into: Uint8Array | RequestBytes): Promise<number | null> {
     const reading = this.#readWithinLimits(into);
     return this.#settings.outlivesCuts
-      ? this.#ending.raceWithCut(reading)
+      ? this.#state.raceWithCut(reading)
       : reading;
   }
 
@@ -176,7 +176,7 @@ export class ReadingHalf {
         );
       } catch (error) {
         this.#checkReadable();
-        throw this.#ending.cutByPeer(outcomeOf(error), "reading", error);
+        throw this.#state.cutByPeer(outcomeOf(error), "reading", error);
       } finally {
         this.#limits.readEnds();
       }
@@ -189,7 +189,7 @@ export class ReadingHalf {
       const { maxRequestBytes } = this.#settings;
       if (this.bytesRead > maxRequestBytes) {
         this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
-        this.#ending.recordFault("too-large", "reading", this.#tooLarge);
+        this.#state.recordFault("too-large", "reading", this.#tooLarge);
         throw this.#tooLarge;
       }
       if (!(into instanceof RequestBytes)) return read;
@@ -201,7 +201,7 @@ export class ReadingHalf {
 
   /** Throws if the request can no longer be read. */
   #checkReadable(): void {
-    if (this.#ending.cut) throw this.#ending.cut.error;
+    if (this.#state.cut) throw this.#state.cut.error;
     if (this.#tooLarge) throw this.#tooLarge;
     if (!this.#buffer || this.#use === "dropped") throw tooLateToRead();
   }
@@ -253,7 +253,7 @@ export class ReadingHalf {
   async #dropRest(): Promise<void> {
     this.#use = "dropped";
     this.#stream?.fail(
-      this.#ending.cut?.error ?? this.#tooLarge ??
+      this.#state.cut?.error ?? this.#tooLarge ??
         new TypeError(
           "The rest of the request was dropped: read it before you respond or close",
         ),

@@ -12,8 +12,8 @@ import {
   type ResponseBody,
   sendChunks,
 } from "./body.ts";
-import { abortError, type Ending } from "./ending.ts";
-import type { Limits } from "./limits.ts";
+import { abortError, type State } from "./state.ts";
+import type { TimeLimits } from "./time_limits.ts";
 import { quietly, QuietWritableStream } from "./quiet.ts";
 
 /** What the writing half needs from the whole exchange. */
@@ -41,8 +41,8 @@ export class WritingHalf {
   bytesWritten = 0;
 
   readonly #socket: Deno.Conn;
-  readonly #ending: Ending;
-  readonly #limits: Limits;
+  readonly #state: State;
+  readonly #limits: TimeLimits;
   readonly #whole: Whole;
   /** How the response is made, once it has begun. */
   #response: "none" | "in one call" | "in pieces" = "none";
@@ -53,12 +53,12 @@ export class WritingHalf {
 
   constructor(
     socket: Deno.Conn,
-    ending: Ending,
-    limits: Limits,
+    state: State,
+    limits: TimeLimits,
     whole: Whole,
   ) {
     this.#socket = socket;
-    this.#ending = ending;
+    this.#state = state;
     this.#limits = limits;
     this.#whole = whole;
   }
@@ -87,13 +87,13 @@ export class WritingHalf {
       this.#whole.fail(error);
       return quietly(Promise.reject(error));
     }
-    const { cut } = this.#ending;
+    const { cut } = this.#state;
     if (cut) {
       if (!(content instanceof Uint8Array)) content.cancel(cut.error);
       return Promise.resolve(false);
     }
     this.#response = "in one call";
-    this.#ending.enter("writing");
+    this.#state.enter("writing");
     return this.#responding = quietly(this.#respond(content));
   }
 
@@ -109,7 +109,7 @@ export class WritingHalf {
     if (this.#isFinal || !(isPrepared || this.#response === "in pieces")) {
       return;
     }
-    this.#ending.cutShort(
+    this.#state.cutShort(
       "failed",
       "writing",
       new Error(
@@ -131,12 +131,12 @@ export class WritingHalf {
     try {
       await this.#socket.closeWrite();
     } catch (error) {
-      this.#ending.cutByPeer("reset", "writing", error);
+      this.#state.cutByPeer("reset", "writing", error);
       return false;
     } finally {
       this.#limits.writeEnds();
     }
-    return !this.#ending.cut;
+    return !this.#state.cut;
   }
 
   /** Tells a client why it is refused, and sends the FIN. */
@@ -152,7 +152,7 @@ export class WritingHalf {
 
   /** Throws if it is too late for a response. */
   #checkUnanswered(): void {
-    if (this.#ending.cut) return;
+    if (this.#state.cut) return;
     if (this.hasBegun) {
       throw new TypeError(
         "Cannot respond twice: a response has been sent or begun, send all of " +
@@ -177,7 +177,7 @@ export class WritingHalf {
       const isFromOutside = this.#whole.isFromOutside(error);
       // A body that reads the request fails with it: allow another response.
       if (isFromOutside && this.bytesWritten === 0) this.#response = "none";
-      else this.#ending.cutShort("failed", "writing", error);
+      else this.#state.cutShort("failed", "writing", error);
       if (isFromOutside) return false;
       throw error;
     }
@@ -197,34 +197,34 @@ export class WritingHalf {
     const isWhole = await sendChunks(
       source,
       send,
-      (work) => this.#ending.raceWithCut(work),
+      (work) => this.#state.raceWithCut(work),
     );
-    if (!isWhole) source.cancel(this.#ending.cut?.error);
+    if (!isWhole) source.cancel(this.#state.cut?.error);
     return isWhole;
   }
 
   #openWritable(): WritableStream<BodyChunk> {
     const begin = () => {
-      if (this.#ending.cut) throw this.#ending.cut.error;
+      if (this.#state.cut) throw this.#state.cut.error;
       if (this.#response === "in pieces") return;
       this.#checkUnanswered();
       this.#response = "in pieces";
-      this.#ending.enter("writing");
+      this.#state.enter("writing");
       this.#whole.beforeWrite(false);
     };
     return new QuietWritableStream({
       write: async (chunk) => {
         begin();
         if (!await this.#writeAll(chunkBytes(chunk))) {
-          throw this.#ending.cut?.error;
+          throw this.#state.cut?.error;
         }
       },
       close: async () => {
         begin();
-        if (!await this.#whole.finish()) throw this.#ending.cut?.error;
+        if (!await this.#whole.finish()) throw this.#state.cut?.error;
       },
       abort: (reason = abortError("The response was aborted")) =>
-        this.#ending.cutShort("failed", "writing", reason),
+        this.#state.cutShort("failed", "writing", reason),
     }, (closing) => {
       const closings = [this.#closingWritable, closing];
       this.#closingWritable = Promise.allSettled(closings);
@@ -247,14 +247,14 @@ export class WritingHalf {
           sent === 0 ? bytes : bytes.subarray(sent),
         );
       } catch (error) {
-        this.#ending.cutByPeer("reset", "writing", error);
+        this.#state.cutByPeer("reset", "writing", error);
         return false;
       } finally {
         this.#limits.writeEnds();
       }
       this.bytesWritten += written;
-      if (this.#ending.cut) return false;
+      if (this.#state.cut) return false;
     }
-    return !this.#ending.cut;
+    return !this.#state.cut;
   }
 }

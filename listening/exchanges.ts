@@ -6,7 +6,7 @@
 
 import { Exchange, type ExchangeSettings } from "../conn.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
-import { LingeringSet } from "./lingering.ts";
+import { LingeringSet } from "./lingering_set.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** Begins exchanges, enforces their limits, and records how they ended. */

@@ -8,7 +8,7 @@ import type { RequestTooLargeError, TimeoutError } from "../exchange/errors.ts";
 import { OptionChecks } from "../exchange/option_checks.ts";
 import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
 
-/** Limits and callbacks: the options of every listener. */
+/** TimeLimits and callbacks: the options of every listener. */
 export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * How large a request may be, in bytes: a whole number from 0, or `Infinity`

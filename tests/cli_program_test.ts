@@ -1,7 +1,7 @@
 // A program that answers: `halfclose -- COMMAND ARGS`.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { descriptors } from "./proofs/proc.ts";
+import { descriptors } from "./harness/proc.ts";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { printed } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";

@@ -2,7 +2,7 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import net from "node:net";
 import tls from "node:tls";
 import { listen } from "../mod.ts";
-import { descriptors } from "./proofs/proc.ts";
+import { descriptors } from "./harness/proc.ts";
 import { encode, pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import {

@@ -10,9 +10,9 @@
  * @module
  */
 
-import { execute, type Flags } from "../proofs/options.ts";
-import { descriptors } from "../proofs/proc.ts";
-import { Progress } from "../proofs/progress.ts";
+import { execute, type Flags } from "../harness/options.ts";
+import { descriptors } from "../harness/proc.ts";
+import { Progress } from "../harness/progress.ts";
 import { pause } from "../sockets.ts";
 import { findFaults } from "./model.ts";
 import { play } from "./play.ts";

@@ -1,7 +1,7 @@
 // What must come of a schedule: what each client may see, and the records.
 
 import type { ExchangeRecord, Outcome } from "../../server.ts";
-import { Random } from "../proofs/random.ts";
+import { Random } from "../harness/random.ts";
 import { encode } from "../bytes.ts";
 import type { Client, Schedule } from "./schedule.ts";
 

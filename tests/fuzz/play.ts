@@ -8,7 +8,7 @@ import {
   type ResponseBody,
   serve,
 } from "../../server.ts";
-import { Random } from "../proofs/random.ts";
+import { Random } from "../harness/random.ts";
 import { local, pause } from "../sockets.ts";
 import { cert, key } from "../tls.ts";
 import { act, type Scene } from "./clients.ts";

@@ -1,6 +1,6 @@
 // A client that behaves, and what it makes of its answer.
 
-import { messageOf } from "../proofs/errors.ts";
+import { messageOf } from "../harness/errors.ts";
 import { connect, whenThereIsRoom, writeAll } from "../sockets.ts";
 import type { Expected, Request } from "./exchanges.ts";
 

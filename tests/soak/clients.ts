@@ -1,6 +1,6 @@
 // Many clients in a process of their own: most behave, some do not.
 
-import { messageOf } from "../proofs/errors.ts";
+import { messageOf } from "../harness/errors.ts";
 import { behave, Fault } from "./behaved.ts";
 import { drawRequest, random } from "./exchanges.ts";
 import { drawKind } from "./hostile.ts";

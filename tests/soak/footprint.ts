@@ -1,6 +1,6 @@
 // What the server's process takes.
 
-import { descriptors } from "../proofs/proc.ts";
+import { descriptors } from "../harness/proc.ts";
 import type { Measures } from "./server.ts";
 
 /** What it takes, when nobody is connected. */

@@ -1,7 +1,7 @@
 // The run of a soak: the processes of the server and of the clients, and what is
 // counted and measured of them.
 
-import { peakMemory, resetPeak } from "../proofs/proc.ts";
+import { peakMemory, resetPeak } from "../harness/proc.ts";
 import { pause, writeAll } from "../sockets.ts";
 import { behave, connectTo } from "./behaved.ts";
 import type { Task } from "./clients.ts";

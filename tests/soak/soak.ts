@@ -18,9 +18,9 @@
  */
 
 import { resolve } from "node:path";
-import { messageOf } from "../proofs/errors.ts";
-import { execute, type Flags, onStop } from "../proofs/options.ts";
-import { Progress } from "../proofs/progress.ts";
+import { messageOf } from "../harness/errors.ts";
+import { execute, type Flags, onStop } from "../harness/options.ts";
+import { Progress } from "../harness/progress.ts";
 import { count, report } from "./report.ts";
 import { type Plan, Run } from "./run.ts";
 

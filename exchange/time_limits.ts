@@ -10,7 +10,7 @@ import { TimeoutError } from "./errors.ts";
 const DOUBT_MS = 10;
 
 /** The time limits, in milliseconds. */
-export interface TimeLimits {
+export interface TimeSettings {
   /** How long the whole exchange may take. */
   readonly deadline: number;
   /** How long a read or a write may wait without progress. */
@@ -18,8 +18,8 @@ export interface TimeLimits {
 }
 
 /** Tracks how long an exchange takes, and how long its peer is silent. */
-export class Limits {
-  readonly #limits: TimeLimits;
+export class TimeLimits {
+  readonly #limits: TimeSettings;
   readonly #started = performance.now();
   /** Pending reads and writes, and since when none has made progress. */
   #reads = 0;
@@ -28,7 +28,7 @@ export class Limits {
   /** The start of a silence that an earlier check has found. */
   #doubtedSince = -1;
 
-  constructor(limits: TimeLimits) {
+  constructor(limits: TimeSettings) {
     this.#limits = limits;
   }
 

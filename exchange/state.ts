@@ -1,5 +1,5 @@
 /**
- * How an exchange ends: its stage, its verdict, and what a cut rejects.
+ * The state of an exchange: its stage, its verdict, and what a cut rejects.
  *
  * @module
  */
@@ -36,8 +36,8 @@ export interface Cut {
   readonly error: unknown;
 }
 
-/** The ending of one exchange. */
-export class Ending {
+/** The state of one exchange. */
+export class State {
   readonly #whole: { closeAfterCut(): void };
   #stage: Stage = "accepted";
   #verdict: Verdict | undefined;

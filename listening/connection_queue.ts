@@ -12,14 +12,14 @@ import type { CheckedOptions } from "./options.ts";
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
 const MAX_BACKLOG = 4096;
 
-/** What a backlog needs to know of its listener. */
-export type BacklogOptions = Pick<
+/** What the queue needs to know of its listener. */
+export type QueueOptions = Pick<
   CheckedOptions,
   "listener" | "path" | "reusePort" | "tcpBacklog" | "onAcceptError"
 >;
 
 /** Hands out connections: from the kernel, or while draining from a queue. */
-export class Backlog {
+export class ConnectionQueue {
   readonly #acceptor: Acceptor;
   readonly #options: DrainOptions;
   /** While draining: accepted connections that wait for their turn. */
@@ -34,7 +34,7 @@ export class Backlog {
    * @param source Where to accept from. It is closed at the end.
    * @param options The options that it was made from.
    */
-  constructor(source: Source, options: BacklogOptions) {
+  constructor(source: Source, options: QueueOptions) {
     const { listener, path, reusePort, tcpBacklog, onAcceptError } = options;
     const isOurs = listener === undefined && path === undefined;
     this.#acceptor = new Acceptor(source, onAcceptError);
