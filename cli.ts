@@ -1,7 +1,7 @@
 /**
- * The command-line tool: a server whose requests end with a FIN. What answers is
- * an echo, a text, a file, a folder that keeps what is sent, a module or a
- * program.
+ * The command-line tool: a server whose requests end with a FIN. It answers
+ * with an echo, a text, a file, the name of a new file that keeps the request,
+ * or the output of a module or a program.
  *
  * ```sh
  * deno run -N jsr:@halfclose/server
@@ -39,12 +39,12 @@ import { serveUntilStopped } from "./cli/serving.ts";
 import { messageOf, printable } from "./cli/wording.ts";
 
 /**
- * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves what
- * is in the backlog, and ends. A second signal ends it at once.
+ * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves the
+ * backlog, and ends. A second signal ends it at once.
  *
- * It logs on standard error; help, version and completions are printed on
- * standard output. It needs the permission `--allow-net`, and others for some of
- * what it can do: where one is missing, it says which, and never asks for it.
+ * It logs to standard error; help, version and completions are printed to
+ * standard output. It needs the permission `--allow-net`, and others for some
+ * features: if one is missing, it says which, and never prompts for it.
  *
  * @example Usage
  * ```ts
@@ -55,9 +55,9 @@ import { messageOf, printable } from "./cli/wording.ts";
  * ```
  *
  * @param args The arguments of the command line.
- * @returns The exit status: 0 for a graceful end, 1 if the server cannot run, 2
- * for arguments that cannot be understood, 128 and the signal's number for an
- * end at once.
+ * @returns The exit status: 0 for success, 1 for a failure, 2 for arguments
+ * that cannot be understood, 128 plus its number for a second signal; `send`
+ * also has 124 and 141.
  */
 export async function main(args: string[]): Promise<number> {
   try {
@@ -101,7 +101,7 @@ function complete(args: string[]): number {
   return 0;
 }
 
-/** Prints the help or the version, if that is asked for. */
+/** Prints the help or the version, if requested. */
 function explain(
   { flags }: CommandLine<FlagTable>,
   command: Command,

@@ -2,8 +2,7 @@
  * A client for servers whose requests and replies end with a FIN: connects,
  * sends, half-closes, and reads the reply.
  *
- * This entry point needs nothing of the server, and imports nothing from
- * outside.
+ * This entry point contains the client only. It imports no other package.
  *
  * @example Usage
  * ```ts
@@ -44,18 +43,18 @@ export type {
 export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
 
 /**
- * Sends a request, half-closes, and gives the reply.
+ * Sends a request, half-closes, and returns the reply.
  *
  * The request is sent with backpressure, and the reply is read at the same
- * time, so that neither side blocks however large both are. It resolves when
- * the first byte of the reply, or its end, is there; what goes wrong later is
- * told by the reading of the {@linkcode Reply}, which see. Read that reply,
- * cancel it or dispose of it: until then the connection is open.
+ * time, so that neither side blocks, however large both are. The promise
+ * resolves when the first byte of the reply, or its end, has arrived. After
+ * that, errors appear when the {@linkcode Reply} is read. Read it, cancel it or
+ * dispose of it: the connection stays open until then.
  *
- * With end-of-file framing a server cannot tell a request that was cut, by a
- * limit, a signal or a body that failed, from a whole one: Deno ends a
- * connection with a FIN (and TLS with a `close_notify`), however it is closed.
- * Where that matters, put a length or a checksum into the request.
+ * With end-of-file framing a server cannot tell a request that was cut (by a
+ * limit, a signal or a body that failed) from a complete one: Deno always ends
+ * a connection with a FIN, and TLS with a `close_notify`. If that matters, put
+ * a length or a checksum into the request.
  *
  * @example Usage
  * ```ts
@@ -91,24 +90,25 @@ export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
  * console.log(await reply.json());
  * ```
  *
- * @param options Where to, for how long and how much: a `port`, perhaps with
+ * @param options Where to connect, and the limits: a `port`, perhaps with
  * `tls: true`, or the `path` of a Unix socket.
  * @param body What to send. Nothing by default. A stream is cancelled, and an
  * iterator closed, if not all of it is sent.
  * @returns The reply.
  * @throws {TypeError} If an option is missing, of the wrong type or excluded by
- * another, or `body` is no {@linkcode RequestBody}; nothing is connected then.
- * @throws {RangeError} If a number among the options is out of its range.
- * @throws {DOMException} Named `"TimeoutError"`: if `timeout` is over.
+ * another, or `body` is not a {@linkcode RequestBody}; no connection is made
+ * then.
+ * @throws {RangeError} If a number among the options is out of range.
+ * @throws {DOMException} Named `"TimeoutError"`: if `timeout` has passed.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing;
  * a Unix socket needs `--allow-read` and `--allow-write`, too.
- * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
+ * @throws {Deno.errors.ConnectionRefused} If no server listens there.
  * @throws {Deno.errors.NotFound} If there is no such Unix socket.
  * @throws {Deno.errors.WouldBlock} If the backlog of a Unix socket is full.
- * @throws {Deno.errors.InvalidData} If TLS cannot be agreed on, as with a
- * certificate that is not trusted. Other errors of Deno's tell of other ways in
- * which connecting may fail.
- * @throws {Deno.errors.ConnectionReset} If the server tears the connection down.
+ * @throws {Deno.errors.InvalidData} If the TLS handshake fails, for example
+ * because the certificate is not trusted. Connecting may fail with other errors
+ * of Deno, too.
+ * @throws {Deno.errors.ConnectionReset} If the server resets the connection.
  * @throws {Deno.errors.UnexpectedEof} If the server ends TLS without a
  * `close_notify`.
  * @throws {unknown} The reason of `signal` if that is aborted, or what `body`
@@ -144,16 +144,16 @@ function cancel(content: Uint8Array | ChunkSource, reason: unknown): void {
   if (!(content instanceof Uint8Array)) content.cancel(reason);
 }
 
-/** What ends a request from outside: its time, or its caller's signal. */
+/** Ends a request from outside: by its timeout, or by its caller's signal. */
 class Limit {
   readonly #controller = new AbortController();
   readonly #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #theirs: AbortSignal | undefined;
+  readonly #callerSignal: AbortSignal | undefined;
 
-  constructor(timeout: number, theirs: AbortSignal | undefined) {
-    this.#theirs = theirs;
-    theirs?.addEventListener("abort", this.#follow);
-    if (theirs?.aborted) this.#follow();
+  constructor(timeout: number, callerSignal: AbortSignal | undefined) {
+    this.#callerSignal = callerSignal;
+    callerSignal?.addEventListener("abort", this.#follow);
+    if (callerSignal?.aborted) this.#follow();
     this.#timer = startTimer(
       () => this.#controller.abort(timeoutError(timeout)),
       timeout,
@@ -164,20 +164,20 @@ class Limit {
     return this.#controller.signal;
   }
 
-  /** Calls `act` with the reason, at once if it is reached already. */
+  /** Calls `act` with the reason when the limit is reached, or now if it is. */
   onReached(act: (reason: unknown) => void): void {
     const { signal } = this;
     signal.addEventListener("abort", () => act(signal.reason));
     if (signal.aborted) act(signal.reason);
   }
 
-  /** Ends the watch: nothing is reached from now on. */
+  /** Lifts the limit: it can no longer be reached. */
   lift(): void {
     clearTimeout(this.#timer);
-    this.#theirs?.removeEventListener("abort", this.#follow);
+    this.#callerSignal?.removeEventListener("abort", this.#follow);
   }
 
-  readonly #follow = () => this.#controller.abort(this.#theirs?.reason);
+  readonly #follow = () => this.#controller.abort(this.#callerSignal?.reason);
 }
 
 function timeoutError(timeout: number): DOMException {

@@ -24,17 +24,17 @@ const decoder = new TextDecoder();
  * One connection, whose request ends with the client's FIN and whose response
  * ends with ours.
  *
- * {@linkcode listen} reads the request to its end before it hands the
- * connection over, so that reading it here cannot fail for any fault of the
- * client; with `streaming: true` the request is read while it is used, and
- * reading rejects with what the client did.
+ * {@linkcode listen} reads the request to its end before it hands over the
+ * connection, so no fault of the client can make reading fail here. With
+ * `streaming: true` the request is read while it is used, and reading rejects
+ * with the fault of the client.
  *
  * @example Usage
  * ```ts
  * import { listen } from "@halfclose/server";
  *
  * await using listener = listen({ hostname: "127.0.0.1", port: 0 });
- * const client = await Deno.connect({ port: listener.addr.port });
+ * using client = await Deno.connect({ port: listener.addr.port });
  * await client.write(new TextEncoder().encode("hello"));
  * await client.closeWrite();
  *
@@ -43,7 +43,6 @@ const decoder = new TextDecoder();
  *   await conn.respond(request.toUpperCase());
  *   break;
  * }
- * client.close();
  * ```
  */
 export interface Conn<Addr extends Deno.Addr = Deno.Addr>
@@ -55,10 +54,9 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   /** The address that the client connected to. */
   readonly localAddr: Addr;
   /**
-   * Aborted when the exchange is cut short: by a limit of time, by the server's
-   * end, by {@linkcode Conn.abort}, or by a fault of the client that came to
-   * light. A request that is too large does not abort it, as it can still be
-   * answered.
+   * Aborted when the exchange is cut short: by a time limit, by the server's
+   * end, by {@linkcode Conn.abort}, or by a fault of the client. A request that
+   * is too large does not abort it, because it can still be answered.
    */
   readonly signal: AbortSignal;
   /** How many bytes of the request have been read so far. */
@@ -66,28 +64,29 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   /** How many bytes of the response the kernel has taken so far. */
   readonly bytesWritten: number;
   /**
-   * The request as a stream of bytes, from which readers may also bring their
-   * own buffer. It ends with the client's FIN
+   * The request as a byte stream; readers may bring their own buffer. It ends
+   * with the client's FIN
    * ({@link https://www.rfc-editor.org/rfc/rfc9293#section-3.6 | RFC 9293, section 3.6})
    * and leaves the sending half open. Cancelling it stops the reading; what the
-   * client still sends is dropped while the response is sent.
+   * client still sends is then dropped while the response is sent.
    *
-   * It is a stream of our own: Deno's closes the whole socket at the end of file,
-   * and nothing can be answered then (denoland/deno#22258, denoland/deno#27510).
+   * This is not Deno's stream, which closes the whole socket at the end of
+   * file, so that no response can be sent (denoland/deno#22258,
+   * denoland/deno#27510).
    *
    * With `streaming: true` it reads from the socket and keeps nothing. If the
    * response is a stream or an iterable that uses the request, take `readable`
-   * before its first chunk is sent: a request that nobody has taken by then is
-   * read and dropped, so that a client that sends all before it reads does not
+   * before its first chunk is sent. A request not taken by then is read and
+   * dropped, so that a client that sends everything before it reads does not
    * block.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /**
-   * The response for those who write in pieces: bytes, or text that is sent as
-   * UTF-8. Closing it sends the FIN and ends the exchange; moving on before it
-   * is closed cuts the connection (`"failed"`). Writes reject with the fault of
-   * a client that is gone: in a `for await` loop catch that, or it leaves the
-   * loop. A rejection that nobody awaits does no harm.
+   * A stream to write the response in pieces: bytes, or text that is sent as
+   * UTF-8. Closing it sends the FIN and ends the exchange. Moving on before it
+   * is closed cuts the connection (`"failed"`). Writes reject if the client is
+   * gone: catch that in a `for await` loop, or it ends the loop. A rejection
+   * that nobody awaits does no harm.
    */
   readonly writable: WritableStream<BodyChunk>;
   /** Whether the request has been read, is being read, or was dropped. */
@@ -96,29 +95,28 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * Reads the whole request.
    *
    * @returns Its bytes, in a buffer of their own.
-   * @throws {TypeError} If the request has been read before, or the exchange has
-   * moved on.
+   * @throws {TypeError} If the request has been read before, or the exchange
+   * has moved on.
    * @throws {RequestTooLargeError} Only with `streaming: true`: if it is larger
    * than `maxRequestBytes`.
-   * @throws {TimeoutError} Only with `streaming: true`: if a limit of time is
-   * reached.
-   * @throws {Deno.errors.ConnectionReset} Only with `streaming: true`: if the peer
-   * tears the connection down. Other errors of Deno's tell of other ways to.
+   * @throws {TimeoutError} Only with `streaming: true`: if a time limit passes.
+   * @throws {Deno.errors.ConnectionReset} Only with `streaming: true`: if the
+   * client resets the connection. Other errors of Deno are possible.
    */
   bytes(): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Reads the whole request.
    *
    * @returns Its bytes, as a buffer.
-   * @throws {TypeError} As {@linkcode Conn.bytes} does, like all the others.
+   * @throws {TypeError} As with {@linkcode Conn.bytes}, like the other errors.
    */
   arrayBuffer(): Promise<ArrayBuffer>;
   /**
-   * Reads the whole request as UTF-8. A byte order mark is dropped, and what is
-   * not UTF-8 becomes U+FFFD, as with {@linkcode Body.text}.
+   * Reads the whole request as UTF-8. A byte order mark is dropped, and invalid
+   * UTF-8 becomes U+FFFD, as with {@linkcode Body.text}.
    *
    * @returns Its text.
-   * @throws {TypeError} As {@linkcode Conn.bytes} does, like all the others.
+   * @throws {TypeError} As with {@linkcode Conn.bytes}, like the other errors.
    */
   text(): Promise<string>;
   /**
@@ -126,60 +124,58 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    *
    * @returns The parsed value.
    * @throws {SyntaxError} If it is not JSON.
-   * @throws {TypeError} As {@linkcode Conn.bytes} does, like all the others.
+   * @throws {TypeError} As with {@linkcode Conn.bytes}, like the other errors.
    */
   json(): Promise<unknown>;
   /**
-   * Writes the response, sends a FIN and closes. Backpressure is kept, and what
-   * the client still sends is dropped meanwhile, so that a client that writes
-   * all before it reads does not block.
+   * Writes the response with backpressure, sends a FIN and closes. What the
+   * client still sends is dropped meanwhile, so that a client that writes
+   * everything before it reads does not block.
    *
    * @param body What to send. Nothing by default.
-   * @returns `true` when all of it was handed to the kernel, `false` when the
-   * peer was gone or a limit cut it short.
-   * @throws {TypeError} If there has been a response already, the connection was
-   * closed, or `body` is not a {@linkcode ResponseBody}.
-   * @throws {unknown} What `body` throws while it is read, unless that is a fault
-   * of the client's. The response is then cut, which a client cannot tell from a
-   * whole one.
+   * @returns `true` if all of it was handed to the kernel, `false` if the
+   * client was gone or a limit cut it short.
+   * @throws {TypeError} If there has been a response already, the connection
+   * was closed, or `body` is not a {@linkcode ResponseBody}.
+   * @throws {unknown} What `body` throws while it is read, unless the client
+   * caused it. The cut response looks complete to the client.
    */
   respond(body?: ResponseBody): Promise<boolean>;
   /**
-   * Sends a FIN and closes, after a response that is under way. What the client
-   * has sent unread is read and dropped for at most `lingerTimeout` (lingering
-   * close, {@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
+   * Waits for a response under way, sends a FIN and closes. Unread data from
+   * the client is dropped for at most `lingerTimeout` (lingering close,
+   * {@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
    * Closing twice does no harm.
    *
-   * @returns Resolves when the FIN is sent; lingering is not waited for.
+   * @returns Resolves when the FIN is sent, without waiting for the lingering.
    */
   close(): Promise<void>;
   /**
-   * Closes at once, whatever is under way. A client cannot tell what it then
-   * has from a whole response, since a FIN is all that can be sent.
+   * Closes at once, whatever is under way. The client cannot tell a cut
+   * response from a complete one, because Deno can only send a FIN.
    *
-   * @param reason What to give as the reason. An `AbortError` by default.
+   * @param reason The reason. An `AbortError` by default.
    */
   abort(reason?: unknown): void;
 }
 
-/** What all exchanges of one listener share. */
+/** Settings that all exchanges of one listener share. */
 export interface ExchangeSettings
   extends ReadingSettings, TimeLimits, ClosingSettings {
-  /** The address of ours, where the connection does not know the right one. */
+  /** Our address, if the connection does not know the right one. */
   readonly localAddr: Deno.Addr | undefined;
-  /** Whether a handler is given the request before it is read. */
+  /** Whether a handler gets the connection before the request is read. */
   readonly streaming: boolean;
-  /** Told how requests begin. */
+  /** Called with how each request begins. */
   readonly onRequest: ((start: RequestStart) => void) | undefined;
 }
 
-/** One exchange, as the server sees it; its users see {@linkcode Conn}. */
+/** One exchange, as the server sees it; users see {@linkcode Conn}. */
 export class Exchange<Addr extends Deno.Addr>
   implements Conn<Addr>, Watched, Whole {
   readonly id: number;
   readonly remoteAddr: Addr;
   readonly localAddr: Addr;
-
   readonly #socket: Deno.Conn;
   readonly #settings: ExchangeSettings;
   readonly #startedAt = Date.now();
@@ -197,9 +193,7 @@ export class Exchange<Addr extends Deno.Addr>
     this.#socket = socket;
     this.#settings = settings;
     const limits = this.#limits = new Limits(settings);
-    const ending = this.#ending = new Ending(() =>
-      this.#closing.closeAfterCut()
-    );
+    const ending = this.#ending = new Ending(this);
     const reading = this.#reading = new ReadingHalf(
       socket,
       ending,
@@ -215,7 +209,7 @@ export class Exchange<Addr extends Deno.Addr>
     this.#closing = new Closing(socket, ending, reading, writing, settings);
   }
 
-  // What users see: documented with `Conn`.
+  // The public part, documented with `Conn`.
 
   get signal(): AbortSignal {
     return this.#ending.signal;
@@ -278,13 +272,13 @@ export class Exchange<Addr extends Deno.Addr>
     return this.close();
   }
 
-  // What the server does with an exchange.
+  // What the server calls.
 
   /**
-   * Gets the exchange ready for its handler: shakes hands and, unless requests
-   * are streamed, reads the request to its end.
+   * Prepares the exchange for its handler: completes the TLS handshake and,
+   * unless requests are streamed, reads the request to its end.
    *
-   * @returns Whether that went well; a fault of the peer is in the record.
+   * @returns Whether that succeeded; if not, the fault is in the record.
    */
   async prepare(): Promise<boolean> {
     const ending = this.#ending;
@@ -292,8 +286,8 @@ export class Exchange<Addr extends Deno.Addr>
     try {
       if ("handshake" in socket) {
         ending.enter("handshake");
-        const shaking = this.#reading.shakeHands(socket as Deno.TlsConn);
-        await ending.raceWithCut(shaking);
+        const handshake = this.#reading.shakeHands(socket as Deno.TlsConn);
+        await ending.raceWithCut(handshake);
       }
       if (!this.#settings.streaming) {
         ending.enter("reading");
@@ -318,12 +312,12 @@ export class Exchange<Addr extends Deno.Addr>
     this.#ending.cutShort(outcome, phase, error);
   }
 
-  /** Records a fault of the handler. The first fault of all is what counts. */
+  /** Records a fault of the handler. Only the first fault counts. */
   fail(error: unknown): void {
     this.#ending.recordFault("failed", this.#phase, error);
   }
 
-  /** What the handler, its response or its use of the connection got wrong. */
+  /** The fault of the handler, its response or its use of `Conn`, if any. */
   get failure(): unknown {
     const { verdict } = this.#ending;
     return verdict?.outcome === "failed" ? verdict.error : undefined;
@@ -340,7 +334,7 @@ export class Exchange<Addr extends Deno.Addr>
     return this.#closing.isClosed;
   }
 
-  /** Once the socket outlives the exchange: resolves when it is closed. */
+  /** If the connection lingers: resolves when its socket is closed. */
   get lingering(): Promise<void> | undefined {
     return this.#closing.lingering;
   }
@@ -357,13 +351,13 @@ export class Exchange<Addr extends Deno.Addr>
     return Infinity;
   }
 
-  /** Ends its turn: it has been closed, and the server moves on. */
+  /** Ends the turn of a closed exchange: the server moves on. */
   leave(): void {
-    this.#ending.enter(this.isClosed ? "closed" : "lingering");
+    this.#ending.moveOn(this.isClosed);
     this.#reading.release();
   }
 
-  /** How it went, until now. */
+  /** The record of the exchange so far. */
   record(): ExchangeRecord<Addr> {
     return {
       id: this.id,
@@ -379,12 +373,16 @@ export class Exchange<Addr extends Deno.Addr>
     };
   }
 
-  /** Closes the socket at once, also while it lingers. */
+  /** Closes the socket at once, even while it lingers. */
   closeSocket(): void {
     this.#closing.closeSocket();
   }
 
-  // What the writing half asks for.
+  // What the parts of the exchange call.
+
+  closeAfterCut(): void {
+    this.#closing.closeAfterCut();
+  }
 
   beforeWrite(isAtHand: boolean): void {
     if (isAtHand || !this.#reading.mayBeRead) this.#reading.drop();

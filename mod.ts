@@ -1,7 +1,7 @@
 /**
- * An iterative, end-of-file-framed TCP server: one connection at a time, each
- * request read to its client's FIN, each answered and closed before the next is
- * taken up.
+ * An iterative, end-of-file-framed TCP server: it reads each request to the
+ * client's FIN, answers it and closes the connection before it takes the next
+ * one.
  *
  * @example Take connections in a loop
  * ```ts ignore
@@ -24,7 +24,7 @@
  * await server.finished;
  * ```
  *
- * @example Ask a server
+ * @example Send a request
  * ```ts ignore
  * import { request } from "@halfclose/server";
  *
@@ -32,7 +32,7 @@
  * console.log(await reply.text());
  * ```
  *
- * Run as the main module it is the command-line tool of
+ * When run as the main module, it is the command-line tool of
  * {@link https://jsr.io/@halfclose/server/doc/cli | `@halfclose/server/cli`}.
  *
  * @module
@@ -41,7 +41,7 @@
 export * from "./client.ts";
 export * from "./server.ts";
 
-// Without a top-level await: whoever imports this module should not wait for it.
+// No top-level await: code that imports this module should not wait for it.
 if (import.meta.main) {
   import("./cli.ts").then(({ main }) => main(Deno.args)).then(Deno.exit);
 }

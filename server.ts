@@ -1,8 +1,9 @@
 /**
- * An iterative server: one connection at a time. It reads each request to its
- * client's FIN, answers and closes before it takes up the next one.
+ * An iterative server: it serves one connection at a time. It reads each
+ * request to the client's FIN, answers it and closes before it takes the next
+ * one.
  *
- * This entry point is the library alone. It imports nothing from outside.
+ * This entry point contains the server only. It imports no other package.
  *
  * @example Usage
  * ```ts
@@ -64,65 +65,65 @@ export type {
   Server,
 } from "./serving/options.ts";
 
-/** How long a loop that was cut short may take to notice. */
+/** How long `shutdown()` waits for a loop after its exchange was cut. */
 const GRACE_MS = 100;
 
 /**
- * A listening socket whose connections are iterated over one by one.
+ * A listening socket that yields its connections one at a time.
  *
- * The iteration never ends, and never throws, for anything that a client does.
- * Leaving it (`break`, `return`, `throw`) closes the listener **and resets every
+ * Nothing that a client does can end the iteration or make it throw. Leaving it
+ * (`break`, `return`, `throw`) closes the listener **and resets every
  * connection still in its backlog**; {@linkcode Listener.shutdown} serves them.
  */
 export interface Listener<Addr extends Deno.Addr = Deno.Addr>
   extends AsyncIterable<Conn<Addr>, void, undefined>, AsyncDisposable {
-  /** The address that is listened on. */
+  /** The address that the listener listens on. */
   readonly addr: Addr;
   /**
-   * Starts to take connections. There can be but one iteration. It ends with an
-   * error if no more connections can be accepted, or with what a callback threw.
+   * Starts to take connections. There can be only one iteration. It throws if
+   * no more connections can be accepted, or if a callback throws.
    *
    * @returns The connections, one at a time.
    * @throws {TypeError} If it was called before.
    */
   [Symbol.asyncIterator](): AsyncGenerator<Conn<Addr>, void, undefined>;
   /**
-   * Stops without a loss: connections established by now are served, later ones
-   * are refused, and then the iteration ends. One more `deadline` bounds the
-   * whole; what is not served by then is closed. Without an iteration there is
-   * nobody to serve, and it does as {@linkcode Listener.close} does.
+   * Stops gracefully: connections established by now are served, later ones are
+   * refused, and then the iteration ends. This takes one more `deadline` at
+   * most; connections not served by then are closed. Without an iteration it
+   * does the same as {@linkcode Listener.close}.
    *
-   * Do not await it within the iteration, which it would wait for.
+   * Do not await it inside the loop: it waits for the loop to end.
    *
    * @returns Resolves when the iteration has ended and all sockets are closed.
-   * Calling it again gives the same promise.
+   * Calling it again returns the same promise.
    */
   shutdown(): Promise<void>;
   /**
-   * Stops at once: the backlog is reset, the exchange under way and all that
-   * lingers are cut, and the iteration ends. It waits for nothing.
+   * Stops at once: the backlog is reset, the exchange under way and lingering
+   * connections are cut, and the iteration ends. It waits for nothing.
    */
   close(): void;
-  /** Lets waiting for connections keep the process alive, as it does at first. */
+  /** Keeps the process alive while it waits for connections: the default. */
   ref(): void;
   /**
-   * Lets the process end while it waits for connections. On TLS Deno gives this
-   * no effect.
+   * Lets the process end while it waits for connections. Deno ignores this for
+   * TLS.
    */
   unref(): void;
 }
 
 /**
- * Listens, and gives the connections one at a time.
+ * Listens, and yields connections one at a time.
  *
  * Each request is read to its end, within the limits, before its connection is
- * given. A client that resets, stalls, sends too much or cuts TLS short is
- * recorded and never seen; so nothing that a client does ends the iteration.
- * When the next connection is asked for, the previous one is closed if it is
- * still open, after a response that is under way.
+ * yielded. A client that resets, stalls, sends too much or cuts TLS short is
+ * recorded and never reaches the loop, so no client can end the iteration. When
+ * the loop asks for the next connection, the previous one is closed if it is
+ * still open, after any response under way.
  *
- * It needs the permission `--allow-net`, on a Unix socket also `--allow-read` and
- * `--allow-write`.
+ * It needs the permission `--allow-net`; a Unix socket also needs
+ * `--allow-read` and `--allow-write`.
  *
  * @example Usage
  * ```ts
@@ -141,7 +142,7 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
  * client.close();
  * ```
  *
- * @example A Unix socket, or a listener that somebody else has made
+ * @example A Unix socket, or an existing listener
  * ```ts
  * import { listen } from "@halfclose/server";
  *
@@ -153,11 +154,11 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
  * ```
  *
  * @param options Where to listen, and the limits. `0.0.0.0:8080` by default.
- * @returns The listener, which listens already. `path` and `listener` decide on
- * the type of its addresses.
+ * @returns The listener, which is already listening. `path` and `listener`
+ * determine the type of its addresses.
  * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
- * @throws {RangeError} If a number is out of its range.
- * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @throws {RangeError} If a number is out of range.
+ * @throws {Deno.errors.AddrInUse} If the address is in use.
  * @throws {Deno.errors.NotCapable} If a permission is missing.
  */
 export function listen<
@@ -169,7 +170,7 @@ export function listen<
   return new IterativeListener(checkOptions(options));
 }
 
-/** What {@linkcode listen} gives, and what {@linkcode serve} runs on. */
+/** The listener that {@linkcode listen} returns and {@linkcode serve} uses. */
 class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   readonly #options: CheckedOptions;
   readonly #source: Source;
@@ -228,7 +229,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     }
     const iterator = this.#iterate();
     const { return: leave, throw: fail } = iterator;
-    // Left before it was begun or while it waits, it would not notice by itself.
+    // A generator that has not begun, or that waits, would not notice this.
     iterator.return = (value) => {
       if (!this.#isInLoopBody) this.close();
       return leave.call(iterator, value);
@@ -262,7 +263,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     return this.shutdown();
   }
 
-  /** Serves what is in the backlog, for one more `deadline` at most. */
+  /** Serves the backlog, for one more `deadline` at most. */
   async #shutDown(): Promise<void> {
     if (!this.#isRunning) this.close();
     if (!this.#exchanges.isStopped) this.#backlog.drain();
@@ -286,7 +287,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
   }
 
-  /** Ends everything at once, also what lingers. */
+  /** Ends everything at once, including lingering connections. */
   #abort(reason: unknown): void {
     this.#stop(reason);
     this.#exchanges.stopLingering();
@@ -299,7 +300,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     this.#exchanges.stop(reason);
   }
 
-  /** Ends the iteration: nobody will be served any more. */
+  /** Ends the iteration, and records what was accepted but not served. */
   async #end(): Promise<void> {
     this.#stop(abortError("The loop was left"));
     try {
@@ -314,13 +315,12 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
 }
 
 /**
- * Serves: a handler is called for one connection at a time, and what it returns
- * is sent.
+ * Calls a handler for one connection at a time, and sends what it returns.
  *
- * Every exchange stands alone: what a handler throws goes to `onError`, and the
+ * Exchanges are isolated: what a handler throws goes to `onError`, and the
  * server goes on. A handler that outlives the `deadline` is abandoned: its
- * `conn.signal` is aborted and the server moves on, so that from then on it may
- * overlap with the next one; what it still returns is dropped.
+ * `conn.signal` is aborted and the server moves on. It may then overlap with
+ * the next handler; what it still returns is dropped.
  *
  * @example Usage
  * ```ts
@@ -333,13 +333,13 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
  * await server.shutdown();
  * ```
  *
- * @param options Where to listen, the limits, and what to call.
- * @param handler What answers each exchange.
- * @returns The server, which runs already. `path` and `listener` decide on the
- * type of its addresses.
+ * @param options Where to listen, the limits, and the callbacks.
+ * @param handler Answers each exchange.
+ * @returns The server, which is already running. `path` and `listener`
+ * determine the type of its addresses.
  * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
- * @throws {RangeError} If a number is out of its range.
- * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @throws {RangeError} If a number is out of range.
+ * @throws {Deno.errors.AddrInUse} If the address is in use.
  * @throws {Deno.errors.NotCapable} If a permission is missing.
  */
 export function serve<
@@ -350,7 +350,7 @@ export function serve<
   handler: Handler<AddrOf<Path, Source>>,
 ): Server<AddrOf<Path, Source>>;
 /**
- * Serves, with the handler among the options.
+ * Serves with the handler among the options.
  *
  * @example Usage
  * ```ts
@@ -360,8 +360,8 @@ export function serve<
  * await using server = serve({ path, handler: () => "hello" });
  * ```
  *
- * @param options Where to listen, the limits, what to call, and the handler.
- * @returns The server, which runs already.
+ * @param options Where to listen, the limits, the callbacks, and the handler.
+ * @returns The server, which is already running.
  */
 export function serve<
   Path extends string | undefined = undefined,
@@ -381,8 +381,8 @@ export function serve<
  * serve(async (conn) => (await conn.text()).toUpperCase());
  * ```
  *
- * @param handler What answers each exchange.
- * @returns The server, which runs already.
+ * @param handler Answers each exchange.
+ * @returns The server, which is already running.
  */
 export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
 export function serve(

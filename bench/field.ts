@@ -1,5 +1,6 @@
 // Who is there on this machine, and what makes the load.
 
+import { printed } from "../tests/programs.ts";
 import { contenders, deno, type Name } from "./contenders.ts";
 
 /** What is there of them on this machine. */
@@ -32,10 +33,10 @@ export async function muster(
   for (const name of names) {
     const { version, build } = contenders[name];
     const [program = ""] = version;
-    const told = await output(version);
+    const told = await printed(version);
     if (told === undefined) {
       missing.set(name, `there is no ${program}`);
-    } else if (build && await output(build(built(name))) === undefined) {
+    } else if (build && await printed(build(built(name))) === undefined) {
       missing.set(name, `${program} cannot build it`);
     } else {
       versions.set(name, told.split("\n")[0] ?? "");
@@ -45,10 +46,10 @@ export async function muster(
   const inC = built("load");
   const inGo = built("tls");
   const inTypeScript = [...deno, `${source}/load.ts`];
-  const hasC = await output(
+  const hasC = await printed(
     ["cc", "-O2", "-pthread", "-o", inC, `${source}/load.c`],
   ) !== undefined;
-  const hasGo = await output(
+  const hasGo = await printed(
     ["go", "build", "-o", inGo, `${source}/tls.go`],
   ) !== undefined;
   const plain = hasC ? [inC] : inTypeScript;
@@ -60,20 +61,4 @@ export async function muster(
     loadedBy: { tcp: by, unix: by, tls: hasGo ? "Go" : "Deno" },
     built,
   };
-}
-
-/** What a program prints, or `undefined` if there is no such program or it fails. */
-async function output(
-  [program = "", ...args]: readonly string[],
-): Promise<string | undefined> {
-  try {
-    const { success, stdout } = await new Deno.Command(program, {
-      args,
-      stdin: "null",
-    }).output();
-    return success ? new TextDecoder().decode(stdout).trim() : undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }

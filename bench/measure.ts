@@ -1,9 +1,15 @@
 // One run of one server in one case.
 
+import {
+  cpuTime,
+  memory,
+  peakMemory,
+  resetPeak,
+} from "../tests/proofs/proc.ts";
+import { decoded, kill, lines, spawn } from "../tests/programs.ts";
 import type { Case } from "./cases.ts";
 import { contenders, type Name } from "./contenders.ts";
 import type { Field } from "./field.ts";
-import { cpuTime, memory, peakMemory } from "./proc.ts";
 
 /** What one run gave. Whatever the system does not tell is left out. */
 export interface Run {
@@ -55,7 +61,7 @@ export async function measure(
   const path = `${folder}/${crypto.randomUUID().slice(0, 8)}.sock`;
   const where = race.where === "unix" ? path : race.where;
   const command = contenders[name].start(race.work, where, field.built(name));
-  const server = spawn(command);
+  const server = start(command);
   const guard = setTimeout(endAll, seconds * 2000 + GRACE_MS);
   try {
     const told = await firstLine(server);
@@ -66,6 +72,7 @@ export async function measure(
       ? `tls:${told}`
       : told;
     const load = (seconds: number) => runLoad(race, address, seconds, field);
+    resetPeak(server.pid);
     const idle = memory(server.pid);
     await load(seconds * WARM_UP);
     const cpuBefore = cpuTime(server.pid);
@@ -101,51 +108,32 @@ async function runLoad(
   seconds: number,
   field: Field,
 ): Promise<Load> {
-  const child = spawn([
+  const child = start([
     ...field.load[where],
     address,
     ...[clients, seconds, request, answer].map(String),
   ], "piped");
   try {
-    const { success, stdout, stderr } = await child.output();
-    const decoder = new TextDecoder();
-    if (success) return JSON.parse(decoder.decode(stdout));
-    throw new Error(decoder.decode(stderr).trim() || "it took too long");
+    const { code, stdout, stderr } = decoded(await child.output());
+    if (code === 0) return JSON.parse(stdout);
+    throw new Error(stderr.trim() || "it took too long");
   } finally {
     running.delete(child);
   }
 }
 
-function spawn(
+function start(
   [program = "", ...args]: readonly string[],
   stderr: "piped" | "null" = "null",
 ): Deno.ChildProcess {
-  const child = new Deno.Command(program, {
-    args,
-    stdin: "null",
-    stdout: "piped",
-    stderr,
-  }).spawn();
+  const child = spawn(program, args, { stderr });
   running.add(child);
   return child;
-}
-
-function kill(child: Deno.ChildProcess): void {
-  try {
-    child.kill("SIGKILL");
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 async function firstLine(
   child: Deno.ChildProcess,
 ): Promise<string | undefined> {
-  let text = "";
-  for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    const end = text.indexOf("\n");
-    if (end >= 0) return text.slice(0, end).trim();
-  }
+  for await (const line of lines(child.stdout)) return line.trim();
   return undefined;
 }

@@ -18,7 +18,14 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
+import { messageOf } from "../tests/proofs/errors.ts";
+import {
+  execute,
+  type Flags,
+  onStop,
+  UsageError,
+} from "../tests/proofs/options.ts";
+import { Progress } from "../tests/proofs/progress.ts";
 import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
 import { contenders, type Name } from "./contenders.ts";
@@ -54,9 +61,6 @@ interface Options {
   json: string | undefined;
   svg: string | undefined;
 }
-
-/** Arguments that cannot be understood: its message names the one at fault. */
-class UsageError extends Error {}
 
 class Benchmark {
   readonly #options: Options;
@@ -138,114 +142,46 @@ class Benchmark {
   }
 }
 
-/** Says how far it is: in place on a terminal, now and then elsewhere. */
-class Progress {
-  readonly #terminal = Deno.stderr.isTerminal();
-  #shown = -Infinity;
-
-  show(line: string): void {
-    const now = performance.now();
-    if (!this.#terminal && now - this.#shown < 15_000) return;
-    this.#shown = now;
-    this.#write(this.#terminal ? `\r\x1b[K${line}` : `${line}\n`);
-  }
-
-  end(): void {
-    if (this.#terminal) this.#write("\r\x1b[K");
-  }
-
-  #write(text: string): void {
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
-  }
-}
-
-function readOptions(args: string[]): Options | "help" {
-  const flags = parseArgs(args, {
-    boolean: ["full", "help"],
-    string: ["case", "only", "rounds", "seconds", "json", "svg"],
-    alias: { help: "h" },
-    unknown: (arg) => {
-      throw new UsageError(`unexpected argument "${arg}", see --help`);
-    },
-  });
-  if (flags.help) return "help";
+function read(flags: Flags): Options {
   const chosen = (flag: "case" | "only", known: string[]) => {
-    const names = flags[flag]?.split(",");
+    const names = flags.text(flag)?.split(",");
     const stranger = names?.find((name) => !known.includes(name));
     if (stranger === undefined) return new Set(names ?? known);
     throw new UsageError(
       `--${flag} knows no "${stranger}", but ${known.join(", ")}`,
     );
   };
-  const number = (
-    flag: "rounds" | "seconds",
-    isRight: (value: number) => boolean,
-    expected: string,
-    otherwise: number,
-  ) => {
-    const text = flags[flag];
-    if (text === undefined) return otherwise;
-    const value = Number(text);
-    if (text.trim() !== "" && isRight(value)) return value;
-    throw new UsageError(`--${flag} must be ${expected}, received "${text}"`);
-  };
-  for (const flag of ["json", "svg"] as const) {
-    if (flags[flag] === "") {
-      throw new UsageError(`--${flag} needs a value: a file`);
-    }
-  }
+  const full = flags.has("full");
+  const all = full || flags.text("case") !== undefined;
   const names = chosen("case", cases.map(({ name }) => name));
   return {
     races: cases.filter(({ name, quick, where }) =>
-      names.has(name) && (flags.full || flags.case !== undefined || quick) &&
+      names.has(name) && (all || quick) &&
       (where !== "unix" || Deno.build.os !== "windows")
     ),
     only: chosen("only", Object.keys(contenders)),
-    rounds: number(
-      "rounds",
-      (n) => Number.isInteger(n) && n >= 1 && n <= 99,
-      "a whole number from 1 to 99",
-      5,
-    ),
-    seconds: number(
+    rounds: flags.whole("rounds", 1, 99, 5),
+    seconds: flags.number(
       "seconds",
       (s) => s > 0 && s <= 60,
       "over 0, and at most 60",
-      flags.full ? 0.7 : 0.4,
+      full ? 0.7 : 0.4,
     ),
-    json: flags.json,
-    svg: flags.svg,
+    json: flags.file("json"),
+    svg: flags.file("svg"),
   };
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** Runs it, and returns the exit status. */
-async function main(args: string[]): Promise<number> {
-  let options: Options | "help";
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    console.error(`bench: ${messageOf(error)}`);
-    return 2;
-  }
-  if (options === "help") {
-    console.log(help);
-    return 0;
-  }
+async function bench(options: Options): Promise<number> {
   const { races, only, json, svg } = options;
   const folder = await Deno.makeTempDir({ prefix: "halfclose-bench-" });
   const clear = () => Deno.removeSync(folder, { recursive: true });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
-    Deno.addSignalListener(signal, () => {
-      endAll();
-      clear();
-      Deno.exit(1);
-    });
-  }
+  onStop(() => {
+    endAll();
+    clear();
+    Deno.exit(1);
+  });
   try {
     const names = new Set(
       races.flatMap((race) => race.contenders).filter((name) => only.has(name)),
@@ -263,4 +199,13 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+await execute({
+  name: "bench",
+  help,
+  flags: {
+    boolean: ["full"],
+    string: ["case", "only", "rounds", "seconds", "json", "svg"],
+  },
+  read,
+  run: bench,
+});

@@ -1,5 +1,5 @@
 /**
- * What answers: one of the ways that the command line can ask for.
+ * What answers requests: one of the ways that the command line offers.
  *
  * @module
  */
@@ -13,23 +13,23 @@ import { program } from "./program.ts";
 import { useFile } from "./files.ts";
 import { sink } from "./sink.ts";
 
-/** What answers, and how it wants to be served. */
+/** What answers requests, and the options that it needs. */
 export interface Answer {
-  /** The options that it brings along. */
+  /** The options that it sets. */
   readonly options: Partial<ServeOptions>;
-  /** What answers each exchange. */
+  /** Answers each exchange. */
   readonly handler: Handler;
   /** Waits for what outlives its exchanges, such as programs being killed. */
   settled?(): Promise<unknown>;
 }
 
 /**
- * Makes what answers.
+ * Makes the answer that the command line asks for.
  *
- * @param line What the command line asks for.
- * @param log Where programs may write.
+ * @param line The command line.
+ * @param log Where the standard error of programs goes.
  * @throws {UsageError} If it asks for two things at once.
- * @throws {Error} If what it asks for cannot be had.
+ * @throws {Error} If that is not available.
  */
 export async function answerOf(
   { flags, operands, rest }: CommandLine<typeof serveFlags>,
@@ -81,7 +81,7 @@ async function file(path: string): Promise<Answer> {
   await useFile(path, async () => {
     const { isDirectory, isFifo } = await Deno.stat(path);
     if (isDirectory) throw new Error("it is a directory");
-    // Opening it takes as long as nobody writes to it.
+    // Opening it would block until somebody writes to it.
     if (isFifo) throw new Error("it is a FIFO");
   });
   return {
@@ -93,7 +93,7 @@ async function file(path: string): Promise<Answer> {
   };
 }
 
-/** Reads the request to its end, and keeps nothing of it. */
+/** Reads the request to its end, and drops it. */
 async function dropRequest(conn: Conn): Promise<void> {
   await conn.readable.pipeTo(new WritableStream());
 }

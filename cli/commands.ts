@@ -1,6 +1,6 @@
 /**
- * The commands that there are, with all their flags: the one table that the
- * parsing, the help and the completions of the shells are made of.
+ * All commands with their flags: the one table that the parsing, the help and
+ * the shell completions are made from.
  *
  * @module
  */
@@ -22,11 +22,11 @@ export interface FlagGroup {
   readonly title: string;
   /** The flags. */
   readonly flags: FlagTable;
-  /** What belongs with them, too, and is no flag: how it is written, what it does. */
+  /** Other arguments: how each one is written, and what it does. */
   readonly others?: readonly (readonly [written: string, help: string])[];
 }
 
-/** A command: what its help says, and a shell offers. */
+/** A command: what its help says, and what a shell offers. */
 export interface Command {
   /** What it does, in one line. */
   readonly summary: string;
@@ -34,7 +34,7 @@ export interface Command {
   readonly usage: readonly string[];
   /** Its flags. */
   readonly groups: readonly FlagGroup[];
-  /** What a shell may offer where no flag stands. */
+  /** What a shell offers besides flags. */
   readonly completes: "files" | readonly string[];
   /** What its help ends with. */
   readonly notes?: readonly string[];
@@ -43,12 +43,12 @@ export interface Command {
 const answers = {
   echo: toggle("what was sent (the default)"),
   text: text("TEXT", "this text", "some text"),
-  file: text("PATH", "what the file holds by then", "the path of a file", {
+  file: text("PATH", "the content of the file", "the path of a file", {
     completes: "files",
   }),
   sink: text(
     "DIR",
-    "its name in DIR, where the request is kept",
+    "the name of a new file in DIR with the request",
     "the path of a directory",
     { completes: "directories" },
   ),
@@ -60,24 +60,24 @@ const places = {
   }),
   port: integer(
     "PORT",
-    "port to listen on, 0: a free one",
+    "port to listen on, 0 for a free one",
     "a port from 0 to 65535",
     { min: 0, max: 65_535, short: "p", default: "8080" },
   ),
   unix: text("PATH", "Unix socket to listen on", "the path of a socket", {
     completes: "files",
   }),
-  mode: mode("its permission bits, such as 660"),
+  mode: mode("permission bits of that socket, such as 660"),
   "tls-cert": text("FILE", "certificates for TLS, in PEM", "a PEM file", {
     completes: "files",
   }),
-  "tls-key": text("FILE", "their private key, in PEM", "a PEM file", {
+  "tls-key": text("FILE", "private key for TLS, in PEM", "a PEM file", {
     completes: "files",
   }),
   "reuse-port": toggle("share the port with other processes"),
   backlog: integer(
     "N",
-    "how many clients may wait in line",
+    "how many clients may wait in the backlog",
     "a whole number from 1",
     { min: 1, max: 2 ** 31 - 1, default: "511" },
   ),
@@ -89,7 +89,7 @@ const limits = {
   }),
   deadline: time("longest exchange: 700ms, 10s, 1m", { default: "60s" }),
   "idle-timeout": time("longest silence of a client", { default: "15s" }),
-  "linger-timeout": time("how long late data is dropped", {
+  "linger-timeout": time("how long to drop late data", {
     default: "2s",
     zero: true,
   }),
@@ -102,13 +102,13 @@ const limits = {
 };
 
 const logs = {
-  "log-format": oneOf("FORMAT", ["text", "json"], "text or json, a line each", {
+  "log-format": oneOf("FORMAT", ["text", "json"], "text or json lines", {
     default: "text",
   }),
   "log-level": oneOf(
     "LEVEL",
     ["debug", "info", "warn", "error"],
-    "least level: debug, info, warn, error",
+    "lowest level: debug, info, warn, error",
     { default: "info" },
   ),
   quiet: toggle("log warnings and errors only", { short: "q" }),
@@ -138,20 +138,20 @@ export const sendFlags = {
   tls: toggle("speak TLS"),
   ca: text(
     "FILE",
-    "authorities to trust, too, in PEM; with --tls",
+    "more authorities to trust, in PEM; needs --tls",
     "a PEM file",
     { completes: "files" },
   ),
   ...common,
 };
 
-/** The shells that completions can be had for. */
+/** The shells with completions. */
 export const shells = ["bash", "zsh", "fish"] as const;
 
-/** What runs if no command is named. */
+/** The command that runs if none is named. */
 export const server: Command = {
   summary:
-    "One connection at a time: reads a request until its FIN, answers, closes.",
+    "One connection at a time: reads a request to its FIN, answers, closes.",
   usage: [
     "[FLAGS] [HANDLER.ts | -- COMMAND ARGS]",
     "send [FLAGS] HOST:PORT",
@@ -159,7 +159,7 @@ export const server: Command = {
   ],
   groups: [
     {
-      title: "What answers, one of",
+      title: "What answers (choose one)",
       flags: answers,
       others: [
         ["HANDLER.ts", "what its default export (conn) => … returns"],
@@ -169,12 +169,12 @@ export const server: Command = {
         ],
       ],
     },
-    { title: "Where", flags: places },
+    { title: "Where to listen", flags: places },
     {
-      title: 'How much, "none" for no limit',
+      title: 'Limits ("none" for no limit)',
       flags: limits,
     },
-    { title: "What is told", flags: { ...logs, ...common } },
+    { title: "Log and help", flags: { ...logs, ...common } },
   ],
   completes: "files",
   notes: [
@@ -184,7 +184,7 @@ export const server: Command = {
   ],
 };
 
-/** The commands that are called by their names. */
+/** The commands that are called by name. */
 export const commands = {
   send: {
     summary:
@@ -194,11 +194,11 @@ export const commands = {
     completes: [],
     notes: [
       "Exit status:",
-      "  0    the request was taken, and the reply printed whole",
-      "  1    it cannot connect, or the connection failed",
+      "  0    the request was taken, and the complete reply printed",
+      "  1    it could not connect, or the connection failed",
       "  2    arguments that cannot be understood",
-      "  124  --timeout was over",
-      "  141  nobody read the reply to its end",
+      "  124  --timeout has passed",
+      "  141  standard output was closed before the end of the reply",
       "",
       "Try it:",
       "  halfclose send localhost:8080 <report.pdf",
@@ -206,12 +206,12 @@ export const commands = {
     ],
   },
   completions: {
-    summary: "Prints what makes a shell complete the arguments of halfclose.",
+    summary: "Prints a shell script that completes arguments of halfclose.",
     usage: [`completions ${shells.join("|")}`],
     groups: [{ title: "Flags", flags: common }],
     completes: shells,
     notes: [
-      "To have them always, add one of these to the start-up file of your shell:",
+      "To load it always, add one of these to the start-up file of your shell:",
       '  eval "$(halfclose completions bash)"',
       '  eval "$(halfclose completions zsh)"',
       "  halfclose completions fish | source",

@@ -1,5 +1,5 @@
 /**
- * Completions for shells, made of the table of commands.
+ * Shell completions, made from the table of commands.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import { type Command, commands, server, type shells } from "./commands.ts";
 import type { Flag } from "./flags.ts";
 
-/** A shell that completions can be had for. */
+/** A shell with completions. */
 export type Shell = typeof shells[number];
 
 /**
- * Writes the script that makes a shell complete the arguments of `halfclose`.
+ * Writes the script that lets a shell complete the arguments of `halfclose`.
  *
  * @param shell The shell.
  * @returns The script.
@@ -25,7 +25,7 @@ function flagsOf({ groups }: Command): [name: string, flag: Flag][] {
   return groups.flatMap(({ flags }) => Object.entries(flags));
 }
 
-/** The flags of a command as they are typed. */
+/** A flag as it is typed. */
 function typed(name: string, { short }: Flag): string[] {
   return [`--${name}`, ...short === undefined ? [] : [`-${short}`]];
 }

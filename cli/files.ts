@@ -8,11 +8,11 @@ import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
 /**
- * Reads from a file in a way of the caller's.
+ * Reads from a file, once the permission is there.
  *
- * @param path The path, as the command line has it.
+ * @param path The path, as given on the command line.
  * @param read Reads what is needed.
- * @returns What `read` gives.
+ * @returns What `read` returns.
  * @throws {Error} If the file cannot be read; the message names it.
  */
 export async function useFile<T>(

@@ -1,6 +1,6 @@
 /**
- * What flags are: how they are written, read and explained. The flags that there
- * are stand in `commands.ts`; help and completions are made of the same table.
+ * Flags: how they are written, parsed and explained. The flags themselves are
+ * in `commands.ts`; help and completions are made from the same table.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { nearest } from "./nearest.ts";
 
-/** Arguments that cannot be understood: its message names the one at fault. */
+/** The error of arguments that cannot be understood. It names the argument. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -17,29 +17,29 @@ export class UsageError extends Error {
 export interface Flag<T = unknown> {
   /** What it does, in a few words. */
   readonly help: string;
-  /** Its name of one letter. */
+  /** Its one-letter name. */
   readonly short?: string;
-  /** What stands for its value in the help. A flag without one is a switch. */
+  /** The placeholder of its value in the help. Switches have none. */
   readonly value?: string;
-  /** What holds when it is not given, as one would write it. For the help only. */
+  /** Its default as one would write it. Used only in the help. */
   readonly default?: string;
-  /** What a value may be, as an end to "must be". */
+  /** What a value may be, to follow "must be". */
   readonly expected: string;
-  /** What a shell may offer as a value. */
+  /** What a shell offers as a value. */
   readonly completes?: "files" | "directories" | readonly string[];
-  /** Reads its value: `undefined` if it cannot be. */
+  /** Parses its value: `undefined` if it is wrong. */
   read(text: string): T | undefined;
 }
 
 /** Flags by name, in the order of the help. */
 export type FlagTable = Readonly<Record<string, Flag>>;
 
-/** What flags of a table were given; those that were not are `undefined`. */
+/** The values of the flags of a table; `undefined` if they were not given. */
 export type Flags<Table extends FlagTable> = {
   readonly [Name in keyof Table]: ReturnType<Table[Name]["read"]>;
 };
 
-/** What can be said of a flag beside its kind. */
+/** Details of a flag besides its kind. */
 export type Details = Pick<Flag, "short" | "default" | "completes">;
 
 /** A flag without a value. */
@@ -137,23 +137,23 @@ export function mode(help: string, details: Details = {}): Flag<number> {
   };
 }
 
-/** What a command line holds. */
+/** A parsed command line. */
 export interface CommandLine<Table extends FlagTable> {
   /** The values of the flags that were given. */
   readonly flags: Flags<Table>;
-  /** The arguments that are no flags. */
+  /** The arguments that are not flags. */
   readonly operands: string[];
-  /** What comes after `--`, if that is there. */
+  /** The arguments after `--`, if it is there. */
   readonly rest: string[] | undefined;
 }
 
 /**
  * Parses a command line. If it asks for help or the version (flags of these
- * names), it need not make sense otherwise, as long as its flags exist.
+ * names), the values of other flags are not checked.
  *
- * @param table The flags that there are.
+ * @param table All flags.
  * @param args The arguments.
- * @param isOperand Whether an argument that is no flag may be there.
+ * @param isOperand Whether an argument that is not a flag is allowed.
  * @throws {UsageError} If a flag is unknown, or its value cannot be read.
  */
 export function parseFlags<Table extends FlagTable>(
@@ -187,10 +187,10 @@ export function parseFlags<Table extends FlagTable>(
   const ends = args.indexOf("--");
   for (const arg of ends < 0 ? args : args.slice(0, ends)) {
     const [, dashes, name = "", value] = /^(--?)(\w[^=]+)(=?)/.exec(arg) ?? [];
-    // The parser has a meaning of its own for it.
+    // The parser uses this name itself.
     if (/^--_(?:=|$)/.test(arg)) throw new UsageError(unknownFlag(arg, names));
     if (!Object.hasOwn(table, name)) continue;
-    // One dash would make it a row of flags of one letter each.
+    // With one dash the parser would take it for several one-letter flags.
     if (dashes === "-") throw new UsageError(unknownFlag(arg, names));
     if (value && isSwitch(name)) complain(`--${name} takes no value`);
   }
@@ -200,15 +200,15 @@ export function parseFlags<Table extends FlagTable>(
   }
 
   const values: Record<string, unknown> = {};
-  const asks = (parsed["help"] || parsed["version"]) === true;
+  const asksForInfo = (parsed["help"] || parsed["version"]) === true;
   for (const [name, flag] of Object.entries(table)) {
     const value = parsed[name];
     if (value === undefined || value === false) continue;
     if (value === true) values[name] = true;
     else if (isSwitch(name)) complain(`--${name} takes no value`);
-    else if (!asks) values[name] = readValue(name, flag, String(value));
+    else if (!asksForInfo) values[name] = readValue(name, flag, String(value));
   }
-  // A flag that lacks its value tells more than what stands in its place.
+  // Thrown last: that a flag lacks its value is the more helpful message.
   if (problem) throw problem;
   return {
     flags: values as Flags<Table>,
@@ -236,7 +236,7 @@ function unknownFlag(arg: string, names: string[]): string {
     : `unknown flag ${flag}, did you mean --${name}?`;
 }
 
-/** A number and one of `units`, the first of which need not be written. */
+/** Parses a number and one of `units`. The first unit may be left out. */
 function readQuantity(
   text: string,
   units: Record<string, number>,
@@ -249,7 +249,7 @@ function readQuantity(
   if (number === undefined || scale === undefined) return undefined;
   const quantity = Number(number) * scale;
   const whole = Math.round(quantity);
-  // 1.1 seconds are whole milliseconds, whatever binary fractions make of them.
+  // 1.1 seconds are whole milliseconds, despite binary rounding.
   if (Math.abs(quantity - whole) > 1e-6) return undefined;
   return Number.isSafeInteger(whole) ? whole : undefined;
 }

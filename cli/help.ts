@@ -1,5 +1,5 @@
 /**
- * The help, as it is printed.
+ * The text of the help.
  *
  * @module
  */

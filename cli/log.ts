@@ -31,12 +31,12 @@ import { messageOf, nameOf, printable, quoted } from "./wording.ts";
 /** How the lines are written. */
 export type LogFormat = "text" | "json";
 
-/** From which level on there are any. */
+/** The lowest level that is logged. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What of a request is shown at `DEBUG`, in bytes. */
+/** How much of a request is shown at `DEBUG`. */
 const HEAD_BYTES = 64;
 
 const colors: Partial<Record<string, number>> = {
@@ -70,7 +70,7 @@ export class Log {
     });
   }
 
-  /** A client's turn has come. */
+  /** The turn of a client has begun. */
   accept(addr: Deno.Addr): void {
     if (!this.debugging) return;
     this.#logger.debug(`accepted ${nameOf(addr)}`, {
@@ -79,7 +79,7 @@ export class Log {
     });
   }
 
-  /** A request has come, or its first bytes. */
+  /** A request, or its first bytes, has arrived. */
   request({ id, head: bytes }: RequestStart): void {
     if (!this.debugging) return;
     const head = quoted(bytes.subarray(0, HEAD_BYTES));
@@ -119,17 +119,17 @@ export class Log {
   }
 
   /**
-   * Something went wrong. Where it went wrong is shown at `DEBUG` only.
+   * Something went wrong. The stack is shown at `DEBUG` only.
    *
    * @param error What was thrown.
-   * @param context What to say before its message.
+   * @param context What to put before its message.
    * @param id The number of the connection, if it belongs to one.
    */
   fault(error: unknown, context = "", id?: number): void {
     this.#logger.error(context + messageOf(error), this.#fault(error, id));
   }
 
-  /** Where something went wrong that is told of elsewhere. */
+  /** The stack of an error that is logged elsewhere. */
   trace(error: unknown, id?: number): void {
     if (!this.debugging) return;
     this.#logger.debug(messageOf(error), this.#fault(error, id));
@@ -161,7 +161,7 @@ class StandardError extends BaseHandler {
     try {
       console.error(line);
     } catch {
-      // A full disk, say: there is nobody to tell, and clients to serve.
+      // For example a full disk. Nobody can be told, and serving goes on.
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Answering with a module of the user's.
+ * Answering with a user's module.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export function looksLikeModule(arg: string): boolean {
   return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
 }
 
-/** The options that a module may bring along: the compiler knows all of them. */
+/** The options that a module may set. The compiler checks that all are here. */
 const optionNames = Object.keys(
   {
     hostname: true,
@@ -48,7 +48,7 @@ const optionNames = Object.keys(
  * Loads a module that answers. Its default export is a {@linkcode HandlerModule}:
  * a handler, or an object with the options of `serve()` and a `handler`.
  *
- * @param specifier Its path, from the working directory on, or its URL.
+ * @param specifier Its path, relative to the working directory, or its URL.
  * @throws {Error} If it cannot be found or loaded, exports something else, or has
  * an option that does not exist.
  */

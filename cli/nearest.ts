@@ -1,5 +1,5 @@
 /**
- * What somebody may have meant who mistyped a word.
+ * What a mistyped word may have meant.
  *
  * @module
  */
@@ -9,13 +9,13 @@
  *
  * @param typed What was typed.
  * @param words What could have been meant.
- * @returns The word, or `undefined` if none is like it.
+ * @returns The word, or `undefined` if none is similar.
  */
 export function nearest(
   typed: string,
   words: readonly string[],
 ): string | undefined {
-  // A slip for every three letters, and at least one.
+  // One typing error for every three letters, and at least one.
   let best = Math.max(1, Math.floor(typed.length / 3)) + 1;
   let found: string | undefined;
   for (const word of words) {
@@ -28,8 +28,8 @@ export function nearest(
 }
 
 /**
- * How many letters have to be put in, left out, replaced or swapped with their
- * neighbour to make one word of another.
+ * How many letters must be inserted, left out, replaced or swapped with their
+ * neighbour to turn one word into another.
  */
 function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];

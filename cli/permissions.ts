@@ -7,11 +7,11 @@
 import { printable } from "./wording.ts";
 
 /**
- * Makes sure of a permission before it is used, as Deno would otherwise ask for
- * it at the terminal, and everybody would wait for the answer.
+ * Checks a permission before it is used. Otherwise Deno would prompt for it at
+ * the terminal, and all clients would wait for the answer.
  *
  * @param descriptor What is needed.
- * @param action What for, as an end to "Cannot".
+ * @param action What for, to follow "Cannot".
  * @throws {Deno.errors.NotCapable} If it is not granted: the message names the
  * flag of Deno that grants it.
  */

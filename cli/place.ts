@@ -13,7 +13,7 @@ import { nameOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
 
-/** The options of `serve()` that say where, whichever way. */
+/** The options of `serve()` that say where to listen. */
 export interface Place {
   hostname?: string | undefined;
   port?: number | undefined;
@@ -45,7 +45,7 @@ const noTcp: Place = {
 };
 
 /**
- * Checks that the flags name one place, not two or half a one.
+ * Checks that the flags name at most one place, and all of it.
  *
  * @param flags The flags.
  * @throws {UsageError} If they do not.
@@ -71,12 +71,12 @@ export function checkPlace(flags: ServeFlags): void {
 }
 
 /**
- * Decides where to listen: where the flags say, else where a module says, else
+ * Decides where to listen: where the flags say, then where a module says, then
  * where `serve()` listens by default.
  *
  * @param flags The flags.
  * @param options The options of a module.
- * @returns The options that say so; those that must not hold are `undefined`.
+ * @returns The options that say so; `undefined` ones override a module's.
  * @throws {Error} If a file cannot be read, or a permission is missing.
  */
 export async function placeOf(
@@ -88,7 +88,7 @@ export async function placeOf(
   return flagged;
 }
 
-/** The place as one writes it. */
+/** The place as one would write it. */
 export function nameOfPlace(place: Place): string {
   if (place.path !== undefined) return place.path;
   const { hostname = "0.0.0.0", port = 8080 } = place;
@@ -129,8 +129,8 @@ async function ensureAllowed(place: Place): Promise<void> {
   if (place.listener !== undefined) return;
   const name = nameOfPlace(place);
   const action = `listen on ${name}`;
-  // Deno ends the whole process if asked for this without the flag, and only
-  // has this function with it.
+  // Without the flag, Deno ends the whole process when asked for this. The
+  // function exists only with the flag.
   if (place.reusePort && !("listenDatagram" in Deno)) {
     throw new Deno.errors.NotCapable(
       `Cannot ${action} with others: run deno with --unstable-net`,
@@ -141,7 +141,7 @@ async function ensureAllowed(place: Place): Promise<void> {
     await ensurePermission({ name: "net", host: name }, action);
     return;
   }
-  // The socket is made under another name in its folder.
+  // The socket is created under another name in its folder.
   const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";
   await ensurePermission({ name: "net" }, action);
   await ensurePermission({ name: "read", path: folder }, action);

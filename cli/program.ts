@@ -10,24 +10,24 @@ import type { Log } from "./log.ts";
 import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
-/** How long what a program has left in its standard error is waited for. */
+/** How long to wait for the rest of a program's standard error. */
 const LAST_WORDS_MS = 100;
-/** More than a program's arguments may take: it can be found, but not started. */
+/** Longer than arguments may be: a program can be found, but not started. */
 const TOO_LONG_BYTES = 4 * 1024 ** 2;
-/** How long a line of a program's standard error may be before it is broken. */
+/** How long a line of a program's standard error may be before it is split. */
 const MAX_LINE = 8192;
 
 /**
- * Makes an answer of a program: the request is its standard input, its standard
- * output is the response, and its standard error goes to the log. It is killed
- * when the exchange is cut short. One that fails makes the exchange fail.
+ * Makes an answer from a program: the request is its standard input, its
+ * standard output is the response, and its standard error goes to the log. It
+ * is killed when the exchange is cut short. If it fails, the exchange fails.
  *
- * The environment tells of the connection as ucspi-tcp's `tcpserver` does it.
+ * The environment describes the connection as ucspi-tcp's `tcpserver` does.
  *
  * @param command The program.
  * @param args Its arguments.
  * @param context Where its standard error goes, and whether there is TLS.
- * @throws {Deno.errors.NotCapable} If it must not be run.
+ * @throws {Deno.errors.NotCapable} If the permission to run it is missing.
  * @throws {Error} If there is no such program.
  */
 export async function program(
@@ -37,7 +37,7 @@ export async function program(
 ): Promise<Answer> {
   await ensurePermission({ name: "run", command }, `run ${command}`);
   ensureExists(command);
-  // Deno lets nobody signal a group who may not run everything.
+  // Deno allows signals to a group only with the permission to run anything.
   const all = await Deno.permissions.query({ name: "run" });
   const killsGroup = all.state === "granted" && Deno.build.os !== "windows";
   const running = new Set<Promise<unknown>>();
@@ -60,8 +60,8 @@ export async function program(
 }
 
 /**
- * Throws if a program does not exist. To look for it would need the permissions to
- * read `PATH` and all its folders; to try to start it does not.
+ * Throws if a program does not exist. Searching for it would need permission to
+ * read `PATH` and all its folders; trying to start it does not.
  */
 function ensureExists(command: string): void {
   try {
@@ -70,7 +70,7 @@ function ensureExists(command: string): void {
   } catch (error) {
     const isMissing = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.PermissionDenied;
-    // Anything else tells that it is there, but not with such arguments.
+    // Any other error means that it exists, but rejects these arguments.
     if (isMissing) throw cannotRun(command, error);
   }
 }
@@ -91,7 +91,7 @@ function start(
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      // A group of its own: a Ctrl-C is for the server to heed.
+      // A process group of its own: a Ctrl-C must reach only the server.
       detached: true,
     }).spawn();
   } catch (error) {
@@ -134,7 +134,7 @@ class Run {
     try {
       yield* this.#child.stdout;
       const status = await this.#child.status;
-      // What it has left in the background may live on.
+      // What it has started in the background may live on.
       this.#over = true;
       if (this.#fault) throw this.#fault.error;
       if (!status.success) {
@@ -150,10 +150,10 @@ class Run {
   }
 
   /**
-   * Logs what it writes to its standard error, line by line.
+   * Logs what the program writes to its standard error, line by line.
    *
-   * @returns Resolves when it has ended and has said its last words. What it has
-   * started in the background may say more.
+   * @returns Resolves when it has ended and its last lines are logged. What it
+   * has started in the background may write more.
    */
   async logErrors(log: (line: string) => void): Promise<void> {
     const logged = logLines(this.#errors, log);
@@ -172,12 +172,12 @@ class Run {
       for (;;) {
         const { done, value } = await this.#request.read();
         if (done) break;
-        // A program that has closed its input wants no more of it.
+        // A program that has closed its input needs no more of it.
         if (!await input.write(value).then(() => true, () => false)) break;
       }
     } catch (error) {
       this.#fault = { error };
-      // Before its input ends, or it would take a part for the whole.
+      // Kill it before its input ends, or it would take a part for the whole.
       this.#kill();
     }
     await input.close().catch(() => {});
@@ -193,15 +193,15 @@ class Run {
     } catch {
       // It has ended by itself.
     }
-    // Others whom it has started may hold these open.
+    // Processes that it has started may keep these open.
     this.#errors.cancel().catch(() => {});
     this.#child.stdout.cancel().catch(() => {});
   };
 }
 
 /**
- * What is said of a connection in the environment of a program. What has no
- * meaning is empty: the server's own environment might have it, too.
+ * The environment variables that describe a connection. Those without a meaning
+ * are empty, because the server's own environment may set them.
  */
 function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
   const { localAddr: local, remoteAddr: remote } = conn;

@@ -1,5 +1,5 @@
 /**
- * The bar that shows how much of a large input is sent, if somebody watches.
+ * The bar that shows on a terminal how much of a large input is sent.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import {
   type ProgressBarFormatter,
 } from "@std/cli/unstable-progress-bar";
 
-/** From so many bytes on it is worth a bar. */
+/** The least size of an input that gets a bar. */
 const LARGE_BYTES = 1024 ** 2;
 /** What a line holds besides the bar: `[00:00] [] [1000.00/1023.00 MiB]`. */
 const REST_OF_LINE = 36;
@@ -27,7 +27,7 @@ export class Progress {
     this.#size = size;
   }
 
-  /** Passes an input on, and counts what of it has been taken. */
+  /** Passes on an input, and counts how much has been taken. */
   async *watch(
     input: ReadableStream<Uint8Array<ArrayBuffer>>,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
@@ -38,7 +38,7 @@ export class Progress {
     }
   }
 
-  /** Wipes the bar away, for good. */
+  /** Removes the bar for good. */
   async stop(): Promise<void> {
     this.#over = true;
     const bar = this.#bar;
@@ -66,7 +66,7 @@ function barLength(): number {
   return Math.min(Math.max(columns() - REST_OF_LINE, 1), MAX_BAR_LENGTH);
 }
 
-/** A terminal need not know its size. */
+/** Some terminals do not know their size. */
 function columns(): number {
   try {
     return Deno.consoleSize().columns || 80;

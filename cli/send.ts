@@ -15,7 +15,7 @@ import { messageOf, nameOf, printable } from "./wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
 
-/** Where to send to: what a person calls it, and what it needs. */
+/** Where to send to: its name in messages, and its options. */
 interface Destination {
   readonly name: string;
   readonly options:
@@ -30,19 +30,19 @@ interface Input {
   readonly size?: number;
 }
 
-/** As of timeout(1). */
+/** The same as that of timeout(1). */
 const TIMED_OUT = 124;
-/** 128 and the number of SIGPIPE, which ends most programs in this case. */
+/** 128 plus the number of SIGPIPE, which ends most programs in this case. */
 const NOBODY_READS = 141;
 
 /**
  * Sends standard input or a file to a server, and prints what it replies.
  *
  * @param line The command line.
- * @returns The exit status: 0 if the request was taken and the reply printed, 124
- * if that took too long, 141 if nobody reads standard output any more.
+ * @returns The exit status: 0 if the request was taken and the reply printed,
+ * 124 if that took too long, 141 if standard output was closed.
  * @throws {UsageError} If the arguments make no sense.
- * @throws {Error} If it fails otherwise; the message says how.
+ * @throws {Error} If it fails otherwise; the message says why.
  */
 export async function send(
   line: CommandLine<typeof sendFlags>,
@@ -59,7 +59,7 @@ export async function send(
     }, flags.timeout ?? Infinity);
   });
   try {
-    // The time is also that of opening a file and of printing.
+    // The time limit also covers opening a file and printing.
     const sent = exchange(flags, destination, controller.signal);
     const status = await Promise.race([sent, late]);
     if (status === TIMED_OUT) {
@@ -85,7 +85,7 @@ async function exchange(
   try {
     const body = progress.watch(input.stream);
     const reply = await request({ ...options, signal }, body);
-    // Two on one terminal would be in each other's way.
+    // On one terminal, the bar and the reply would overwrite each other.
     if (Deno.stdout.isTerminal()) await progress.stop();
     if (!await print(reply)) return NOBODY_READS;
     if (await reply.sent) return 0;
@@ -99,7 +99,7 @@ async function exchange(
   }
 }
 
-/** Prints the reply as it comes: `false` if nobody wants it. */
+/** Prints the reply as it arrives: `false` if standard output was closed. */
 async function print(reply: Reply): Promise<boolean> {
   for await (const chunk of reply.readable) {
     for (let printed = 0; printed < chunk.length;) {
@@ -114,7 +114,7 @@ async function print(reply: Reply): Promise<boolean> {
   return true;
 }
 
-// Where to
+// The destination
 
 function readDestination(
   { operands, rest }: CommandLine<typeof sendFlags>,
@@ -170,7 +170,7 @@ async function optionsFor(
   const action = `connect to ${name}`;
   if ("path" in options) {
     const { path } = options;
-    // Deno grants single sockets by their absolute paths only.
+    // Deno grants access to single sockets only by their absolute paths.
     const absolute = path.startsWith("/") && { host: `unix:${path}` };
     await ensurePermission({ name: "net", ...absolute }, action);
     await ensurePermission({ name: "read", path }, action);
@@ -189,7 +189,7 @@ async function readPem(path: string): Promise<string> {
   throw new Error(`Cannot trust ${path}: there is no certificate in PEM in it`);
 }
 
-// What
+// The input
 
 async function openInput(path: string | undefined): Promise<Input> {
   if (path === undefined) return { stream: Deno.stdin.readable };
@@ -201,7 +201,7 @@ async function openInput(path: string | undefined): Promise<Input> {
   });
 }
 
-/** Says what to do about a certificate that is not trusted. */
+/** Adds what to do about a certificate that is not trusted. */
 function advised(error: unknown): unknown {
   const message = messageOf(error);
   return message.includes("UnknownIssuer")

@@ -1,5 +1,5 @@
 /**
- * Serving: what runs if no other command is named.
+ * Serving: the command that runs if none is named.
  *
  * @module
  */
@@ -25,11 +25,11 @@ import { messageOf } from "./wording.ts";
 type ServeFlags = Flags<typeof serveFlags>;
 
 /**
- * Serves until it is told to stop, then serves what is in the backlog.
+ * Serves until it is told to stop, then serves the backlog.
  *
- * @param line What the command line asks for.
+ * @param line The command line.
  * @returns The exit status.
- * @throws {UsageError} If that makes no sense.
+ * @throws {UsageError} If it makes no sense.
  * @throws {Error} If the server cannot run.
  */
 export async function serveUntilStopped(
@@ -38,7 +38,7 @@ export async function serveUntilStopped(
   const { flags } = line;
   checkPlace(flags);
   const log = openLog(flags);
-  const uncaught = heedUncaught();
+  const uncaught = catchUncaught();
   const serving = async () => {
     const answer = await answerOf(line, log);
     const place = await placeOf(flags, answer.options);
@@ -53,15 +53,15 @@ export async function serveUntilStopped(
     log.fault(error);
     return 1;
   } finally {
-    uncaught.stopHeeding();
+    uncaught.stopCatching();
   }
 }
 
 /**
- * Heeds what a module leaves uncaught, for which Deno would end the process with
- * a stack trace.
+ * Catches what a module leaves uncaught. Deno would otherwise end the process
+ * with a stack trace.
  */
-function heedUncaught() {
+function catchUncaught() {
   const { promise, reject } = Promise.withResolvers<never>();
   promise.catch(() => {});
   const onError = (event: ErrorEvent) => {
@@ -77,7 +77,7 @@ function heedUncaught() {
   return {
     /** Rejects with what was not caught. */
     promise,
-    stopHeeding(): void {
+    stopCatching(): void {
       removeEventListener("error", onError);
       removeEventListener("unhandledrejection", onRejection);
     },
@@ -111,7 +111,7 @@ async function run(
   let exchanges = 0;
   const callbacks = {
     allow(addr: Deno.Addr): boolean {
-      // Those who were in line behind the last one.
+      // Clients that wait in the backlog behind the last one.
       if (turns === count) return false;
       log.accept(addr);
       if (++turns === count) server.shutdown();
@@ -135,7 +135,7 @@ async function run(
       options.onAcceptError?.(error);
     },
     onError(error: unknown, conn: Conn) {
-      // What comes in time is told of with the exchange.
+      // An error before the record is logged with the exchange.
       if (conn.id > exchanges) log.trace(error, conn.id);
       else log.fault(error, `after request ${conn.id}: `, conn.id);
       return options.onError?.(error, conn);
@@ -161,25 +161,25 @@ async function run(
     onNext: (signal) =>
       controller.abort(new Error(`Stopped by a second ${signal}`)),
   });
-  // Who reads this may send a signal at once.
+  // Only now: a reader of this line may send a signal at once.
   log.listening(server.addr);
   await server.finished;
-  // For those who are still being told that they are turned away.
+  // Wait for clients that are still being sent a refusal.
   await server.shutdown();
   await settled?.();
   log.stopped(exchanges);
   return signals.status;
 }
 
-/** Says where it could not listen, if that is what went wrong. */
+/** Starts the server. Adds the address to an error that lacks it. */
 function listening(place: Place, start: () => Server): Server {
   try {
     return start();
   } catch (error) {
-    const told = error instanceof Deno.errors.AddrInUse ||
+    const hasAddress = error instanceof Deno.errors.AddrInUse ||
       error instanceof Deno.errors.NotCapable ||
       messageOf(error).startsWith("Cannot listen");
-    if (told) throw error;
+    if (hasAddress) throw error;
     const reason = messageOf(error);
     throw new Error(`Cannot listen on ${nameOfPlace(place)}: ${reason}`, {
       cause: error,
@@ -201,7 +201,7 @@ function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
   return Object.fromEntries(given);
 }
 
-/** What to tell a client that is turned away. */
+/** What to tell a client that is refused. */
 function refusalOf(error: RequestTooLargeError | TimeoutError): string {
   if (error instanceof RequestTooLargeError) {
     return `request refused, it is larger than the ${error.maxRequestBytes} bytes allowed`;

@@ -5,12 +5,13 @@
  */
 
 /**
- * A Ctrl-C may arrive more than once, from the terminal and from each process
- * above that passes it on: signals within so many milliseconds are one.
+ * A Ctrl-C may arrive more than once, from the terminal and from each parent
+ * process that passes it on: signals within this many milliseconds count as
+ * one.
  */
 const SAME_KEYPRESS_MS = 500;
 
-/** What to do about signals. */
+/** What to do on signals. */
 export interface SignalActions {
   /** Called on the first one. */
   onFirst(): void;
@@ -18,16 +19,13 @@ export interface SignalActions {
   onNext(signal: Deno.Signal): void;
 }
 
-/** Signals that are heeded until this is disposed of. */
+/** The handling of signals, until this is disposed of. */
 export interface HeededSignals extends Disposable {
-  /**
-   * The exit status that they ask for: 128 and the number of one that was not
-   * the first, or 0.
-   */
+  /** The exit status: 128 plus the number of a further signal, or else 0. */
   readonly status: number;
 }
 
-/** Heeds the signals that ask for an end. */
+/** Handles the signals that ask the server to stop. */
 export function heedSignals(
   { onFirst, onNext }: SignalActions,
 ): HeededSignals {

@@ -9,27 +9,27 @@ import type { Answer } from "./answers.ts";
 import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
-/** How many random bytes end a name, so that nobody finds it by guessing. */
+/** How many random bytes end a name, so that nobody can guess it. */
 const SECRET_BYTES = 8;
 
 /**
  * Makes an answer that keeps each request in a file of its own, and replies with
  * the file's name and a newline.
  *
- * The file has another name, `.halfclose-NAME.part`, until all of it is on the
- * disk: nobody ever sees half a request under its name. A request that is cut
- * short leaves nothing. A server that is killed may leave one such part, which
+ * The file is named `.halfclose-NAME.part` until all of it is on the disk:
+ * nobody ever sees half a request under its final name. A request that is cut
+ * short leaves nothing. A server that is killed may leave one such file, which
  * no server touches again.
  *
  * Names begin with the time, in UTC, and sort by it. Nobody can guess them.
  *
- * @param folder Where to keep the files. It is made if it does not exist.
+ * @param folder Where to keep the files. It is created if it does not exist.
  * @throws {Error} If it cannot be used.
  */
 export async function sink(folder: string): Promise<Answer> {
   const action = `keep requests in ${folder}`;
   await ensurePermission({ name: "write", path: folder }, action);
-  // Deno wants both for renaming.
+  // Deno requires both for renaming.
   await ensurePermission({ name: "read", path: folder }, action);
   try {
     await Deno.mkdir(folder, { recursive: true });
@@ -56,7 +56,7 @@ async function keep(conn: Conn, folder: string): Promise<string> {
   const part = `${folder}/.halfclose-${name}.part`;
   try {
     await write(conn.readable, part);
-    // From here on nothing may come between: late is too late.
+    // No `await` from here on: a request that is cut must not get its name.
     conn.signal.throwIfAborted();
     Deno.renameSync(part, `${folder}/${name}`);
   } catch (error) {
@@ -67,7 +67,7 @@ async function keep(conn: Conn, folder: string): Promise<string> {
   return `${name}\n`;
 }
 
-/** Writes all of a stream to a new file, as far as the disk. */
+/** Writes all of a stream to a new file, and syncs it to the disk. */
 async function write(
   stream: ReadableStream<Uint8Array>,
   path: string,
@@ -81,13 +81,13 @@ async function write(
   await file.sync();
 }
 
-/** Has the names in a folder written to the disk, where that can be asked for. */
+/** Syncs the names in a folder to the disk, where that is possible. */
 async function syncFolder(path: string): Promise<void> {
   try {
     using folder = await Deno.open(path);
     await folder.sync();
   } catch {
-    // Not on Windows, nor on every file system. The file itself is safe.
+    // Windows and some file systems cannot. The file itself is safe.
   }
 }
 

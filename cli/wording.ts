@@ -1,13 +1,13 @@
 /**
- * How addresses, errors and bytes are put into words.
+ * How addresses, errors and bytes are written.
  *
  * @module
  */
 
-/** An address as one writes it. Clients of Unix sockets mostly have none. */
+/** An address as one writes it. Clients of Unix sockets rarely have one. */
 export function nameOf(addr: Deno.Addr): string {
   if (addr.transport !== "tcp" && addr.transport !== "udp") {
-    // Deno's types do not know that it may be null.
+    // Deno's types do not say that it may be null.
     return ("path" in addr && addr.path as string | null) || "a client";
   }
   const { hostname, port } = addr;
@@ -22,7 +22,7 @@ export function messageOf(error: unknown): string {
   return message.replaceAll(/\s*\n\s*/g, " ");
 }
 
-/** Not everything can be made a string of. */
+/** Converts any value to text. `String()` throws for some. */
 function textOf(value: unknown): string {
   try {
     return String(value);

@@ -1,5 +1,5 @@
 /**
- * How a request gets its connection.
+ * Connecting to a server.
  *
  * @module
  */
@@ -8,10 +8,10 @@ import { closeQuietly } from "../exchange/quiet.ts";
 import type { CheckedRequestOptions } from "./options.ts";
 
 /**
- * Connects, and shakes hands where there is TLS.
+ * Connects, and completes the TLS handshake if there is one.
  *
- * @param options Where to.
- * @param signal Calls it off: nothing stays open then.
+ * @param options Where to connect.
+ * @param signal Cancels the connecting: nothing stays open then.
  * @returns The connection.
  */
 export async function connect(
@@ -56,27 +56,27 @@ async function open(
   if (!tls) return Deno.connect({ ...where, signal });
   const { caCerts, alpnProtocols, unsafelyDisableHostnameVerification } =
     options;
-  const terms = {
+  const tlsOptions = {
     ...(caCerts && { caCerts }),
     ...(alpnProtocols && { alpnProtocols }),
     ...(unsafelyDisableHostnameVerification !== undefined &&
       { unsafelyDisableHostnameVerification }),
   };
   if (cert !== undefined && key !== undefined) {
-    return Deno.connectTls({ ...where, ...terms, cert, key });
+    return Deno.connectTls({ ...where, ...tlsOptions, cert, key });
   }
-  // Unlike `Deno.connectTls()`, this can be called off while it connects; but
-  // it takes no certificate of ours.
+  // Unlike `Deno.connectTls()`, this can be cancelled while it connects; but it
+  // takes no client certificate.
   const conn = await Deno.connect({ ...where, signal });
   try {
-    return await Deno.startTls(conn, { hostname, ...terms });
+    return await Deno.startTls(conn, { hostname, ...tlsOptions });
   } catch (error) {
     closeQuietly(conn);
     throw error;
   }
 }
 
-/** Closes a connection that comes when nobody wants it any more. */
+/** Closes a connection that is made after `signal` was aborted. */
 function closedIfLate(
   connecting: Promise<Deno.Conn>,
   signal: AbortSignal,
@@ -100,7 +100,7 @@ function raceWithAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 /** An error of the same class that also says what could not be done. */
 function named(error: unknown, what: string): unknown {
   if (!(error instanceof Error)) return error;
-  // A missing permission is explained by Deno.
+  // Deno's own message explains a missing permission.
   if (error instanceof Deno.errors.NotCapable) return error;
   const ErrorClass = error.constructor as new (
     message: string,

@@ -1,5 +1,5 @@
 /**
- * How a request is sent and its reply read, both at once.
+ * Sends a request and reads its reply, both at the same time.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { Sending } from "./sending.ts";
 
 const READ_BUFFER_BYTES = 65_536;
 
-/** One exchange, as the client sees it; its users see {@linkcode Reply}. */
+/** One exchange, as the client sees it; users see {@linkcode Reply}. */
 export class ClientExchange implements Reply {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly sent: Promise<boolean>;
-  /** Resolves when the first byte of the reply, or its end, is there. */
+  /** Resolves when the first byte of the reply, or its end, has arrived. */
   readonly begun: Promise<void>;
 
   readonly #socket: Deno.Conn;
@@ -28,7 +28,7 @@ export class ClientExchange implements Reply {
   #bytesRead = 0;
   #replyEnded = false;
   #sendingEnded = false;
-  /** What cut the exchange short on our side, or in the reading. */
+  /** What cut the exchange short, on our side or while reading. */
   #cut: { error: unknown } | undefined;
 
   constructor(
@@ -52,9 +52,9 @@ export class ClientExchange implements Reply {
         begun.resolve(pulled);
         await pulled;
       },
-      cancel: () => this.cut(letGo()),
+      cancel: () => this.cut(discarded()),
     }, {
-      // Always one chunk ahead: the first is asked for before anybody reads.
+      // Read one chunk ahead: the first is read before anybody asks for it.
       highWaterMark: 1,
     });
     this.#response = new Response(this.readable);
@@ -83,7 +83,7 @@ export class ClientExchange implements Reply {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#replyEnded) this.cut(letGo());
+    if (!this.#replyEnded) this.cut(discarded());
     await this.sent.catch(() => {});
   }
 
@@ -106,7 +106,7 @@ export class ClientExchange implements Reply {
     );
   }
 
-  /** Sends all of it and the FIN: `false` if not all of it could be sent. */
+  /** Sends the request and the FIN: `false` if not all could be sent. */
   async #send(content: Uint8Array | ChunkSource): Promise<boolean> {
     try {
       return await this.#sending.send(content);
@@ -157,9 +157,9 @@ export class ClientExchange implements Reply {
   }
 
   /**
-   * A reset is told once by the kernel. If a write has met it, the reading just
-   * ends, as if there had been a FIN; where there was one, the write fails with
-   * `BrokenPipe`. The end of TLS is a message of its own.
+   * The kernel reports a reset only once. If a write got it, reading just ends,
+   * as after a FIN; but after a real FIN the write fails with `BrokenPipe`. TLS
+   * needs no check, as its end is a message of its own.
    */
   #checkEnd(): void {
     const { refusal } = this.#sending;
@@ -169,7 +169,7 @@ export class ClientExchange implements Reply {
     }
   }
 
-  /** What to tell of a reply that the server has cut short. */
+  /** The error of a reply that the server has cut short. */
   #replyFault(error: unknown): unknown {
     const after = `after ${this.#bytesRead} bytes of its reply`;
     if (error instanceof Deno.errors.ConnectionReset) {
@@ -188,7 +188,7 @@ export class ClientExchange implements Reply {
     return error;
   }
 
-  /** Closes the socket when neither side has more to say. */
+  /** Closes the socket when the reply and the sending have ended. */
   #closeIfDone(): void {
     if (this.#replyEnded && this.#sendingEnded) this.#close();
   }
@@ -199,9 +199,9 @@ export class ClientExchange implements Reply {
   }
 }
 
-function letGo(): DOMException {
+function discarded(): DOMException {
   return new DOMException(
-    "The reply was let go of before its end",
+    "The reply was discarded before its end",
     "AbortError",
   );
 }

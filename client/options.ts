@@ -1,22 +1,22 @@
 /**
- * What can be asked of a request, and the checks before anything is connected.
+ * The options of a request, and their checks before anything is connected.
  *
  * @module
  */
 
 import { OptionChecks } from "../exchange/option_checks.ts";
 
-/** How long and how much: options of every request. */
+/** The signal and the limits: options of every request. */
 export interface RequestLimits {
   /**
-   * Ends the request at once when it is aborted, whatever is under way. What
-   * fails by it fails with the signal's reason.
+   * Ends the request at once when it is aborted, whatever is under way. Pending
+   * work then rejects with the signal's reason.
    */
   signal?: AbortSignal;
   /**
-   * How long the whole may take, in milliseconds, from the call until the reply
-   * is read to its end: at least 1, or `Infinity` for no limit. An iterative
-   * server lets its clients wait in line, which is counted.
+   * How long everything may take, in milliseconds, from the call until the
+   * reply is read to its end: at least 1, or `Infinity` for no limit. The time
+   * that the request waits in the backlog of the server counts.
    *
    * @default {60_000}
    */
@@ -30,7 +30,7 @@ export interface RequestLimits {
   maxResponseBytes?: number;
 }
 
-/** Options of a request over TCP. A server's `addr` will do. */
+/** Options of a request over TCP, such as the `addr` of a server. */
 export interface RequestTcpOptions extends RequestLimits {
   /**
    * The name or address to connect to.
@@ -41,13 +41,13 @@ export interface RequestTcpOptions extends RequestLimits {
   /** The port to connect to, from 1 to 65535. */
   port: number;
   /**
-   * Nothing but `"tcp"`; the type is that of {@linkcode Deno.NetAddr}.
+   * Only `"tcp"`; the type is that of {@linkcode Deno.NetAddr}.
    *
    * @default {"tcp"}
    */
   transport?: Deno.NetAddr["transport"];
   /**
-   * Whether to try the IPv4 and IPv6 addresses of a name by turns
+   * Whether to try the IPv4 and IPv6 addresses of a name in turn
    * ({@link https://www.rfc-editor.org/rfc/rfc8305 | RFC 8305}).
    *
    * @default {true}
@@ -62,41 +62,39 @@ export interface RequestTcpOptions extends RequestLimits {
   autoSelectFamilyAttemptDelay?: number;
 }
 
-/** What makes a request over TCP one over TLS. */
+/** Options that make a request use TLS over TCP. */
 export interface RequestTlsOptions {
   /** Turns on TLS. */
   tls: true;
-  /**
-   * Certificates in PEM of authorities to trust besides those that Deno trusts.
-   */
+  /** Certificates in PEM of authorities to trust, besides those of Deno. */
   caCerts?: string[];
   /** The protocols to offer (ALPN). None by default. */
   alpnProtocols?: string[];
-  /** The chain of our own certificate in PEM. It needs a `key`. */
+  /** The chain of our own certificate in PEM. It needs `key`. */
   cert?: string;
-  /** The private key of our own certificate in PEM. It needs a `cert`. */
+  /** The private key of our own certificate in PEM. It needs `cert`. */
   key?: string;
   /**
-   * Whether to take a trusted certificate that is made out to another name.
+   * Whether to accept a trusted certificate for another name.
    *
    * @default {false}
    */
   unsafelyDisableHostnameVerification?: boolean;
 }
 
-/** Options of a request over a Unix socket. A server's `addr` will do. */
+/** Options of a request over a Unix socket, such as the `addr` of a server. */
 export interface RequestUnixOptions extends RequestLimits {
   /** The path of the socket. */
   path: string;
   /**
-   * Nothing but `"unix"`; the type is that of {@linkcode Deno.UnixAddr}.
+   * Only `"unix"`; the type is that of {@linkcode Deno.UnixAddr}.
    *
    * @default {"unix"}
    */
   transport?: Deno.UnixAddr["transport"];
 }
 
-/** Options of {@linkcode request}: where to, how long and how much. */
+/** Options of {@linkcode request}: where to connect, and the limits. */
 export type RequestOptions =
   | RequestTcpOptions
     & { tls?: false }
@@ -115,12 +113,12 @@ export type RequestOptions =
       ]?: undefined;
     };
 
-/** All the options that there are, by name. */
+/** All options by name. */
 type AnyOptions =
   & Partial<Omit<RequestTcpOptions & RequestTlsOptions, "tls" | "transport">>
   & { tls?: boolean; path?: string; transport?: string };
 
-/** Options that have been checked, with all the defaults. */
+/** Checked options, with all defaults. */
 export type CheckedRequestOptions =
   & Omit<AnyOptions, "transport">
   & { hostname: string; timeout: number; maxResponseBytes: number };
@@ -144,11 +142,11 @@ const tcpNames = [
 /**
  * Checks options and fills in the defaults.
  *
- * @param options What was asked for.
- * @returns The options to go by.
+ * @param options The options as given.
+ * @returns The options with defaults.
  * @throws {TypeError} If an option is missing or of the wrong type, or two
  * exclude each other.
- * @throws {RangeError} If a number is out of its range.
+ * @throws {RangeError} If a number is out of range.
  */
 export function checkRequestOptions(options: object): CheckedRequestOptions {
   const checks = new OptionChecks("request", options);
@@ -181,7 +179,7 @@ export function checkRequestOptions(options: object): CheckedRequestOptions {
   };
 }
 
-/** Checks that the options name one place to connect to. */
+/** Checks that the options name exactly one place to connect to. */
 function checkWhere(
   options: AnyOptions,
   transport: unknown,
@@ -210,14 +208,14 @@ function checkWhere(
 }
 
 function checkTls(options: AnyOptions, checks: OptionChecks): void {
-  const idle = tlsNames.find((name) => options[name] !== undefined);
-  if (idle && !options.tls) {
+  const unused = tlsNames.find((name) => options[name] !== undefined);
+  if (unused && !options.tls) {
     throw checks.fault(
-      `option "${idle}" needs "tls: true", without it nothing is encrypted`,
+      `option "${unused}" needs "tls: true", without it nothing is encrypted`,
     );
   }
   checks.pair("cert", "key");
-  // Deno passes over what holds no certificate; the server is then not trusted.
+  // Deno ignores a text without a certificate: the server is then not trusted.
   const { caCerts = [] } = options;
   if (!caCerts.every((text) => text.includes("-----BEGIN CERTIFICATE-----"))) {
     throw checks.fault(

@@ -1,5 +1,5 @@
 /**
- * What a user sees of the answer to a request: the reply and its error.
+ * The reply to a request, and the error of one that is too large.
  *
  * @module
  */
@@ -7,21 +7,21 @@
 /**
  * The reply to a request, which ends with the server's FIN.
  *
- * Read it to its end, cancel `readable`, or dispose of it: the connection is
- * open until then, or until the time is up. Reading rejects if the reply cannot
- * be had whole, with what cut it short:
+ * Read it to its end, cancel `readable`, or dispose of it: the connection stays
+ * open until then, or until `timeout` has passed. If the reply is incomplete,
+ * reading rejects with what cut it short:
  *
  * - {@linkcode ResponseTooLargeError}: it is larger than `maxResponseBytes`;
- * - a {@linkcode DOMException} named `"TimeoutError"`: `timeout` is over;
+ * - a {@linkcode DOMException} named `"TimeoutError"`: `timeout` has passed;
  * - the reason of the `signal` that was aborted;
- * - what the body of the request has thrown;
- * - {@linkcode Deno.errors.ConnectionReset}: the server tore the connection
- *   down. What came before that can be read from `readable`, all the same;
+ * - what the body of the request threw;
+ * - {@linkcode Deno.errors.ConnectionReset}: the server reset the connection.
+ *   What came before can still be read from `readable`;
  * - {@linkcode Deno.errors.UnexpectedEof}: TLS ended without a `close_notify`.
  *
- * A server that dies in mid-reply may leave a FIN behind: on TCP and on Unix
- * sockets that looks like the end of the reply. Who must know needs a length or
- * a checksum in the reply.
+ * A server that dies in the middle of a reply may still send a FIN: on TCP and
+ * on Unix sockets that looks like the end of the reply. If that matters, put a
+ * length or a checksum into the reply.
  *
  * @example Usage
  * ```ts
@@ -40,25 +40,25 @@
  */
 export interface Reply extends AsyncDisposable {
   /**
-   * The reply as a stream of bytes, from which readers may also bring their own
-   * buffer. Nothing is read from the socket that is not read here, but for one
-   * chunk. Beware: a server that cannot write may not read either, and a large
-   * request is then held up for as long as nobody reads its reply.
+   * The reply as a byte stream; readers may bring their own buffer. Only one
+   * chunk is read ahead from the socket. Beware: a server that cannot write may
+   * not read either, and a large request is then held up for as long as nobody
+   * reads its reply.
    *
-   * Cancelling it closes the connection at once, also when the request is not
-   * sent to its end yet.
+   * Cancelling it closes the connection at once, even if the request is not
+   * completely sent yet.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Whether the reply has been read, or is being read. */
   readonly bodyUsed: boolean;
   /**
    * Whether the whole request, with its FIN, was handed to the kernel. `false`
-   * if the server did not take it to its end, or if it was cut off; a reply that
-   * came before that is a reply nevertheless. It rejects with what the body of
-   * the request has thrown; a rejection that nobody awaits does no harm.
+   * if the server did not take all of it, or if it was cut; a reply that came
+   * before is still valid. It rejects with what the body of the request threw;
+   * a rejection that nobody awaits does no harm.
    *
    * A server may end its reply before the request has ended: the rest of the
-   * request is sent then, if the server takes it.
+   * request is still sent then, if the server takes it.
    */
   readonly sent: Promise<boolean>;
   /**
@@ -73,15 +73,15 @@ export interface Reply extends AsyncDisposable {
    * Reads the whole reply.
    *
    * @returns Its bytes, as a buffer.
-   * @throws {TypeError} As {@linkcode Reply.bytes} does, like all the others.
+   * @throws {TypeError} As with {@linkcode Reply.bytes}, like the other errors.
    */
   arrayBuffer(): Promise<ArrayBuffer>;
   /**
-   * Reads the whole reply as UTF-8. A byte order mark is dropped, and what is
-   * not UTF-8 becomes U+FFFD, as with {@linkcode Body.text}.
+   * Reads the whole reply as UTF-8. A byte order mark is dropped, and invalid
+   * UTF-8 becomes U+FFFD, as with {@linkcode Body.text}.
    *
    * @returns Its text.
-   * @throws {TypeError} As {@linkcode Reply.bytes} does, like all the others.
+   * @throws {TypeError} As with {@linkcode Reply.bytes}, like the other errors.
    */
   text(): Promise<string>;
   /**
@@ -89,12 +89,12 @@ export interface Reply extends AsyncDisposable {
    *
    * @returns The parsed value.
    * @throws {SyntaxError} If it is not JSON.
-   * @throws {TypeError} As {@linkcode Reply.bytes} does, like all the others.
+   * @throws {TypeError} As with {@linkcode Reply.bytes}, like the other errors.
    */
   json(): Promise<unknown>;
   /**
-   * Lets go of the reply. The connection is closed at once if the reply was not
-   * read to its end; if it was, what is left of the request is sent first.
+   * Discards the reply. The connection is closed at once if the reply was not
+   * read to its end; otherwise the rest of the request is sent first.
    */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -114,13 +114,13 @@ export interface Reply extends AsyncDisposable {
 export class ResponseTooLargeError extends RangeError {
   /** The name of the error: `"ResponseTooLargeError"`. */
   override readonly name = "ResponseTooLargeError";
-  /** The limit that was passed, in bytes. */
+  /** The limit that was exceeded, in bytes. */
   readonly maxResponseBytes: number;
 
   /**
-   * Makes the error for a limit.
+   * Creates the error for a limit.
    *
-   * @param maxResponseBytes The limit that was passed, in bytes.
+   * @param maxResponseBytes The limit that was exceeded, in bytes.
    */
   constructor(maxResponseBytes: number) {
     super(

@@ -1,5 +1,5 @@
 /**
- * How a request is sent: its body, and the FIN.
+ * Sending a request: its body, and the FIN.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { type ChunkSource, sendChunks } from "../exchange/body.ts";
 export class Sending {
   readonly #socket: Deno.Conn;
   #stopped: { error: unknown } | undefined;
-  /** What to reject when the sending is stopped. */
+  /** Rejects the work that is pending when the sending is stopped. */
   #stopWaiting: ((error: unknown) => void) | undefined;
   #refusal: unknown;
 
@@ -18,18 +18,18 @@ export class Sending {
     this.#socket = socket;
   }
 
-  /** Why the server takes no more of the request, if it does not. */
+  /** The error of a server that takes no more of the request, if any. */
   get refusal(): unknown {
     return this.#refusal;
   }
 
-  /** Stops, whatever is under way: the socket is closed. */
+  /** Stops, whatever is under way. The socket is already closed. */
   stop(error: unknown): void {
     this.#stopped = { error };
     this.#stopWaiting?.(error);
   }
 
-  /** Sends all of it and the FIN: `false` if not all of it could be sent. */
+  /** Sends the request and the FIN: `false` if not all could be sent. */
   async send(content: Uint8Array | ChunkSource): Promise<boolean> {
     const isWhole = content instanceof Uint8Array
       ? await this.#writeAll(content)
@@ -70,8 +70,8 @@ export class Sending {
   }
 
   /**
-   * Gives what `act` does to the socket, or nothing if the server takes no more.
-   * That is no fault yet: the reply may be there, or on its way.
+   * Returns the result of `act`, or `undefined` if the server takes no more.
+   * That is not an error yet: the reply may be there, or on its way.
    */
   async #attempt<T>(act: () => Promise<T>): Promise<T | undefined> {
     if (this.#stopped) return undefined;

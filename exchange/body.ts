@@ -1,5 +1,5 @@
 /**
- * What may be sent, and how it is taken apart into bytes.
+ * What may be sent, and how it is turned into bytes.
  *
  * @module
  */
@@ -11,8 +11,8 @@ export type BodyChunk = string | ArrayBufferLike | ArrayBufferView;
  * What may be sent as a response: nothing, text (sent as UTF-8), bytes, a
  * {@linkcode Blob}, or a stream or (async) iterable of text and bytes.
  *
- * A {@linkcode Response} is not among them, since a response here has neither a
- * status nor headers: send its `body`.
+ * A {@linkcode Response} is not allowed, because there is no status and there
+ * are no headers here: send its `body`.
  *
  * @example Usage
  * ```ts
@@ -54,13 +54,13 @@ export type ResponseBody =
  */
 export type RequestBody = ResponseBody;
 
-/** A body that is made while it is sent: one chunk at a time, cancellable. */
+/** A body that is produced while it is sent, chunk by chunk. */
 export interface ChunkSource {
-  /** Whether all of it exists already, as a Blob does. */
+  /** Whether all of it exists already, as with a Blob. */
   readonly atHand: boolean;
   /** The next chunk's bytes, or `undefined` at the end. */
   next(): Promise<Uint8Array | undefined>;
-  /** Tells the producer to stop. Never throws, waits for nothing. */
+  /** Tells the producer to stop. It never throws and waits for nothing. */
   cancel(reason: unknown): void;
 }
 
@@ -68,12 +68,12 @@ const encoder = new TextEncoder();
 const nothing = new Uint8Array();
 
 /**
- * Takes a body apart: all its bytes where they are at hand, a source of them
- * where they are still to be made.
+ * Turns a body into its bytes if they are at hand, or into a source of chunks
+ * if they must still be produced.
  *
- * @param body The body to take apart.
+ * @param body The body.
  * @returns Its bytes, or a source of chunks.
- * @throws {TypeError} If `body` is none of the types of {@linkcode ResponseBody}.
+ * @throws {TypeError} If `body` is not a {@linkcode ResponseBody}.
  */
 export function openBody(body: ResponseBody): Uint8Array | ChunkSource {
   if (body === undefined || body === null) return nothing;
@@ -92,7 +92,7 @@ export function openBody(body: ResponseBody): Uint8Array | ChunkSource {
   );
 }
 
-/** The bytes of a chunk, or `undefined` if it is not one. Views are not copied. */
+/** The bytes of a chunk, `undefined` if it is none. Views are not copied. */
 function bytesOf(chunk: unknown): Uint8Array | undefined {
   if (typeof chunk === "string") return encoder.encode(chunk);
   if (chunk instanceof Uint8Array) return attached(chunk);
@@ -107,7 +107,7 @@ function bytesOf(chunk: unknown): Uint8Array | undefined {
   return undefined;
 }
 
-/** A detached buffer looks empty; sending nothing instead would hide the fault. */
+/** A detached buffer looks empty: sending nothing would hide the error. */
 function attached(bytes: Uint8Array): Uint8Array {
   if (bytes.length === 0 && (bytes.buffer as ArrayBuffer).detached) {
     throw new TypeError(
@@ -122,7 +122,7 @@ function attached(bytes: Uint8Array): Uint8Array {
  *
  * @param chunk The chunk.
  * @returns Its bytes.
- * @throws {TypeError} If `chunk` is no {@linkcode BodyChunk}.
+ * @throws {TypeError} If `chunk` is not a {@linkcode BodyChunk}.
  */
 export function chunkBytes(chunk: unknown): Uint8Array {
   const bytes = bytesOf(chunk);
@@ -134,12 +134,12 @@ export function chunkBytes(chunk: unknown): Uint8Array {
 }
 
 /**
- * Sends the chunks of a source one by one. What fails on the way cancels it.
+ * Sends the chunks of a source one by one. An error cancels the source.
  *
- * @param source Where they come from.
- * @param send Sends one, and tells whether to go on.
- * @param raceWithCut Waits for a chunk, or rejects as soon as that is in vain.
- * @returns Whether all were sent. If not, it is for the caller to cancel `source`.
+ * @param source The source.
+ * @param send Sends one chunk, and returns whether to go on.
+ * @param raceWithCut Waits for a chunk, or rejects when the exchange is cut.
+ * @returns Whether all were sent. If not, the caller must cancel `source`.
  */
 export async function sendChunks(
   source: ChunkSource,
@@ -150,7 +150,7 @@ export async function sendChunks(
     for (;;) {
       const chunk = await raceWithCut(source.next());
       if (chunk === undefined) return true;
-      // Without a write nothing would give the limits a turn.
+      // An empty chunk writes nothing: without this, no timer could fire.
       if (chunk.length === 0) await new Promise((done) => setImmediate(done));
       if (!await send(chunk)) return false;
     }
@@ -190,7 +190,7 @@ function fromIterator(
       try {
         await iterator.return?.();
       } catch {
-        // Nobody is left to hear of it.
+        // Nobody can be told any more.
       }
     },
   };

@@ -1,5 +1,5 @@
 /**
- * How an exchange is closed: with a FIN, a refusal or neither, and perhaps after
+ * How an exchange is closed: with a FIN, a refusal or neither, and perhaps with
  * a lingering close.
  *
  * @module
@@ -12,17 +12,17 @@ import type { ReadingHalf } from "./reading.ts";
 import { startTimer } from "./timer.ts";
 import type { WritingHalf } from "./writing.ts";
 
-/** What the closing of all exchanges of one listener shares. */
+/** Settings of the closing, shared by all exchanges of one listener. */
 export interface ClosingSettings {
-  /** For how long a client may linger, in milliseconds. */
+  /** How long a connection may linger, in milliseconds. */
   readonly lingerTimeout: number;
-  /** What to tell a client whose request is too large or too slow. */
+  /** Returns what to tell a client whose request is too large or slow. */
   readonly onRefuse:
     | ((error: RequestTooLargeError | TimeoutError) => string | void)
     | undefined;
 }
 
-/** About what a link of 1 Gbit/s brings in the default `lingerTimeout`. */
+/** About what a 1 Gbit/s link transfers in the default `lingerTimeout`. */
 const MAX_LINGER_BYTES = 268_435_456;
 
 /** The closing of one exchange. */
@@ -55,12 +55,12 @@ export class Closing {
     return this.#isClosed;
   }
 
-  /** Once the socket outlives the exchange: resolves when it is closed. */
+  /** If the connection lingers: resolves when its socket is closed. */
   get lingering(): Promise<void> | undefined {
     return this.#lingering;
   }
 
-  /** Whether the socket is closed, or as good as that. */
+  /** Whether the socket is closed or lingers. */
   get isOver(): boolean {
     return this.#isClosed || this.#lingering !== undefined;
   }
@@ -70,7 +70,7 @@ export class Closing {
     return this.#finishing ??= this.#finish();
   }
 
-  /** Waits for a FIN that is being sent, and sends one if there is none yet. */
+  /** Waits for a FIN under way, or sends one or a refusal if there is none. */
   async close(): Promise<void> {
     if (this.#finishing) await this.#finishing;
     else if (!this.isOver && !this.#refuse()) await this.finish();
@@ -85,12 +85,12 @@ export class Closing {
   closeSocket(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (this.#ending.hasMovedOn) this.#ending.enter("closed");
+    this.#ending.stopLingering();
     closeQuietly(this.#socket);
   }
 
   async #finish(): Promise<boolean> {
-    // After the client's FIN a close sends ours, but TLS has yet to flush.
+    // After the client's FIN, a close sends ours; but TLS must flush first.
     if (this.#reading.hasEnded && !("handshake" in this.#socket)) {
       this.#writing.endByClosing();
     } else await this.#writing.sendFin();
@@ -101,7 +101,7 @@ export class Closing {
     return true;
   }
 
-  /** Tells the client why it is turned away, if it can still be told. */
+  /** Tells the client why it is refused, if that is still possible. */
   #refuse(): boolean {
     const { onRefuse } = this.#settings;
     const cause = this.#causeToRefuse();
@@ -117,13 +117,13 @@ export class Closing {
     const { cut, stage } = this.#ending;
     if (cut?.outcome === "aborted" || stage === "handshake") return undefined;
     if (this.#reading.tooLarge) return this.#reading.tooLarge;
-    // A handler may fail with such an error, too: that is no limit of ours.
+    // A handler may throw such an error, too: that is not our limit.
     const isLimit = cut?.error instanceof TimeoutError &&
       cut.outcome !== "failed";
     return isLimit ? cut.error as TimeoutError : undefined;
   }
 
-  /** Lets the client take what we sent before its unread data resets it. */
+  /** Reads and drops: closing on unread data would reset the connection. */
   async #linger(refusal?: string): Promise<void> {
     const timer = startTimer(
       () => this.closeSocket(),
@@ -135,7 +135,7 @@ export class Closing {
       if (refusal) await this.#writing.sendRefusal(refusal);
       await dropped;
     } catch {
-      // The client left, or its time was up.
+      // The client left, or `lingerTimeout` has passed.
     } finally {
       clearTimeout(timer);
       this.closeSocket();

@@ -1,5 +1,5 @@
 /**
- * How an exchange ends: its stage, its verdict, and who is told of a cut.
+ * How an exchange ends: its stage, its verdict, and what a cut rejects.
  *
  * @module
  */
@@ -7,68 +7,75 @@
 import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
 
 /**
- * Where an exchange is. The stages come in this order, and each is left once;
- * `"handshake"` is for TLS only, `"reading"` is left out when the request is
- * streamed, and `"lingering"` is for clients that have not sent their FIN.
+ * The stage of an exchange. The stages come in this order, and each is left
+ * once; `"handshake"` is for TLS only, `"reading"` is skipped when the request
+ * is streamed, and `"lingering"` is for clients that have not sent their FIN.
  *
  * - `"closing"`: the FIN is sent, or the exchange was cut short. It lasts until
  *   the server moves on.
  * - `"lingering"`, `"closed"`: the server has moved on.
  */
-export type Stage = keyof typeof order;
+export type Stage =
+  | "accepted"
+  | "handshake"
+  | "reading"
+  | "handling"
+  | "writing"
+  | "closing"
+  | "lingering"
+  | "closed";
 
-const order = {
-  accepted: 0,
-  handshake: 1,
-  reading: 2,
-  handling: 3,
-  writing: 4,
-  closing: 5,
-  lingering: 6,
-  closed: 7,
-} as const;
-
-/** What a record says of the end. */
+/** The part of a record that describes the end. */
 export type Verdict = Pick<ExchangeRecord, "outcome" | "phase" | "error">;
 
 /** What cut an exchange short. */
 export interface Cut {
-  /** The outcome that it stands for. */
+  /** The outcome to record. */
   readonly outcome: Outcome;
-  /** What everything that waits is rejected with. */
+  /** What all pending work is rejected with. */
   readonly error: unknown;
 }
 
-/** The end of one exchange. */
+/** The ending of one exchange. */
 export class Ending {
-  readonly #onCut: () => void;
+  readonly #whole: { closeAfterCut(): void };
   #stage: Stage = "accepted";
   #verdict: Verdict | undefined;
   #cut: Cut | undefined;
-  /** What to reject when the exchange is cut short. */
+  /** Rejects the work that is pending when the exchange is cut short. */
   #waiting: Set<(error: unknown) => void> | undefined;
   #controller: AbortController | undefined;
 
-  /** @param onCut Called when the exchange is cut, before anybody is told. */
-  constructor(onCut: () => void) {
-    this.#onCut = onCut;
+  /** @param whole The exchange. After a cut it is closed before work is rejected. */
+  constructor(whole: { closeAfterCut(): void }) {
+    this.#whole = whole;
   }
 
   get stage(): Stage {
     return this.#stage;
   }
 
-  /** Passes on to a later stage. There is no way back to an earlier one. */
+  /** Moves on to the next stage, unless a cut has led to `"closing"`. */
   enter(stage: Stage): void {
-    if (order[stage] > order[this.#stage]) this.#stage = stage;
+    if (!this.#cut) this.#stage = stage;
   }
 
-  /** Whether the server has moved on. What comes later is of no account. */
+  /** The server moves on. Nothing that happens later counts. */
+  moveOn(isClosed: boolean): void {
+    this.#stage = isClosed ? "closed" : "lingering";
+  }
+
+  /** The socket is closed, and does not linger any more. */
+  stopLingering(): void {
+    if (this.#stage === "lingering") this.#stage = "closed";
+  }
+
+  /** Whether the server has moved on. */
   get hasMovedOn(): boolean {
-    return order[this.#stage] >= order.lingering;
+    return this.#stage === "lingering" || this.#stage === "closed";
   }
 
-  /** The first fault of all, if there was any. */
+  /** The first fault, if there was any. */
   get verdict(): Verdict | undefined {
     return this.#verdict;
   }
@@ -87,25 +94,25 @@ export class Ending {
     return this.#controller.signal;
   }
 
-  /** Notes a fault that the exchange may survive. Only the first one counts. */
+  /** Records a fault that the exchange may survive. Only the first counts. */
   recordFault(outcome: Outcome, phase: Phase, error: unknown): void {
     this.#verdict ??= { outcome, phase, ...(error !== undefined && { error }) };
   }
 
-  /** Cuts the exchange short, unless that has happened or it is over. */
+  /** Cuts the exchange short, unless it was cut before or is over. */
   cutShort(outcome: Outcome, phase: Phase, error: unknown): void {
     if (this.#cut || this.hasMovedOn) return;
     this.#cut = { outcome, error };
     this.recordFault(outcome, phase, error);
-    this.#onCut();
-    this.enter("closing");
+    this.#whole.closeAfterCut();
+    this.#stage = "closing";
     for (const reject of this.#waiting ?? []) reject(error);
     this.#waiting = undefined;
     this.#controller?.abort(error);
   }
 
   /**
-   * Cuts the exchange short for a fault of the peer.
+   * Cuts the exchange short because of a fault of the peer.
    *
    * @returns The error to throw: that of the first cut.
    */
@@ -116,7 +123,7 @@ export class Ending {
 
   /**
    * Waits for `work`, or rejects as soon as the exchange is cut short. A race
-   * with one long-lived promise would keep something for every chunk.
+   * with one long-lived promise would leak memory for each chunk.
    */
   raceWithCut<T>(work: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -134,7 +141,7 @@ export class Ending {
   }
 }
 
-/** The reason of those who abort without giving one. */
+/** The reason of an abort that was given none. */
 export function abortError(message: string): DOMException {
   return new DOMException(message, "AbortError");
 }

@@ -1,5 +1,5 @@
 /**
- * The errors of a request that passes a limit.
+ * The errors of a request that exceeds a limit.
  *
  * @module
  */
@@ -19,13 +19,13 @@
 export class RequestTooLargeError extends RangeError {
   /** The name of the error: `"RequestTooLargeError"`. */
   override readonly name = "RequestTooLargeError";
-  /** The limit that was passed, in bytes. */
+  /** The limit that was exceeded, in bytes. */
   readonly maxRequestBytes: number;
 
   /**
-   * Makes the error for a limit.
+   * Creates the error for a limit.
    *
-   * @param maxRequestBytes The limit that was passed, in bytes.
+   * @param maxRequestBytes The limit that was exceeded, in bytes.
    */
   constructor(maxRequestBytes: number) {
     super(
@@ -58,7 +58,7 @@ export class TimeoutError extends Error {
   readonly timeout: number;
 
   /**
-   * Makes the error for a limit.
+   * Creates the error for a limit.
    *
    * @param option The option that set the limit.
    * @param timeout The limit, in milliseconds.

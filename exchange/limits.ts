@@ -1,15 +1,15 @@
 /**
- * The limits of time of one exchange: its deadline, and the silence of its peer.
+ * The time limits of one exchange: its deadline and its idle timeout.
  *
  * @module
  */
 
 import { TimeoutError } from "./errors.ts";
 
-/** How long a silent peer gets to prove that it was our event loop that slept. */
+/** How long a check waits to see if our own event loop was blocked. */
 const DOUBT_MS = 10;
 
-/** The limits of time, in milliseconds. */
+/** The time limits, in milliseconds. */
 export interface TimeLimits {
   /** How long the whole exchange may take. */
   readonly deadline: number;
@@ -17,22 +17,22 @@ export interface TimeLimits {
   readonly idleTimeout: number;
 }
 
-/** Keeps count of the time that an exchange takes and of what it waits for. */
+/** Tracks how long an exchange takes, and how long its peer is silent. */
 export class Limits {
   readonly #limits: TimeLimits;
   readonly #started = performance.now();
-  /** Reads and writes that are pending, and since when none of them has moved. */
+  /** Pending reads and writes, and since when none has made progress. */
   #reads = 0;
   #writes = 0;
   #silentSince = 0;
-  /** The beginning of a silence that was seen once already. */
+  /** The start of a silence that an earlier check has found. */
   #doubtedSince = -1;
 
   constructor(limits: TimeLimits) {
     this.#limits = limits;
   }
 
-  /** How long the exchange has taken until now, in milliseconds. */
+  /** How long the exchange has taken so far, in milliseconds. */
   get elapsed(): number {
     return performance.now() - this.#started;
   }
@@ -65,7 +65,7 @@ export class Limits {
     this.progress();
   }
 
-  /** Called as bytes move: whatever else is pending is not silent either. */
+  /** Called when bytes move. Then nothing else pending counts as silent. */
   progress(): void {
     if (this.#reads + this.#writes > 0) this.#silentSince = performance.now();
   }
@@ -73,10 +73,9 @@ export class Limits {
   /**
    * Checks the limits.
    *
-   * @param now The time, as `performance.now()` tells it.
-   * @param isOver Whether there is no more to wait for from the peer.
-   * @returns The error of a limit that has passed, or the time at which to check
-   * again.
+   * @param now The time, from `performance.now()`.
+   * @param isOver Whether nothing more is expected from the peer.
+   * @returns The error of a limit that has passed, or when to check again.
    */
   check(now: number, isOver: boolean): TimeoutError | number {
     const { deadline, idleTimeout } = this.#limits;
@@ -87,8 +86,8 @@ export class Limits {
     }
     const idleAt = this.#silentSince + idleTimeout;
     if (now < idleAt) return Math.min(deadlineAt, idleAt);
-    // Timers come before I/O: after a pause of our own event loop, what the
-    // peer sent meanwhile is only seen after this.
+    // Timers run before I/O: if our event loop was blocked, what the peer sent
+    // meanwhile is only seen after this check.
     if (this.#doubtedSince !== this.#silentSince) {
       this.#doubtedSince = this.#silentSince;
       return Math.min(deadlineAt, now + DOUBT_MS);
@@ -96,7 +95,7 @@ export class Limits {
     return new TimeoutError("idleTimeout", idleTimeout);
   }
 
-  /** Silence is counted from the first of the reads and writes that are pending. */
+  /** Silence is counted from the first pending read or write. */
   #waitBegins(): void {
     if (this.#reads + this.#writes === 0) this.#silentSince = performance.now();
   }

@@ -1,5 +1,5 @@
 /**
- * Checks that the options of the server and of the client have in common.
+ * Checks of options, shared by the server and the client.
  *
  * @module
  */
@@ -10,7 +10,7 @@ export class OptionChecks {
   readonly #options: Readonly<Record<string, unknown>>;
 
   /**
-   * @param doing What cannot be done if they are wrong, as an end to "Cannot".
+   * @param doing What fails if they are wrong, to follow "Cannot".
    * @param options The options.
    */
   constructor(doing: string, options: unknown) {
@@ -44,7 +44,7 @@ export class OptionChecks {
     }
   }
 
-  /** A whole number; `Infinity` counts as one where there is no `max`. */
+  /** A whole number, or `Infinity` if there is no `max`. */
   integer(name: string, min: number, max: number): void {
     const value = this.#number(name);
     if (value === undefined) return;
@@ -59,7 +59,7 @@ export class OptionChecks {
     }
   }
 
-  /** Milliseconds. */
+  /** A time in milliseconds. */
   time(name: string, min: number): void {
     const value = this.#number(name);
     if (value === undefined || value >= min) return;
@@ -79,14 +79,14 @@ export class OptionChecks {
     );
   }
 
-  /** Two that make sense together only. */
+  /** Two options that need each other. */
   pair(one: string, other: string): void {
     if (this.has(one) === this.has(other)) return;
     const [given, missing] = this.has(one) ? [one, other] : [other, one];
     throw this.fault(`option "${given}" needs "${missing}", TLS takes both`);
   }
 
-  /** Two of which there can be but one. */
+  /** The error of two options that exclude each other. */
   exclusive(one: string, other: string): TypeError {
     return this.fault(
       `options "${one}" and "${other}" exclude each other, give only one of them`,

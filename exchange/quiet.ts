@@ -1,6 +1,6 @@
 /**
- * Faults that end nothing: rejections that nobody awaits, and closing twice. So a
- * client can end nothing but its own exchange.
+ * Makes faults harmless: rejections that nobody awaits, and closing twice. So a
+ * client can end only its own exchange.
  *
  * @module
  */
@@ -9,26 +9,26 @@ import type { BodyChunk } from "./body.ts";
 
 const ignore = () => {};
 
-/** A rejection of `promise` that nobody awaits does not end the process. */
+/** Keeps the process alive if `promise` rejects and nobody awaits it. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(ignore);
   return promise;
 }
 
-/** Closes what may be closed already. */
+/** Closes a resource that may already be closed. */
 export function closeQuietly(resource: { close(): void }): void {
   try {
     resource.close();
   } catch {
-    // Somebody else has closed it: all the same.
+    // It was already closed.
   }
 }
 
-/** A stream whose rejections that nobody awaits do not end the process. */
+/** A stream whose unawaited rejections do not end the process. */
 export class QuietWritableStream extends WritableStream<BodyChunk> {
   readonly #onClose: (closing: Promise<void>) => void;
 
-  /** @param onClose Told of the closing as soon as it is asked for. */
+  /** @param onClose Called with the pending close when it is requested. */
   constructor(
     sink: UnderlyingSink<BodyChunk>,
     onClose: (closing: Promise<void>) => void,

@@ -12,13 +12,13 @@ import type { Outcome } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
 import { RequestStream } from "./request_stream.ts";
 
-/** What all reading halves of one listener share. */
+/** Settings that all reading halves of one listener share. */
 export interface ReadingSettings {
   /** How large a request may be, in bytes. */
   readonly maxRequestBytes: number;
-  /** Whether the socket stays open, with its pending read, to tell of a refusal. */
+  /** Whether the socket and its pending read outlive a cut, for a refusal. */
   readonly outlivesCuts: boolean;
-  /** Read buffers that are free to be used again. */
+  /** Read buffers that can be reused. */
   readonly freeBuffers: Uint8Array<ArrayBuffer>[];
 }
 
@@ -29,21 +29,21 @@ export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;
 type WholeRequest = Pick<RequestBytes, "peek" | "take">;
 
 /**
- * What has become of the request: nobody has asked for it yet, its stream was
- * handed out, it is or was read, its stream was cancelled, or its rest is dropped.
+ * What has happened to the request: nothing yet, its stream was handed out, it
+ * is or was read, its stream was cancelled, or its rest is dropped.
  */
 type Use = "none" | "offered" | "read" | "cancelled" | "dropped";
 
 const READ_BUFFER_BYTES = 65_536;
-/** How much of a request is shown to who only wants to see how it begins. */
+/** How much of a request is copied for `onHead`. */
 const HEAD_BYTES = 1024;
 
-/** Where dropped bytes of all exchanges go: nobody looks at them. */
+/** Where the dropped bytes of all exchanges go. It is never read. */
 let waste: Uint8Array<ArrayBuffer> | undefined;
 
 /** The request of one exchange. */
 export class ReadingHalf {
-  /** How many bytes of the request have been read. What is dropped is not counted. */
+  /** How many bytes of the request were read. Dropped bytes do not count. */
   bytesRead = 0;
 
   readonly #socket: Deno.Conn;
@@ -83,7 +83,7 @@ export class ReadingHalf {
     return this.#hasEnded;
   }
 
-  /** Why no more is read, if the request is too large. */
+  /** The error of a request that is too large. No more of it is read. */
   get tooLarge(): RequestTooLargeError | undefined {
     return this.#tooLarge;
   }
@@ -93,7 +93,7 @@ export class ReadingHalf {
     return this.#use !== "none" && this.#use !== "offered";
   }
 
-  /** Whether somebody may yet read the rest of the request. */
+  /** Whether somebody may still read the rest of the request. */
   get mayBeRead(): boolean {
     return (this.#use === "offered" || this.#use === "read") && !this.#tooLarge;
   }
@@ -116,17 +116,17 @@ export class ReadingHalf {
     }
   }
 
-  /** Reads the request to its end, and keeps it for who asks for it. */
+  /** Reads the request to its end, and keeps it for later. */
   readToEnd(): Promise<number | null> {
     const request = this.#request;
     return request ? this.#read(request) : Promise.resolve(null);
   }
 
-  /** Reads all of the request, and gives what `convert` makes of it. */
+  /** Reads the whole request, and returns what `convert` makes of it. */
   consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
     const streaming = !this.#hasEnded;
     const consumed = this.#take(convert);
-    // What a client does must not end a process that does not look.
+    // A fault of a client must not end a process that ignores this promise.
     return streaming ? quietly(consumed) : consumed;
   }
 
@@ -135,15 +135,15 @@ export class ReadingHalf {
     return this.#hasEnded ? undefined : this.#dropping ??= this.#dropRest();
   }
 
-  /** Stops dropping after so many more bytes. */
+  /** Drops at most this many more bytes. */
   dropAtMost(bytes: number): void {
     this.#dropBudget = bytes;
   }
 
-  /** Gives back the buffer: the server moves on. */
+  /** Gives back the buffer when the server moves on. */
   release(): void {
     const buffer = this.#buffer;
-    // A read that is pending may yet write to it.
+    // A pending read may still write to it.
     if (buffer && !this.#limits.isReading) {
       this.#settings.freeBuffers.push(buffer);
     }
@@ -151,10 +151,10 @@ export class ReadingHalf {
   }
 
   /**
-   * Reads once into a view, or a whole request to its end. Rejects as soon as the
-   * exchange is cut short.
+   * Reads once into a view, or a whole request to its end. Rejects as soon as
+   * the exchange is cut short.
    *
-   * @returns How many bytes the view got, or `null` at the end.
+   * @returns How many bytes were read into the view, or `null` at the end.
    */
   #read(into: Uint8Array | RequestBytes): Promise<number | null> {
     const reading = this.#readWithinLimits(into);
@@ -199,14 +199,14 @@ export class ReadingHalf {
     return null;
   }
 
-  /** Throws if there is no more to read for anybody. */
+  /** Throws if the request can no longer be read. */
   #checkReadable(): void {
     if (this.#ending.cut) throw this.#ending.cut.error;
     if (this.#tooLarge) throw this.#tooLarge;
     if (!this.#buffer || this.#use === "dropped") throw tooLateToRead();
   }
 
-  /** Converts at once what it takes, before the buffer serves another exchange. */
+  /** Converts the bytes at once, before another exchange uses the buffer. */
   async #take<T>(convert: (request: WholeRequest) => T): Promise<T> {
     if (this.isUsed || this.#stream?.readable.locked) {
       throw new TypeError(
@@ -269,7 +269,7 @@ export class ReadingHalf {
       }
       this.#hasEnded = true;
     } catch {
-      // Closed by us, or by a peer whose fault the writing half will meet.
+      // We closed it, or the peer failed: the writing half will find out.
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What is told of an exchange: how its request begins, and what became of it.
+ * What callbacks are told: how a request begins, and how an exchange ended.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 /**
  * How an exchange ended.
  *
- * - `"ok"`: the response, if there was one, was handed to the kernel whole.
+ * - `"ok"`: all of the response, if there was one, was handed to the kernel.
  * - `"too-large"`: the request was larger than `maxRequestBytes`.
  * - `"idle"`: no byte could be read or written for `idleTimeout`.
- * - `"deadline"`: the whole took longer than `deadline`.
- * - `"reset"`: the peer tore the connection down, or left before it had taken
+ * - `"deadline"`: the whole exchange took longer than `deadline`.
+ * - `"reset"`: the peer reset the connection, or left before it had received
  *   the response.
  * - `"truncated"`: a TLS request stopped without a `close_notify`.
  * - `"handshake"`: a TLS handshake failed.
@@ -39,9 +39,9 @@ export type Outcome =
 export type Phase = "reading" | "handling" | "writing";
 
 /**
- * What became of one accepted connection. Exactly one is made for each, when
- * the server moves on to the next connection; what is read and dropped, or
- * said in refusal, after that is not counted.
+ * How the exchange on one accepted connection went. Each has exactly one
+ * record, made when the server moves on to the next. Bytes that are dropped or
+ * sent as a refusal are not counted.
  */
 export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   /** The number of the connection, counted from 1 for each listener. */
@@ -50,15 +50,15 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly remoteAddr: Addr;
   /** The address that the client connected to. */
   readonly localAddr: Addr;
-  /** When the connection was taken up, in milliseconds since the epoch. */
+  /** When the exchange began, in milliseconds since the epoch. */
   readonly startedAt: number;
-  /** For how long it held the server, in milliseconds; not for how long it lingered. */
+  /** How long the exchange took, in milliseconds, without lingering. */
   readonly duration: number;
   /** How many bytes of the request were read. */
   readonly bytesRead: number;
   /** How many bytes of the response the kernel took. */
   readonly bytesWritten: number;
-  /** What was going on when it ended. */
+  /** In which phase it ended. */
   readonly phase: Phase;
   /** How it ended. */
   readonly outcome: Outcome;
@@ -66,7 +66,7 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly error?: unknown;
 }
 
-/** How a request begins, told when its first bytes, or all of them, are read. */
+/** How a request begins, once its first bytes, or all of them, are read. */
 export interface RequestStart<Addr extends Deno.Addr = Deno.Addr> {
   /** The number of the connection, counted from 1 for each listener. */
   readonly id: number;
@@ -74,8 +74,8 @@ export interface RequestStart<Addr extends Deno.Addr = Deno.Addr> {
   readonly remoteAddr: Addr;
   /** The address that the client connected to. */
   readonly localAddr: Addr;
-  /** How many bytes of the request have been read by now. */
+  /** How many bytes of the request have been read so far. */
   readonly bytesRead: number;
-  /** A copy of the first of them, at most 1024. */
+  /** A copy of its first bytes, at most 1024. */
   readonly head: Uint8Array<ArrayBuffer>;
 }

@@ -5,18 +5,17 @@
  */
 
 const MIN_GROWTH_BYTES = 262_144;
-/** What a read may bring at once where much is streamed. */
+/** How much is read at once when a large request is streamed. */
 const LARGE_CHUNK_BYTES = 262_144;
 const MAX_GROWTH_BYTES = 8_388_608;
 
 /**
- * The bytes of one request, in pieces. The first piece is a buffer that is
- * borrowed, and serves the next exchange once this one is over: what is given to
- * callers is never a part of it.
+ * The bytes of one request, in pieces. The first piece is a borrowed buffer
+ * that the next exchange will use, so what callers keep is never a part of it.
  */
 export class RequestBytes {
   readonly #borrowed: Uint8Array<ArrayBuffer>;
-  /** Pieces that are full, then `#filled` bytes of the last one. */
+  /** The full pieces, then `#filled` bytes of the last one. */
   #full: Uint8Array<ArrayBuffer>[] = [];
   #last: Uint8Array<ArrayBuffer>;
   #filled = 0;
@@ -31,7 +30,7 @@ export class RequestBytes {
     return this.#filled === 0 ? this.#last : this.#last.subarray(this.#filled);
   }
 
-  /** Takes note of so many bytes that have been put into `room`. */
+  /** Adds the first `count` bytes of `room` to the request. */
   add(count: number): void {
     this.#filled += count;
     if (this.#filled < this.#last.length) return;
@@ -43,26 +42,26 @@ export class RequestBytes {
     this.#filled = 0;
   }
 
-  /** All in one, to be read at once: it may lie in the borrowed buffer. */
+  /** All bytes in one array, to use at once: it may be the borrowed buffer. */
   peek(): Uint8Array<ArrayBuffer> {
     return this.#full.length === 0
       ? this.#last.subarray(0, this.#filled)
       : this.#join();
   }
 
-  /** All in one, to keep. */
+  /** All bytes in one array, to keep. */
   take(): Uint8Array<ArrayBuffer> {
     return this.#full.length === 0
       ? this.#last.slice(0, this.#filled)
       : this.#join();
   }
 
-  /** A copy of the first bytes, at most so many. */
+  /** A copy of the first bytes, at most `size`. */
   head(size: number): Uint8Array<ArrayBuffer> {
     return (this.#full[0] ?? this.peek()).slice(0, size);
   }
 
-  /** All of it in pieces, to keep. */
+  /** All bytes in pieces, to keep. */
   takePieces(): Uint8Array<ArrayBuffer>[] {
     return this.#pieces().map((piece) =>
       piece.buffer === this.#borrowed.buffer ? piece.slice() : piece
@@ -75,7 +74,7 @@ export class RequestBytes {
       : [...this.#full, this.#last.subarray(0, this.#filled)];
   }
 
-  /** Copies the pieces, which are used up by it, into one. */
+  /** Copies the pieces into one array. They cannot be used afterwards. */
   #join(): Uint8Array<ArrayBuffer> {
     const pieces = this.#pieces();
     const size = pieces.reduce((sum, { length }) => sum + length, 0);
@@ -84,8 +83,8 @@ export class RequestBytes {
     for (const piece of pieces) {
       joined.set(piece, at);
       at += piece.length;
-      // The largest are freed now, as garbage collection may come late; for others
-      // that would cost more than it is worth.
+      // Garbage collection may come late, so the largest pieces are freed now.
+      // For smaller ones that costs more than it gains.
       if (piece.length === MAX_GROWTH_BYTES) piece.buffer.transfer(0);
     }
     return joined;
@@ -93,9 +92,9 @@ export class RequestBytes {
 }
 
 /**
- * The bytes of a request that is streamed, chunk by chunk. Small ones are copied
- * from a buffer that is borrowed; once one has filled it, the next are read into
- * buffers of their own, which are given away unless they are mostly empty.
+ * The bytes of a streamed request, chunk by chunk. Small chunks are copied from
+ * a borrowed buffer. Once a chunk has filled it, later ones are read into
+ * buffers of their own, which are handed out uncopied if at least half full.
  */
 export class RequestChunks {
   readonly #borrowed: Uint8Array<ArrayBuffer>;
@@ -111,7 +110,7 @@ export class RequestChunks {
     return this.#room;
   }
 
-  /** The bytes, so many of them, that have been put into `room`: to keep. */
+  /** The first `count` bytes of `room`, to keep. */
   take(count: number): Uint8Array<ArrayBuffer> {
     const room = this.#room;
     const isOwn = room !== this.#borrowed;

@@ -6,24 +6,24 @@
 
 import { RequestChunks } from "./request_bytes.ts";
 
-/** What a stream is made of, and who hears of its use. */
+/** Where a stream gets its bytes, and what it calls when it is used. */
 export interface StreamSource {
   /**
-   * All of the request in pieces, if it is complete, or else a buffer that is
-   * borrowed. Neither is there if the request has been used otherwise.
+   * All of the request in pieces if it is complete, or else a borrowed buffer.
+   * Both are `undefined` if the request was used in another way.
    */
   readonly pieces: Uint8Array<ArrayBuffer>[] | undefined;
   readonly buffer: Uint8Array<ArrayBuffer> | undefined;
   /** Called before anything is taken from the stream. */
   onPull(): void;
-  /** Reads from the socket: how many bytes, or `null` at the end. */
+  /** Reads from the socket: returns the number of bytes, `null` at the end. */
   read(into: Uint8Array<ArrayBuffer>): Promise<number | null>;
-  /** Called with what was read, or throws if that must not be used any more. */
+  /** Called with what was read. It throws if that can no longer be used. */
   onRead(bytes: Uint8Array<ArrayBuffer>): void;
   onCancel(): void;
 }
 
-/** A stream of a request, from which readers may also bring their own buffer. */
+/** The stream of a request. Readers may bring their own buffer. */
 export class RequestStream {
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   #controller: ReadableByteStreamController | undefined;
@@ -60,7 +60,7 @@ export class RequestStream {
     }, { highWaterMark: 0 });
   }
 
-  /** Lets whoever reads fail with `error`, from now on. */
+  /** Makes all further reads fail with `error`. */
   fail(error: unknown): void {
     this.#controller?.error(error);
   }

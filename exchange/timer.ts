@@ -4,15 +4,15 @@
  * @module
  */
 
-/** The longest time that a timer takes. Beyond it, a timer fires at once. */
+/** The longest delay of a timer. With a longer one it fires at once. */
 const LONGEST_MS = 2 ** 31 - 1;
 
 /**
- * Calls `act` once the time is over, or after 24 days if it is longer than that.
+ * Calls `act` after a delay, or after 24 days if the delay is longer.
  *
  * @param act What to do.
- * @param milliseconds The time. With `Infinity` nothing is ever called.
- * @returns What `clearTimeout()` takes.
+ * @param milliseconds The delay. With `Infinity`, `act` is never called.
+ * @returns The timer, for `clearTimeout()`.
  */
 export function startTimer(
   act: () => void,

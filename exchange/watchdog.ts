@@ -1,30 +1,30 @@
 /**
- * One timer that keeps all exchanges to their limits of time.
+ * One timer that enforces the time limits of all exchanges.
  *
  * @module
  */
 
 import { startTimer } from "./timer.ts";
 
-/** What has limits of time. */
+/** Something with time limits. */
 export interface Watched {
   /**
-   * Cuts itself short if a limit of time has passed.
+   * Cuts itself short if a time limit has passed.
    *
-   * @param now The time, as `performance.now()` tells it.
-   * @returns The time at which to check again.
+   * @param now The time, from `performance.now()`.
+   * @returns When to check again.
    */
   expire(now: number): number;
 }
 
 /**
  * Checks the limits of all exchanges with a single timer. A timer for each
- * exchange would cost more than the exchange, so this one is left to run out, and
- * the exchanges that it then finds say when to check again.
+ * exchange would cost more than the exchange itself. So this one is left to
+ * fire, and the exchanges then under way say when to check again.
  */
 export class Watchdog {
   readonly #watched: ReadonlySet<Watched>;
-  /** No limit can pass sooner than this after an exchange began. */
+  /** No limit can pass sooner than this after the start of an exchange. */
   readonly #shortestLimit: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #immediate: ReturnType<typeof setImmediate> | undefined;
@@ -74,8 +74,8 @@ export class Watchdog {
     const now = performance.now();
     let next = Infinity;
     for (const one of this.#watched) next = Math.min(next, one.expire(now));
-    // Timers set by timers may all run before I/O does: after a pause of our own
-    // event loop, what peers did meanwhile must be seen before the next check.
+    // Timers set by timers may run before I/O. If our event loop was blocked,
+    // what peers did meanwhile must be seen before the next check.
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined;
       // Another exchange may have begun meanwhile.

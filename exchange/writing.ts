@@ -16,17 +16,17 @@ import { abortError, type Ending } from "./ending.ts";
 import type { Limits } from "./limits.ts";
 import { quietly, QuietWritableStream } from "./quiet.ts";
 
-/** What the writing half asks of the exchange that it belongs to. */
+/** What the writing half needs from the whole exchange. */
 export interface Whole {
-  /** Whether an error is that of the client, of a limit or of the server's stop. */
+  /** Whether an error comes from the client, a limit or the server's end. */
   isFromOutside(error: unknown): boolean;
   /** Records a fault of the handler. */
   fail(error: unknown): void;
   /**
    * Called before each write.
    *
-   * @param isAtHand Whether what is written depends on nothing that the client
-   * still sends.
+   * @param isAtHand Whether the bytes do not depend on what the client still
+   * sends.
    */
   beforeWrite(isAtHand: boolean): void;
   /** Sends the FIN and closes: `false` if the peer is gone. */
@@ -44,7 +44,7 @@ export class WritingHalf {
   readonly #ending: Ending;
   readonly #limits: Limits;
   readonly #whole: Whole;
-  /** Who makes the response, if anybody does. */
+  /** How the response is made, once it has begun. */
   #response: "none" | "in one call" | "in pieces" = "none";
   #responding: Promise<boolean> | undefined;
   #writable: WritableStream<BodyChunk> | undefined;
@@ -68,7 +68,7 @@ export class WritingHalf {
     return this.#response !== "none";
   }
 
-  /** Whether there is nothing that the client has, or may yet get, from us. */
+  /** Whether nothing was sent to the client, and nothing is being sent. */
   get isUntouched(): boolean {
     return this.bytesWritten === 0 && !this.#limits.isWriting && !this.#isFinal;
   }
@@ -97,13 +97,13 @@ export class WritingHalf {
     return this.#responding = quietly(this.#respond(content));
   }
 
-  /** Waits until what was asked to be sent is sent, or has failed. */
+  /** Waits until a response or a close under way is done or has failed. */
   async settled(): Promise<void> {
     if (this.#responding) await this.#responding.catch(() => {});
     if (this.#closingWritable) await this.#closingWritable;
   }
 
-  /** Cuts the exchange short if a response in pieces was begun and not closed. */
+  /** Cuts the exchange short if a response in pieces was not closed. */
   cutIfHalfWritten(): void {
     const isPrepared = !this.hasBegun && this.#writable?.locked === true;
     if (this.#isFinal || !(isPrepared || this.#response === "in pieces")) {
@@ -119,7 +119,7 @@ export class WritingHalf {
     );
   }
 
-  /** There will be no more to write, and closing the socket sends the FIN. */
+  /** Marks the response as complete: closing the socket will send the FIN. */
   endByClosing(): void {
     this.#isFinal = true;
   }
@@ -139,7 +139,7 @@ export class WritingHalf {
     return !this.#ending.cut;
   }
 
-  /** Says a last word to a client that is cut off, and sends the FIN. */
+  /** Tells a client why it is refused, and sends the FIN. */
   async sendRefusal(text: string): Promise<void> {
     this.#response = "in one call";
     this.#isFinal = true;
@@ -150,7 +150,7 @@ export class WritingHalf {
     await this.#socket.closeWrite();
   }
 
-  /** Throws if there is, or was, a response already. */
+  /** Throws if it is too late for a response. */
   #checkUnanswered(): void {
     if (this.#ending.cut) return;
     if (this.hasBegun) {
@@ -175,7 +175,7 @@ export class WritingHalf {
       return sent && await this.#whole.finish();
     } catch (error) {
       const isFromOutside = this.#whole.isFromOutside(error);
-      // A body made of the request fails with it: there may be more to say.
+      // A body that reads the request fails with it: allow another response.
       if (isFromOutside && this.bytesWritten === 0) this.#response = "none";
       else this.#ending.cutShort("failed", "writing", error);
       if (isFromOutside) return false;
@@ -188,7 +188,7 @@ export class WritingHalf {
     return this.#writeAll(bytes);
   }
 
-  /** Writes all that `source` makes: `false` if the peer is gone. */
+  /** Writes all chunks of `source`: `false` if the peer is gone. */
   async #writeChunks(source: ChunkSource): Promise<boolean> {
     const send = (chunk: Uint8Array) => {
       this.#whole.beforeWrite(source.atHand);

@@ -1,6 +1,6 @@
 /**
- * Accepting: one connection after another, whatever peers do and however short of
- * descriptors the machine is.
+ * Accepts one connection after another, despite faults of peers and a shortage
+ * of descriptors.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { Pause } from "./pause.ts";
 const MIN_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 1000;
 
-/** Errors that the peer of a connection causes, or its network: see accept(2). */
+/** Errors that the peer or the network causes, see accept(2). */
 const peerCodes: ReadonlySet<string> = new Set([
   "EAGAIN",
   "ECONNABORTED",
@@ -29,7 +29,7 @@ const peerCodes: ReadonlySet<string> = new Set([
   "ETIMEDOUT",
 ]);
 
-/** Errors of a machine short of something that it may have again soon. */
+/** Errors of a machine that is short of some resource for a while. */
 const transientCodes: ReadonlySet<string> = new Set([
   "EMFILE",
   "ENFILE",
@@ -38,20 +38,20 @@ const transientCodes: ReadonlySet<string> = new Set([
   "ENOSR",
 ]);
 
-/** What connections come from: as much of a `Deno.Listener` as is needed. */
+/** The source of connections: the part of `Deno.Listener` that is needed. */
 export type Source = Pick<
   Deno.Listener,
   "addr" | "accept" | "close" | "ref" | "unref"
 >;
 
-/** Accepts from a listener, and tries again where that may help. */
+/** Accepts from a listener, and retries after temporary errors. */
 export class Acceptor {
   readonly #listener: Source;
   readonly #onAcceptError: ((error: Error) => void) | undefined;
   /**
-   * The one accept that is pending, as a second one would be refused as `Busy`.
-   * It stays until its connection is taken, so that this cannot get lost between
-   * those who wait for it.
+   * The one pending accept: a second one would reject with `Busy`. It stays
+   * until its connection is taken, so that no connection is lost between
+   * several callers that wait for it.
    */
   #pending: Promise<Deno.Conn | undefined> | undefined;
   #backoff: Pause | undefined;
@@ -59,7 +59,7 @@ export class Acceptor {
 
   /**
    * @param listener Where to accept from.
-   * @param onAcceptError Told of accepts that fail and are tried again.
+   * @param onAcceptError Called when an accept fails and will be retried.
    */
   constructor(
     listener: Source,
@@ -73,38 +73,38 @@ export class Acceptor {
     return this.#listener.addr;
   }
 
-  /** The accept that is pending, if there is one. */
+  /** The pending accept, if there is one. */
   get pending(): Promise<Deno.Conn | undefined> | undefined {
     return this.#pending;
   }
 
-  /** While nothing can be accepted: resolves when it is tried again. */
+  /** During a backoff: resolves when the accept is retried. */
   get backoff(): Promise<void> | undefined {
     return this.#backoff?.ended;
   }
 
   /**
-   * Waits for the next connection. It is the same one until it is taken.
+   * Waits for the next connection. Returns the same one until it is taken.
    *
    * @returns The connection, or `undefined` if the listener is closed.
-   * @throws {unknown} The error of an accept that no later one will cure, or
+   * @throws {unknown} The error of an accept that a retry would not cure, or
    * what the callback threw.
    */
   accept(): Promise<Deno.Conn | undefined> {
     return this.#pending ??= this.#accept();
   }
 
-  /** Takes the connection that was accepted: from now on the next one comes. */
+  /** Takes the accepted connection, so that the next one can be accepted. */
   take(): void {
     this.#pending = undefined;
   }
 
-  /** Closes the listener, which resets what is in its backlog. */
+  /** Closes the listener, which resets the connections in its backlog. */
   close(): void {
     closeQuietly(this.#listener);
   }
 
-  /** Gives up what is being accepted, and closes the listener. */
+  /** Gives up a pending accept, and closes the listener. */
   abort(): void {
     this.#isClosed = true;
     this.#backoff?.end();

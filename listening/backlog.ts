@@ -12,17 +12,17 @@ import type { CheckedOptions } from "./options.ts";
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
 const MAX_BACKLOG = 4096;
 
-/** What there is to know of a listener. */
+/** What a backlog needs to know of its listener. */
 export type BacklogOptions = Pick<
   CheckedOptions,
   "listener" | "path" | "reusePort" | "tcpBacklog" | "onAcceptError"
 >;
 
-/** Hands out connections: from the kernel's queue, once draining from its own. */
+/** Hands out connections: from the kernel, or while draining from a queue. */
 export class Backlog {
   readonly #acceptor: Acceptor;
   readonly #options: DrainOptions;
-  /** Once draining: what has been accepted and waits for its turn. */
+  /** While draining: accepted connections that wait for their turn. */
   readonly #queue: Deno.Conn[] = [];
   #draining: Promise<void> | undefined;
   #isDrained = false;
@@ -31,8 +31,8 @@ export class Backlog {
   #changed = Promise.withResolvers<void>();
 
   /**
-   * @param source Where to accept from. It is closed in the end.
-   * @param options What it was made from.
+   * @param source Where to accept from. It is closed at the end.
+   * @param options The options that it was made from.
    */
   constructor(source: Source, options: BacklogOptions) {
     const { listener, path, reusePort, tcpBacklog, onAcceptError } = options;
@@ -48,13 +48,13 @@ export class Backlog {
    * Takes the next connection.
    *
    * @returns The connection, or `undefined` when there will be no more.
-   * @throws {unknown} The error of an accept that no later one will cure, or
+   * @throws {unknown} The error of an accept that a retry would not cure, or
    * what the callback threw.
    */
   async next(): Promise<Deno.Conn | undefined> {
     if (!this.#draining) {
       const conn = await this.#acceptor.accept();
-      // A drain that began meanwhile puts it in line with the others.
+      // A drain that began meanwhile adds it to the queue.
       if (!this.#draining) {
         this.#acceptor.take();
         return conn;
@@ -71,8 +71,8 @@ export class Backlog {
   }
 
   /**
-   * Accepts all that is established by now, for `next()` to hand out, and closes
-   * the listener without a loss.
+   * Accepts all connections established by now, for `next()` to hand out, and
+   * closes the listener without losing one.
    *
    * @returns Resolves when the listener is closed.
    */
@@ -80,7 +80,7 @@ export class Backlog {
     return this.#draining ??= this.#drain();
   }
 
-  /** Closes at once: the listener, so that its queue is reset, and what waits. */
+  /** Closes the listener, which resets its backlog, and the queue, at once. */
   close(): void {
     this.#isClosed = true;
     this.#acceptor.abort();
@@ -88,7 +88,7 @@ export class Backlog {
   }
 
   /**
-   * After `close()`, what was accepted and not handed out.
+   * The connections that were accepted but not handed out, after `close()`.
    *
    * @returns Those connections, closed.
    */
@@ -106,16 +106,16 @@ export class Backlog {
       this.#failure = { error };
     }
     this.#isDrained = true;
-    this.#tellChange();
+    this.#signalChange();
   }
 
   #enqueue(conns: Deno.Conn[]): void {
     if (this.#isClosed) { for (const conn of conns) closeQuietly(conn); }
     this.#queue.push(...conns);
-    this.#tellChange();
+    this.#signalChange();
   }
 
-  #tellChange(): void {
+  #signalChange(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }

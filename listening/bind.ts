@@ -1,5 +1,5 @@
 /**
- * Binding: the listening socket that the options ask for.
+ * Binds the listening socket that the options describe.
  *
  * @module
  */
@@ -9,11 +9,11 @@ import type { CheckedOptions } from "./options.ts";
 import { UnixListener } from "./unix.ts";
 
 /**
- * Listens where the options say.
+ * Listens on the address in the options.
  *
  * @param options The options.
- * @returns The listener: the one among the options, if there is one.
- * @throws {Deno.errors.AddrInUse} If something listens there already.
+ * @returns The listener: the one in the options, or else a new one.
+ * @throws {Deno.errors.AddrInUse} If the address is in use.
  */
 export function bind(options: CheckedOptions): Source {
   const { listener, path, mode, hostname, port, cert, key } = options;

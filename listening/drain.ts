@@ -1,6 +1,6 @@
 /**
- * Draining: accepting all that is in the kernel's backlog, which cannot be asked
- * whether it is empty.
+ * Draining: accepts all connections in the kernel's backlog. The kernel cannot
+ * be asked whether it is empty.
  *
  * @module
  */
@@ -11,29 +11,29 @@ import { Pause } from "./pause.ts";
 
 /** A connection to ourselves that takes longer than this may never arrive. */
 const STALLED_MS = 1000;
-/** How long no connection must come where there is no better sign. */
+/** How long a silence must be to count as a sign of an empty backlog. */
 const QUIET_MS = 10;
-/** How often in a row, as the first time may have been over before it began. */
+/** How many silences in a row: the first may end before any I/O is seen. */
 const QUIET_PERIODS = 2;
 
-/** What a drain has to know of the listener. */
+/** What a drain needs to know of the listener. */
 export interface DrainOptions {
-  /** Whether a connection to its address comes to this listener for sure. */
+  /** Whether every connection to its address reaches this listener. */
   readonly isExclusive: boolean;
-  /** How many connections the kernel may hold for it, or more. */
+  /** How many connections its backlog can hold at most. */
   readonly capacity: number;
 }
 
 /**
- * Accepts all that is established by now, and closes the listener without a loss.
+ * Accepts all connections established by now, then closes the listener.
  *
  * @param acceptor Where connections come from.
- * @param options What to know of the listener.
- * @param enqueue Given the connections, in order. What comes last is given as the
- * listener is closed.
+ * @param options What to know about the listener.
+ * @param enqueue Called with connections, in order. The last call comes when
+ * the listener is closed.
  * @returns Resolves when the listener is closed.
- * @throws {unknown} The error of an accept that no later one will cure. The
- * listener is closed all the same.
+ * @throws {unknown} The error of an accept that a retry would not cure. The
+ * listener is closed even then.
  */
 export async function drain(
   acceptor: Acceptor,
@@ -50,10 +50,10 @@ export async function drain(
     }
     let quiet = 0;
     let count = 0;
-    // Under steady traffic it never gets quiet: but no more can have been
-    // there than the kernel holds, and those come first. One more may have
-    // been on its way to us, and the kernel itself allows for one more.
-    // A sentinel on its way is waited for all the same: nobody shall serve it.
+    // Under steady traffic it never gets quiet. But the backlog cannot have
+    // held more than its capacity, and its connections come first. One more may
+    // have been on its way to us, and the kernel itself allows one more. A
+    // sentinel on its way is always waited for: it must not be served.
     const isFull = () => sentinel.state !== "sending" && count >= capacity + 2;
     while (quiet < QUIET_PERIODS && !isFull()) {
       const event = await nextEvent(acceptor, sentinel, loopback);
@@ -74,17 +74,17 @@ export async function drain(
     sentinel.close();
     loopback?.close();
     acceptor.close();
-    // What was being accepted meanwhile may be a live connection.
+    // The pending accept may have resolved with a live connection.
     const last = await acceptor.pending?.catch(() => undefined);
     if (last) accepted.push(last);
-    // Closed meanwhile, it may have come by before we know its port.
+    // The sentinel may have been accepted before we know its port.
     if (accepted.length > 0) await sentinel.settled;
     sentinel.takeOutOf(accepted);
     enqueue(accepted);
   }
 }
 
-/** Waits for a connection, for the sentinel's fate, or for a while in vain. */
+/** Waits for a connection, for the result of the sentinel, or for silence. */
 async function nextEvent(
   acceptor: Acceptor,
   sentinel: Sentinel,
@@ -92,11 +92,11 @@ async function nextEvent(
 ): Promise<"accepted" | "settled" | "quiet" | "retried"> {
   const accepted = acceptor.accept().then(() => "accepted" as const);
   if (acceptor.backoff) {
-    // Silence is no sign of an empty queue while nothing can be accepted.
+    // Silence is no sign of an empty backlog while nothing can be accepted.
     const retried = acceptor.backoff.then(() => "retried" as const);
     return await Promise.race([accepted, retried]);
   }
-  // A sentinel is sure to come by: no silence before it means anything.
+  // The sentinel will certainly arrive: silence before it means nothing.
   if (sentinel.state === "sent") return await accepted;
   if (sentinel.state === "unavailable" && loopback) {
     const turned = loopback.turn().then(() => "quiet" as const);
@@ -116,8 +116,8 @@ async function nextEvent(
 }
 
 /**
- * A connection of our own to our own listener. The queue is first in, first out:
- * when the sentinel comes by, all that was established before it has come.
+ * Our own connection to our own listener. The backlog is first in, first out:
+ * when the sentinel arrives, all that came before it have arrived.
  */
 class Sentinel {
   state: "sending" | "sent" | "unavailable" = "sending";
@@ -134,7 +134,7 @@ class Sentinel {
     try {
       this.#conn = await connectTo(addr);
     } catch {
-      // No descriptor, no route or a full queue: quiet has to do.
+      // No descriptor, no route or a full backlog: silence must do as a sign.
     }
     this.state = this.#conn ? "sent" : "unavailable";
     if (this.#closed) this.#conn?.close();
@@ -160,15 +160,15 @@ class Sentinel {
 }
 
 /**
- * A connection with ourselves, on a port of its own, to tell that I/O has had its
- * turn. Timers cannot tell: any number of them may fire before I/O does. But a
- * byte that is sent now arrives no sooner than what has been waiting for longer.
+ * A connection to ourselves, on a port of its own, that shows when I/O has had
+ * its turn. Timers cannot show it: any number of them may fire before I/O. But
+ * a byte that is sent now does not arrive before what was already waiting.
  */
 class Loopback {
   readonly #near: Deno.Conn;
   readonly #far: Deno.Conn;
   #turning: Promise<void> = Promise.resolve();
-  /** A turn that has yet to begin, good for all who ask until it does. */
+  /** A turn that has not begun yet, shared by all callers until it does. */
   #next: Promise<void> | undefined;
 
   private constructor(near: Deno.Conn, far: Deno.Conn) {
@@ -176,7 +176,7 @@ class Loopback {
     this.#far = far;
   }
 
-  /** Gives `undefined` where permissions or descriptors do not suffice. */
+  /** Returns `undefined` if permissions or descriptors are missing. */
   static async open(): Promise<Loopback | undefined> {
     const hostname = "127.0.0.1";
     const opened: (Deno.Listener | Deno.Conn)[] = [];
@@ -199,7 +199,7 @@ class Loopback {
     }
   }
 
-  /** Resolves when whatever I/O has been waiting by now was seen. */
+  /** Resolves when all I/O that was ready before this call has been seen. */
   turn(): Promise<void> {
     return this.#next ??= this.#turning.then(() => {
       this.#next = undefined;
@@ -222,7 +222,7 @@ class Loopback {
   }
 }
 
-/** Connects to an address that is listened on, if that needs no further leave. */
+/** Connects to the address of a listener, if permissions allow it. */
 async function connectTo(
   addr: Deno.Addr | null,
 ): Promise<Deno.Conn | undefined> {
@@ -243,7 +243,7 @@ async function connectTo(
   return undefined;
 }
 
-/** Asking for a permission would hold up a server that is about to end. */
+/** Does not prompt, as that would hold up a server that is about to end. */
 async function isGranted(host: string): Promise<boolean> {
   const { state } = await Deno.permissions.query({ name: "net", host });
   return state === "granted";

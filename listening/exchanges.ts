@@ -1,5 +1,5 @@
 /**
- * All exchanges of one listener: those that are under way and those that linger.
+ * All exchanges of one listener: those under way and those that linger.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering.ts";
 import type { CheckedOptions } from "./options.ts";
 
-/** Begins exchanges, keeps them to their limits, and records their ends. */
+/** Begins exchanges, enforces their limits, and records how they ended. */
 export class Exchanges<Addr extends Deno.Addr> {
   readonly #options: CheckedOptions;
   readonly #settings: ExchangeSettings;
@@ -18,19 +18,19 @@ export class Exchanges<Addr extends Deno.Addr> {
   readonly #watchdog: Watchdog;
   #begun = 0;
   #stopped: { reason: unknown } | undefined;
-  /** What a callback threw where it could not be thrown on. */
+  /** What a callback threw where it could not be rethrown. */
   #callbackFault: { error: unknown } | undefined;
 
   /**
-   * @param options The limits, and who hears of the exchanges.
-   * @param addr The address that is listened on.
+   * @param options The limits and the callbacks.
+   * @param addr The address of the listener.
    */
   constructor(options: CheckedOptions, addr: Deno.Addr) {
     const { path, deadline, idleTimeout, onRefuse, onRequest } = options;
     this.#options = options;
     this.#settings = {
       ...options,
-      // A connection does not know under which name its socket was bound.
+      // A Unix connection knows only the path that Deno has bound.
       localAddr: path === undefined ? undefined : addr,
       onRefuse: this.#guarded(onRefuse),
       onRequest: this.#guarded(onRequest),
@@ -41,12 +41,12 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#watchdog = new Watchdog(this.#running, shortestLimit);
   }
 
-  /** Whether there are to be no more. */
+  /** Whether `stop()` was called. */
   get isStopped(): boolean {
     return this.#stopped !== undefined;
   }
 
-  /** Begins one. Once they are stopped it is aborted at once. */
+  /** Begins an exchange. After `stop()` it is aborted at once. */
   begin(socket: Deno.Conn): Exchange<Addr> {
     const exchange = new Exchange<Addr>(++this.#begun, socket, this.#settings);
     this.#running.add(exchange);
@@ -57,7 +57,7 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /**
-   * Whether the peer of one is let in. If not, it is cut.
+   * Returns whether the peer is let in. If not, the exchange is cut.
    *
    * @throws {unknown} What `allow` threw.
    */
@@ -74,7 +74,7 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /**
-   * Moves on from one that is closed or lingers, and records it.
+   * Moves on from an exchange that is closed or lingers, and records it.
    *
    * @throws {unknown} What a callback threw.
    */
@@ -86,19 +86,19 @@ export class Exchanges<Addr extends Deno.Addr> {
     if (this.#callbackFault) throw this.#callbackFault.error;
   }
 
-  /** Aborts those that are under way, and all that are to come. */
+  /** Aborts the exchanges under way, and all that begin later. */
   stop(reason: unknown): void {
     this.#stopped ??= { reason };
     for (const exchange of this.#running) exchange.abort(reason);
     this.#watchdog.stop();
   }
 
-  /** Closes those that linger. */
+  /** Closes the lingering connections. */
   stopLingering(): void {
     this.#lingering.close();
   }
 
-  /** Waits until those that linger now are closed. */
+  /** Waits until the connections that linger now are closed. */
   lingered(): Promise<void> {
     return this.#lingering.closed();
   }
@@ -111,7 +111,7 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#watchdog.unref();
   }
 
-  /** A callback whose fault ends the iteration as soon as its exchange is over. */
+  /** Wraps a callback: what it throws ends the iteration after the exchange. */
   #guarded<Argument, Result>(
     callback: ((argument: Argument) => Result) | undefined,
   ): ((argument: Argument) => Result | undefined) | undefined {

@@ -1,10 +1,10 @@
 /**
- * The connections that linger, off the serial path.
+ * Lingering connections, which do not hold up the next exchange.
  *
  * @module
  */
 
-/** How many sockets may linger at once. The oldest makes room for a new one. */
+/** How many sockets may linger at once. The oldest is closed for a new one. */
 const MAX_LINGERING = 64;
 
 /** A connection that outlives its exchange. */
@@ -15,7 +15,7 @@ export interface Lingering {
   closeSocket(): void;
 }
 
-/** All that linger at a listener: a bounded number. */
+/** The lingering connections of a listener, bounded in number. */
 export class LingeringSet {
   readonly #set = new Set<Lingering>();
 
@@ -28,12 +28,12 @@ export class LingeringSet {
     oldest?.closeSocket();
   }
 
-  /** Closes all at once. */
+  /** Closes all of them at once. */
   close(): void {
     for (const one of this.#set) one.closeSocket();
   }
 
-  /** Waits until those that linger now are closed. */
+  /** Waits until the connections that linger now are closed. */
   async closed(): Promise<void> {
     await Promise.all(Array.from(this.#set, ({ lingering }) => lingering));
   }

@@ -1,5 +1,5 @@
 /**
- * What can be asked of a listener, and the checks before anything is bound.
+ * The options of a listener, and their checks before anything is bound.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { RequestTooLargeError, TimeoutError } from "../exchange/errors.ts";
 import { OptionChecks } from "../exchange/option_checks.ts";
 import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
 
-/** How much, how long, and who hears of it: options of every listener. */
+/** Limits and callbacks: the options of every listener. */
 export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * How large a request may be, in bytes: a whole number from 0, or `Infinity`
@@ -27,19 +27,18 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   deadline?: number;
   /**
    * How long a read or a write may wait for the client without any progress, in
-   * milliseconds: at least 1, or `Infinity` for no limit. The time that a handler
-   * spends elsewhere is not counted, but that of a stream which reads ahead of its
-   * reader, as a `TransformStream` may, is. The kernel buffers megabytes of a response
-   * and tells of room only now and then, so a client that takes less than about
-   * 100 kB/s of a large one may need more.
+   * milliseconds: at least 1, or `Infinity` for no limit. The time that a
+   * handler spends on other work is not counted, unless a stream reads ahead
+   * meanwhile, as a `TransformStream` may. The kernel buffers megabytes of a
+   * response and reports free space only now and then, so a client that
+   * receives a large response at less than about 100 kB/s may need more.
    *
    * @default {15_000}
    */
   idleTimeout?: number;
   /**
-   * For how long what a client still sends is read and dropped after the
-   * response, in milliseconds from 0, so that the response is not destroyed by a
-   * reset
+   * How long to read and drop what a client still sends after the response, in
+   * milliseconds from 0, so that no reset destroys the response
    * ({@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
    * The next connection does not wait for it.
    *
@@ -47,22 +46,22 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   lingerTimeout?: number;
   /**
-   * Whether to hand a connection over before its request is read, for requests
-   * that should not be kept in memory. Reading can then fail for what the
-   * client does: in a `for await` loop catch that, or it leaves the loop, which
-   * closes the listener. {@linkcode serve} does so by itself.
+   * Whether to hand over a connection before its request is read, for requests
+   * that should not be kept in memory. Reading can then fail because of the
+   * client: catch that in a `for await` loop, or it ends the loop, which closes
+   * the listener. {@linkcode serve} catches it by itself.
    *
    * @default {false}
    */
   streaming?: boolean;
   /**
    * Ends everything at once when it is aborted, as {@linkcode Listener.close}
-   * does. If it is aborted already, there is nothing to iterate over.
+   * does. If it is already aborted, the iteration ends at once.
    */
   signal?: AbortSignal;
   /**
-   * Decides who is let in, before a byte is read. Anything but `true` (a promise
-   * of it, too) closes the connection, and its outcome is `"refused"`. If it
+   * Decides who is let in, before a byte is read. Any result but `true`, even a
+   * promise of it, closes the connection with the outcome `"refused"`. If it
    * throws, the iteration ends with that error.
    *
    * @param remoteAddr The address of the client.
@@ -70,12 +69,12 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   allow?: (remoteAddr: Addr) => boolean;
   /**
-   * Says what to tell a client whose request is too large or whose exchange is
-   * too slow, if nothing has been sent to it yet. It is sent while the next
-   * connection is served already. If it throws, the iteration ends with that
-   * error.
+   * Returns what to tell a client whose request is too large or whose exchange
+   * is too slow, if nothing has been sent to it yet. The text is sent while the
+   * next connection is already served. If it throws, the iteration ends with
+   * that error.
    *
-   * @param error The limit that was passed.
+   * @param error The error of the limit that was exceeded.
    * @returns The text to send, or nothing to just close.
    */
   onRefuse?: (error: RequestTooLargeError | TimeoutError) => string | void;
@@ -85,7 +84,7 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * awaited. If it throws, the iteration ends with that error once the exchange
    * is over.
    *
-   * @param start How the request begins, and whose it is.
+   * @param start How the request begins, and which client sent it.
    */
   onRequest?: (start: RequestStart<Addr>) => void;
   /**
@@ -96,9 +95,9 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   onExchange?: (record: ExchangeRecord<Addr>) => void;
   /**
-   * Called when the machine is short of something (descriptors, memory) for one
-   * more connection. It is tried again after 5 ms, twice as long each time, up
-   * to a second; clients wait meanwhile. If it throws, the iteration ends with
+   * Called when an accept fails because the machine is short of descriptors or
+   * memory. It is retried after 5 ms, then after twice as long each time, up to
+   * a second; clients wait meanwhile. If it throws, the iteration ends with
    * that error.
    *
    * @param error Why the accept failed.
@@ -115,8 +114,8 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
    */
   hostname?: string;
   /**
-   * The port to listen on, from 0 to 65535. 0 takes a free one, which `addr` then
-   * tells.
+   * The port to listen on, from 0 to 65535. 0 takes a free one, which `addr`
+   * then shows.
    *
    * @default {8080}
    */
@@ -129,48 +128,49 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
    */
   reusePort?: boolean;
   /**
-   * How many connections the kernel may keep in line, at least 1.
+   * How many connections may wait in the backlog, at least 1.
    *
    * @default {511}
    */
   tcpBacklog?: number;
-  /** The certificate chain in PEM, for TLS. It needs a `key`. */
+  /** The certificate chain in PEM, for TLS. It needs `key`. */
   cert?: string;
-  /** The private key in PEM, for TLS. It needs a `cert`. */
+  /** The private key in PEM, for TLS. It needs `cert`. */
   key?: string;
 }
 
 /** Options of a listener on a Unix socket. */
 export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
   /**
-   * The path of the socket. Nothing may be there yet: remove the socket that a
-   * server has left which was killed or died of an error. At the end the socket
-   * is removed, and nothing else that lies there instead.
+   * The path of the socket. Nothing may exist there yet: remove the socket that
+   * a killed or failed server has left behind. At the end the socket is
+   * removed, but not anything that has taken its place.
    *
-   * The permissions must include its folder: it is made under another name there.
+   * The permissions must include its folder, where it first has another name.
    */
   path: string;
   /**
-   * The permission bits of the socket, from its first moment. Whoever may write
-   * to it may connect. It has no effect on Windows.
+   * The permission bits of the socket, from the start. Users who may write to
+   * it may connect. It has no effect on Windows.
    *
    * @default {0o777 & ~Deno.umask()}
    */
   mode?: number;
 }
 
-/** Options of a listener that somebody else has made. */
+/** Options of a listener that already exists. */
 export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
   extends ExchangeOptions<Addr> {
   /**
-   * An open listener. It is taken over: leave its accepting and closing to us.
-   * To close one of its connections must end what reads from it, as with Deno's.
+   * An open listener. It is taken over: do not accept from it or close it
+   * yourself. Closing one of its connections must end its pending reads, as in
+   * Deno.
    */
   listener: Deno.Listener<Deno.Conn, Addr>;
 }
 
 /**
- * The type of addresses that options lead to: that of `listener` if there is one,
+ * The type of addresses for given options: that of `listener` if there is one,
  * {@linkcode Deno.UnixAddr} with a `path`, or else {@linkcode Deno.NetAddr}.
  */
 export type AddrOf<Path, Source> = Source extends
@@ -179,10 +179,10 @@ export type AddrOf<Path, Source> = Source extends
   : Deno.NetAddr;
 
 /**
- * Options of {@linkcode listen}: where, how much and how long, and who hears.
+ * Options of {@linkcode listen}: where to listen, limits and callbacks.
  *
  * They are those of {@linkcode TcpOptions}, {@linkcode UnixOptions} or
- * {@linkcode ListenerOptions}. `path` and `listener` decide on the type of
+ * {@linkcode ListenerOptions}. `path` and `listener` determine the type of
  * addresses, also in the callbacks.
  */
 export type ListenOptions<
@@ -213,14 +213,14 @@ export type ListenOptions<
       }
   );
 
-/** All the options that there are, by name. */
+/** All options by name. */
 type AnyOptions =
   & ExchangeOptions
   & Partial<Pick<UnixOptions, "path" | "mode">>
   & Partial<Pick<ListenerOptions, "listener">>
   & Pick<TcpOptions, typeof tcpNames[number]>;
 
-/** Options that have been checked, with all the defaults. */
+/** Checked options, with all defaults. */
 export type CheckedOptions =
   & AnyOptions
   & Required<
@@ -250,11 +250,11 @@ const tcpNames = [
 /**
  * Checks options and fills in the defaults.
  *
- * @param options What was asked for.
- * @returns The options to go by.
+ * @param options The options as given.
+ * @returns The options with defaults.
  * @throws {TypeError} If an option is of the wrong type, or two exclude each
  * other.
- * @throws {RangeError} If a number is out of its range.
+ * @throws {RangeError} If a number is out of range.
  */
 export function checkOptions(options: object): CheckedOptions {
   const checks = new OptionChecks("listen", options);
@@ -277,8 +277,8 @@ export function checkOptions(options: object): CheckedOptions {
   checks.time("deadline", 1);
   checks.time("idleTimeout", 1);
   checks.time("lingerTimeout", 0);
-  // Deno ends the whole process if asked for this without the flag, and only
-  // has this function with it.
+  // Without the flag, Deno ends the whole process when asked for this. The
+  // function exists only with the flag.
   if (given.reusePort && !("listenDatagram" in Deno)) {
     throw checks.fault(
       'option "reusePort" needs Deno to run with `--unstable-net`',
@@ -298,7 +298,7 @@ export function checkOptions(options: object): CheckedOptions {
   };
 }
 
-/** Checks that the options name one place to listen, not two or half a one. */
+/** Checks that the options name exactly one place to listen. */
 function checkWhere(options: AnyOptions, checks: OptionChecks): void {
   for (const place of ["listener", "path"] as const) {
     if (!checks.has(place)) continue;

@@ -1,10 +1,10 @@
 /**
- * Waiting in a way that lets I/O have its turn.
+ * Waiting that gives I/O its turn.
  *
  * @module
  */
 
-/** A wait that can be ended early. I/O has had its turn when it ends by itself. */
+/** A wait that can be ended early. If it is not, I/O has had its turn. */
 export class Pause {
   readonly ended: Promise<void>;
   readonly #end: () => void;

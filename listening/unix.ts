@@ -1,19 +1,19 @@
 /**
- * Unix sockets: their place in the file system.
+ * Unix sockets and their paths in the file system.
  *
  * @module
  */
 
-/** What fits into `sun_path` with a zero at its end. */
+/** What fits into `sun_path` with a zero byte at the end. */
 const MAX_PATH_BYTES = Deno.build.os === "linux" ? 107 : 103;
 
 /**
  * A listener on a Unix socket that removes its own socket from the file system
  * at the end, and nothing else.
  *
- * Deno removes whatever then lies at the path that it has bound, be it the
- * socket of a newer server or somebody's file. So it gets to bind a path that
- * nobody else knows, and the socket is then moved to where it belongs.
+ * On close, Deno removes whatever lies at the path that it has bound, even the
+ * socket of a newer server or a regular file. So it binds a path that nobody
+ * else knows, and the socket is then moved to its real path.
  */
 export class UnixListener {
   readonly addr: Deno.UnixAddr;
@@ -22,7 +22,7 @@ export class UnixListener {
   #closed = false;
 
   /**
-   * @param path Where the socket is to lie.
+   * @param path The path of the socket.
    * @param mode Its permission bits; by default what the umask leaves.
    */
   constructor(path: string, mode?: number) {
@@ -66,20 +66,20 @@ export class UnixListener {
 
   readonly #onUnload = (): void => this.#remove();
 
-  /** Removes the socket, unless there is another in its place. */
+  /** Removes the socket, unless something else is in its place. */
   #remove(): void {
     if (this.#closed) return;
     this.#closed = true;
     removeEventListener("unload", this.#onUnload);
     const { path } = this.addr;
     try {
-      // A socket that is listened on keeps its inode: no other can have it.
+      // While it is open, no other file can have the inode of our socket.
       const { dev, ino } = Deno.lstatSync(path);
       if (dev === this.#socket.dev && ino === this.#socket.ino) {
         Deno.removeSync(path);
       }
     } catch {
-      // It has been removed or moved, or we may not: it is not ours any more.
+      // It was removed or moved, or we may not see it: leave it alone.
     }
   }
 }
@@ -101,7 +101,7 @@ function hiddenBeside(path: string): string {
   return hidden;
 }
 
-/** Makes sure of a path where nothing is yet, atomically. */
+/** Reserves a path where nothing exists yet, atomically. */
 function claim(path: string): void {
   try {
     Deno.openSync(path, { createNew: true, write: true }).close();

@@ -1,5 +1,5 @@
 /**
- * A handler and one exchange: whatever the handler does wrong stays within it.
+ * Runs a handler for one exchange: its faults stay within that exchange.
  *
  * @module
  */
@@ -7,22 +7,22 @@
 import type { Exchange } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
 
-/** What may make a response. */
+/** What a handler may return. */
 type Answer = ResponseBody | void | Promise<ResponseBody | void>;
 
-/** The user's part in an exchange. */
+/** The user's callbacks for an exchange. */
 export interface Handling<Addr extends Deno.Addr> {
   /** Answers the exchange. */
   handler(exchange: Exchange<Addr>): Answer;
-  /** Is told of what the handler throws, and may answer instead. */
+  /** Called with what the handler throws. It may answer instead. */
   onError(error: unknown, exchange: Exchange<Addr>): Answer;
 }
 
 /**
- * Has an exchange handled, and answers it.
+ * Calls the handler for an exchange, and sends its answer.
  *
- * @param exchange The exchange, whose request is there to be read.
- * @param handling Who handles it.
+ * @param exchange The exchange, ready for its handler.
+ * @param handling The callbacks.
  * @returns Resolves when the server may move on. It never rejects.
  */
 export async function handle<Addr extends Deno.Addr>(
@@ -34,14 +34,14 @@ export async function handle<Addr extends Deno.Addr>(
     const body = await exchange.raceWithCut(answer);
     if (body !== undefined && body !== null) await exchange.respond(body);
     else if (exchange.failure === undefined) await exchange.close();
-    // What was not awaited may have failed all the same, by now or meanwhile.
+    // Work that was not awaited may have failed by now.
     if (exchange.failure !== undefined) throw exchange.failure;
   } catch (error) {
     if (!exchange.isFromOutside(error)) {
       await report(error, exchange, handling);
       return;
     }
-    // Cut short: the handler, if it still runs, may yet have its say.
+    // Cut short, but the handler may still run: report its late errors.
     answer.then((late) => {
       if (late) exchange.respond(late);
     }, (late) => {
@@ -65,11 +65,11 @@ async function report<Addr extends Deno.Addr>(
     if (exchange.isAnswered || body === undefined || body === null) return;
     await exchange.respond(body).catch((fault) => console.error(fault));
   } catch {
-    // There is nobody left to tell.
+    // Nobody can be told any more.
   }
 }
 
-/** Calls `callback` so that all it may do wrong ends in a rejection. */
+/** Calls `callback`, and turns anything that it throws into a rejection. */
 async function call<Args extends unknown[], Result>(
   callback: (...args: Args) => Result,
   ...args: Args

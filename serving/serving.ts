@@ -1,5 +1,5 @@
 /**
- * The server that `serve()` gives: a listener, whose exchanges a handler answers.
+ * The server that `serve()` returns: a listener and a handler.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Conn, Exchange } from "../conn.ts";
 import { handle } from "./handling.ts";
 import type { Handler, ServeOptions, Server } from "./options.ts";
 
-/** What a server runs on. */
+/** The listener of a server. */
 export interface ExchangeListener
   extends
     Pick<Server, "addr" | "shutdown" | "ref" | "unref">,

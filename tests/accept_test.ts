@@ -1,14 +1,9 @@
-import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { serve } from "../mod.ts";
-import {
-  ask,
-  connect,
-  encode,
-  local,
-  readText,
-  Records,
-  send,
-} from "./support.ts";
+import { encode } from "./bytes.ts";
+import { kill, lines, spawn } from "./programs.ts";
+import { ask, local, send } from "./sockets.ts";
+import { checkShutdown, lineUp, Records } from "./support.ts";
 
 /** A listener whose accepts fail with `faults` before they succeed. */
 function failing(faults: unknown[]) {
@@ -92,21 +87,10 @@ Deno.test("Server.shutdown() serves a backlog though accepts fail meanwhile", as
     { listener: failing(faults), onExchange: records.add },
     (conn) => conn.bytes(),
   );
-  const slow = await connect(server.addr);
-  await slow.write(encode("slow"));
-  const clients = await Promise.all(
-    Array.from({ length: 5 }, (_, i) => send(server.addr, `client ${i}`)),
-  );
-  faults.push(...Array.from({ length: 4 }, () => withCode("EMFILE")));
-  const stopped = server.shutdown();
-  await slow.closeWrite();
-  assertEquals(
-    await Promise.all(clients.map(readText)),
-    clients.map((_, i) => `client ${i}`),
-  );
-  await stopped;
-  await readText(slow);
-  assertEquals(records.outcomes, Array(6).fill("ok"));
+  const meanwhile = () => {
+    faults.push(...Array.from({ length: 4 }, () => withCode("EMFILE")));
+  };
+  await checkShutdown({ server, records }, 5, { meanwhile });
 });
 
 Deno.test("Server.finished rejects when a shutdown meets an accept error that will not pass", async () => {
@@ -132,60 +116,34 @@ Deno.test({
     "listen() keeps clients waiting while descriptors lack, and serves them then",
   ignore: Deno.build.os === "windows",
   async fn() {
-    const child = new Deno.Command("sh", {
-      args: [
-        "-c",
-        'ulimit -n 80; exec "$@"',
-        "sh",
-        Deno.execPath(),
-        "run",
-        "--no-config",
-        "-N",
-        "-R",
-        new URL("testdata/few_descriptors.ts", import.meta.url).href,
-      ],
+    const limited = ["-c", 'ulimit -n 80; exec "$@"', "sh", Deno.execPath()];
+    const flags = ["run", "--no-config", "-N", "-R"];
+    const file = new URL("testdata/few_descriptors.ts", import.meta.url).href;
+    const child = spawn("sh", [...limited, ...flags, file], {
       stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    const lines = child.stdout
-      .pipeThrough(new TextDecoderStream())
-      .getReader();
-    let seen = "";
-    const said = async (word: string) => {
-      while (!seen.includes(word)) {
-        const { done, value } = await lines.read();
-        if (done) break;
-        seen += value;
+      stderr: "null",
+    });
+    const output = lines(child.stdout);
+    const said = async (pattern: RegExp) => {
+      for (;;) {
+        const { value } = await output.next();
+        if (value === undefined) throw new Error(`It did not say ${pattern}`);
+        const match = pattern.exec(value);
+        if (match) return match;
       }
-      assertStringIncludes(seen, word);
     };
     try {
-      await said("port ");
-      const port = Number(/port (\d+)\n/.exec(seen)?.[1]);
-      const answers = Promise.all(
-        Array.from(
-          { length: 5 },
-          (_, i) => ask({ ...local, port, transport: "tcp" }, `client ${i}`),
-        ),
-      );
-      await said("EMFILE");
+      const [, port] = await said(/^port (\d+)$/);
+      const line = await lineUp({ port: Number(port) }, 5);
+      await said(/^EMFILE$/);
       const stdin = child.stdin.getWriter();
       await stdin.write(encode("free"));
-      assertEquals(
-        await answers,
-        Array.from({ length: 5 }, (_, i) => `client ${i}`),
-      );
+      await line.served();
       await stdin.close();
       assertEquals((await child.status).code, 0);
     } finally {
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended by itself.
-      }
-      await lines.cancel();
-      await child.stderr.cancel();
+      kill(child);
+      await output.return();
     }
   },
 });

@@ -11,36 +11,32 @@ import { chart } from "../bench/chart.ts";
 import { contenders, type Name } from "../bench/contenders.ts";
 import { muster } from "../bench/field.ts";
 import type { Report } from "../bench/results.ts";
-import { encode, importMap, serveLocally } from "./support.ts";
+import {
+  importMap,
+  type Output,
+  root,
+  runDeno,
+  runProgram,
+} from "./programs.ts";
+import { serveLocally, temporaryFolder } from "./support.ts";
+import { cert, key } from "./tls.ts";
 
-const bench = `${import.meta.dirname}/../bench`;
+const bench = `${root}/bench`;
 
-async function run(args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), `${bench}/side_by_side.ts`, ...args],
-    cwd: `${import.meta.dirname}/..`,
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
-  };
+function run(args: string[]): Promise<Output> {
+  const file = `${bench}/side_by_side.ts`;
+  return runDeno("run", "-A", ...importMap(), file, ...args);
 }
 
 /** Runs cases as briefly as can be, and reads the figures. */
 async function measure(args: string[]) {
-  const file = await Deno.makeTempFile({ suffix: ".json" });
-  try {
-    const brief = ["--rounds=1", "--seconds=0.02", `--json=${file}`];
-    const { code, stdout } = await run([...brief, ...args]);
-    assertEquals(code, 0, stdout);
-    const report: Report = JSON.parse(await Deno.readTextFile(file));
-    return { report, stdout };
-  } finally {
-    await Deno.remove(file);
-  }
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/results.json`;
+  const brief = ["--rounds=1", "--seconds=0.02", `--json=${file}`];
+  const { code, stdout } = await run([...brief, ...args]);
+  assertEquals(code, 0, stdout);
+  const report: Report = JSON.parse(await Deno.readTextFile(file));
+  return { report, stdout };
 }
 
 Deno.test("bench has every server that there is answer, and tells its figures", async (t) => {
@@ -119,10 +115,7 @@ async function loads(folder: string) {
 }
 
 Deno.test("bench notices answers that are wrong or cut", async (t) => {
-  const folder = await Deno.makeTempDir();
-  const testdata = `${import.meta.dirname}/testdata`;
-  const cert = Deno.readTextFileSync(`${testdata}/localhost.pem`);
-  const key = Deno.readTextFileSync(`${testdata}/localhost.key`);
+  await using folder = await temporaryFolder();
   const answers: [answer: string, asked: number, code: number][] = [
     ["5", 0, 0],
     ["6", 0, 1],
@@ -133,35 +126,29 @@ Deno.test("bench notices answers that are wrong or cut", async (t) => {
     ["xxy", 3, 1],
     ["xxxx", 3, 1],
   ];
-  try {
-    for (const { name, command } of await loads(folder)) {
-      await t.step({
-        name: command ? name : `${name}, for which there is no compiler`,
-        ignore: !command,
-        async fn() {
-          const [program = "", ...args] = command || [];
-          const tls = name === "tls.go";
-          for (const [answer, asked, code] of answers) {
-            const { server } = serveLocally(
-              tls ? { cert, key } : {},
-              () => encode(answer),
-            );
-            const { port } = server.addr;
-            const load = await new Deno.Command(program, {
-              args: [
-                ...args,
-                tls ? `tls:${port}` : String(port),
-                ...[2, 0.01, 5, asked].map(String),
-              ],
-            }).output();
-            await server.shutdown();
-            assertEquals(load.code, code, `${name} was answered "${answer}"`);
-          }
-        },
-      });
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+  for (const { name, command } of await loads(folder.path)) {
+    await t.step({
+      name: command ? name : `${name}, for which there is no compiler`,
+      ignore: !command,
+      async fn() {
+        const [program = "", ...args] = command || [];
+        const tls = name === "tls.go";
+        for (const [answer, asked, code] of answers) {
+          const { server } = serveLocally(
+            tls ? { cert, key } : {},
+            () => answer,
+          );
+          const { port } = server.addr;
+          const load = await runProgram(program, [
+            ...args,
+            tls ? `tls:${port}` : String(port),
+            ...[2, 0.01, 5, asked].map(String),
+          ]);
+          await server.shutdown();
+          assertEquals(load.code, code, `${name} was answered "${answer}"`);
+        }
+      },
+    });
   }
 });
 

@@ -1,45 +1,11 @@
-// What answers: an echo, a text, a file, a module.
+// What answers: an echo, a text, a file; and how often.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import {
-  ask,
-  connect,
-  encode,
-  exchange,
-  pattern,
-  readText,
-  send,
-} from "./support.ts";
-import {
-  assertSame,
-  checkEnding,
-  checkRefusal,
-  outcomes,
-  run,
-  testWithSignals,
-  Tool,
-} from "./tool.ts";
-
-/** A folder that is gone after the test, and files in it. */
-async function withFiles(
-  files: Record<string, string | Uint8Array>,
-  test: (dir: string) => Promise<void>,
-): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    for (const [name, content] of Object.entries(files)) {
-      await Deno.writeFile(
-        `${dir}/${name}`,
-        typeof content === "string"
-          ? new TextEncoder().encode(content)
-          : content,
-      );
-    }
-    await test(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertSame, encode, pattern } from "./bytes.ts";
+import { runProgram } from "./programs.ts";
+import { ask, begin, connect, exchange, readText, send } from "./sockets.ts";
+import { temporaryFolder, testUnix, testWithSignals } from "./support.ts";
+import { checkEnding, checkRefusal, outcomes, Tool } from "./tool.ts";
 
 Deno.test("cli: --echo sends back what is sent, as without it", async () => {
   await using tool = await Tool.listening(["--echo"]);
@@ -76,11 +42,26 @@ testWithSignals(
   },
 );
 
-testWithSignals("cli: --file answers with what the file holds by then", () => {
-  return withFiles({ "motd.txt": "one" }, async (dir) => {
-    const path = `${dir}/motd.txt`;
+/** Defines a test of a file that answers. */
+function testFile(
+  name: string,
+  content: Uint8Array,
+  fn: (tool: Tool, path: string) => Promise<void>,
+): void {
+  testWithSignals(name, async () => {
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/file`;
+    await Deno.writeFile(path, content);
     const permissions = ["-N", `-R=${path}`];
     await using tool = await Tool.listening(["--file", path], { permissions });
+    await fn(tool, path);
+  });
+}
+
+testFile(
+  "cli: --file answers with what the file holds by then",
+  encode("one"),
+  async (tool, path) => {
     assertEquals(await ask(tool.addr, "?"), "one");
     const large = pattern(5_000_000);
     await Deno.writeFile(path, large);
@@ -90,14 +71,13 @@ testWithSignals("cli: --file answers with what the file holds by then", () => {
     await Deno.writeTextFile(path, "two");
     assertEquals(await ask(tool.addr, "?"), "two");
     assertEquals(outcomes(await tool.stop()), ["ok", "ok", "failed", "ok"]);
-  });
-});
+  },
+);
 
-testWithSignals("cli: --file outlives clients that leave in the middle", () => {
-  return withFiles({ "large.bin": pattern(20_000_000) }, async (dir) => {
-    const path = `${dir}/large.bin`;
-    const permissions = ["-N", `-R=${path}`];
-    await using tool = await Tool.listening(["--file", path], { permissions });
+testFile(
+  "cli: --file outlives clients that leave in the middle",
+  pattern(20_000_000),
+  async (tool) => {
     for (let i = 0; i < 10; i++) {
       const conn = await send(tool.addr, "?");
       await conn.read(new Uint8Array(1));
@@ -106,267 +86,34 @@ testWithSignals("cli: --file outlives clients that leave in the middle", () => {
     assertEquals((await exchange(tool.addr, "?")).length, 20_000_000);
     const all = outcomes(await tool.stop());
     assertEquals(all, [...Array(10).fill("reset"), "ok"]);
-  });
-});
+  },
+);
 
 Deno.test("cli: --file says that there is no such file", async () => {
   const args = ["--port", "0", "--file", "no-such-file"];
-  const ending = await run(args, { permissions: ["-N", "-R"] });
+  const ending = await Tool.run(args, { permissions: ["-N", "-R"] });
   checkRefusal(ending, 1, "Cannot read no-such-file: No such file");
 });
 
-Deno.test({
-  name: "cli: --file says that it is given a FIFO",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    const folder = await Deno.makeTempDir();
-    const file = `${folder}/fifo`;
-    await new Deno.Command("mkfifo", { args: [file] }).output();
-    const ending = await run(["--file", file], {
-      permissions: ["-N", `-R=${folder}`],
-    });
-    checkRefusal(ending, 1, `Cannot read ${file}: it is a FIFO`);
-    await Deno.remove(folder, { recursive: true });
-  },
+testUnix("cli: --file says that it is given a FIFO", async (folder) => {
+  const file = `${folder}/fifo`;
+  await runProgram("mkfifo", [file]);
+  const permissions = ["-N", `-R=${folder}`];
+  const ending = await Tool.run(["--file", file], { permissions });
+  checkRefusal(ending, 1, `Cannot read ${file}: it is a FIFO`);
 });
 
 Deno.test("cli: --file says that it is given a directory", async () => {
   const args = ["--port", "0", "--file", "tests"];
-  const ending = await run(args, { permissions: ["-N", "-R"] });
+  const ending = await Tool.run(args, { permissions: ["-N", "-R"] });
   checkRefusal(ending, 1, "Cannot read tests: it is a directory");
-});
-
-const upper =
-  "export default async (conn) => (await conn.text()).toUpperCase();";
-
-testWithSignals("cli: a module's function answers", () => {
-  return withFiles({ "upper.ts": upper }, async (dir) => {
-    const permissions = ["-N", `-R=${dir}`];
-    for (const specifier of [`${dir}/upper.ts`, `file://${dir}/upper.ts`]) {
-      await using tool = await Tool.listening([specifier], { permissions });
-      assertEquals(await ask(tool.addr, "hello"), "HELLO");
-      assertEquals(outcomes(await tool.stop()), ["ok"]);
-    }
-  });
-});
-
-Deno.test("cli: a module may be any URL that Deno can import", async () => {
-  const url = `data:text/javascript,${encodeURIComponent(upper)}`;
-  await using tool = await Tool.listening([url]);
-  assertEquals(await ask(tool.addr, "hello"), "HELLO");
-});
-
-testWithSignals(
-  "cli: a module may bring options along, and flags win over them",
-  () => {
-    const module = `
-    export default {
-      port: 1,
-      hostname: "192.0.2.1",
-      maxRequestBytes: 3,
-      deadline: 1,
-      streaming: true,
-      onRefuse: () => "too much",
-      onListen: (addr) => console.log("listens on " + addr.hostname),
-      onExchange: (record) => console.log(record.outcome),
-      handler: (conn) => conn.text(),
-    };
-  `;
-    return withFiles({ "options.ts": module }, async (dir) => {
-      const options = { permissions: ["-N", `-R=${dir}`] };
-      const args = ["--deadline", "none", `${dir}/options.ts`];
-      await using tool = await Tool.listening(args, options);
-      assertEquals(await ask(tool.addr, "abc"), "abc");
-      assertEquals(await ask(tool.addr, "abcd"), "too much");
-      tool.kill("SIGTERM");
-      const { stdout, ...ending } = await tool.ending();
-      assertEquals(stdout, "listens on 127.0.0.1\nok\ntoo-large\n");
-      const all = checkEnding({ ...ending, stdout: "" }, 0);
-      assertEquals(outcomes(all), ["ok", "too-large"]);
-    });
-  },
-);
-
-Deno.test({
-  name: "cli: a module may say where to listen, and flags win over it",
-  ignore: Deno.build.os === "windows",
-  fn() {
-    return withFiles({}, async (dir) => {
-      const path = `${dir}/control.sock`;
-      const module = `export default {
-        path: ${JSON.stringify(path)}, handler: () => "here",
-      };`;
-      await Deno.writeTextFile(`${dir}/unix.ts`, module);
-      const permissions = ["-N", `-R=${dir}`, `-W=${dir}`];
-      {
-        await using tool = new Tool([`${dir}/unix.ts`], { permissions });
-        await tool.line(/listening on /);
-        assertEquals(await ask({ transport: "unix", path }), "here");
-      }
-      // Killed, so its socket is still there.
-      await Deno.remove(path);
-      await using tool = await Tool.listening([`${dir}/unix.ts`], {
-        permissions,
-      });
-      assertEquals(tool.addr.transport, "tcp");
-      assertEquals(await ask(tool.addr), "here");
-    });
-  },
-});
-
-testWithSignals("cli: a module that throws fails that exchange only", () => {
-  const module = `export default async (conn) => {
-    const request = await conn.text();
-    if (request === "throw") throw new Error("as told\\nto do");
-    return request;
-  };`;
-  return withFiles({ "throws.ts": module }, async (dir) => {
-    const options = { permissions: ["-N", `-R=${dir}`] };
-    await using tool = await Tool.listening([`${dir}/throws.ts`], options);
-    assertEquals(await ask(tool.addr, "throw"), "");
-    assertEquals(await ask(tool.addr, "hello"), "hello");
-    await tool.line(/ WARN .* failed while handling: as told to do$/);
-    assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
-  });
-});
-
-testWithSignals(
-  "cli: a module that throws what is no text fails that exchange only",
-  () => {
-    const module = `export default async (conn) => {
-    if (await conn.text() === "throw") throw Object.create(null);
-    return "fine";
-  };`;
-    return withFiles({ "throws.ts": module }, async (dir) => {
-      const options = { permissions: ["-N", `-R=${dir}`] };
-      await using tool = await Tool.listening([`${dir}/throws.ts`], options);
-      assertEquals(await ask(tool.addr, "throw"), "");
-      assertEquals(await ask(tool.addr, "hello"), "fine");
-      assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
-    });
-  },
-);
-
-testWithSignals(
-  "cli: what a client sends cannot forge a line of the log",
-  () => {
-    const module = `export default async (conn) => {
-    throw new Error(await conn.text());
-  };`;
-    return withFiles({ "throws.ts": module }, async (dir) => {
-      const options = { permissions: ["-N", `-R=${dir}`] };
-      const args = ["--log-level", "debug", `${dir}/throws.ts`];
-      await using tool = await Tool.listening(args, options);
-      await ask(tool.addr, "\x1b[2J\nforged");
-      tool.kill("SIGTERM");
-      const { lines } = await tool.ending();
-      assert(
-        lines.every((line) =>
-          !line.startsWith("forged") && !line.includes("\x1b")
-        ),
-        lines.join("\n"),
-      );
-      assert(lines.some((line) => /^ +at .*throws\.ts/.test(line)), `${lines}`);
-    });
-  },
-);
-
-testWithSignals(
-  "cli: tells of a module's fault that comes after its exchange",
-  () => {
-    const module = `let fail;
-  export default () => {
-    fail?.(new Error("late"));
-    return fail ? "next" : new Promise((_, reject) => fail = reject);
-  };`;
-    return withFiles({ "late.ts": module }, async (dir) => {
-      const options = { permissions: ["-N", `-R=${dir}`] };
-      const args = ["--deadline", "200ms", `${dir}/late.ts`];
-      await using tool = await Tool.listening(args, options);
-      assertStringIncludes(await ask(tool.addr), "200 ms");
-      assertEquals(await ask(tool.addr), "next");
-      await tool.line(/ ERROR after request 1: late$/);
-    });
-  },
-);
-
-testWithSignals(
-  "cli: ends in one line for what a module leaves uncaught",
-  async (t) => {
-    for (
-      const module of [
-        'export default () => { Promise.reject(new Error("stray")); };',
-        'export default () => { setTimeout(() => { throw new Error("stray"); }); };',
-      ]
-    ) {
-      await t.step(module, async () => {
-        const url = `data:text/javascript,${encodeURIComponent(module)}`;
-        await using tool = await Tool.listening([url]);
-        await ask(tool.addr, "hello").catch(() => "");
-        const { code, lines } = await tool.ending();
-        assertEquals([code, lines.at(-1)], [1, "halfclose: stray"]);
-        assert(!lines.some((line) => /^ +at /.test(line)), lines.join("\n"));
-      });
-    }
-  },
-);
-
-/** Modules that cannot answer, and what is said of them. */
-const useless: [module: string, named: string][] = [
-  ["export const handler = () => {};", "received undefined"],
-  ["export default 'hello';", 'received "hello"'],
-  ["export default null;", "received null"],
-  ["export default { port: 0 };", "a handler, received"],
-  ["export default { handler: 1 };", "a handler, received"],
-  ["throw new Error('not today');", ": not today"],
-  ["throw 'not today';", ": not today"],
-  ["export default (;", "Cannot load"],
-  ["import './missing.ts'; export default () => {};", "missing.ts"],
-  ["export default { port: -1, handler() {} };", 'option "port"'],
-  ["export default { deadline: '1s', handler() {} };", 'option "deadline"'],
-  ["export default { path: 'x', cert: 'y', handler() {} };", "exclude"],
-];
-
-Deno.test("cli: complains in one line of a module that is of no use", async (t) => {
-  await withFiles({}, async (dir) => {
-    const path = `${dir}/useless.ts`;
-    for (const [module, named] of useless) {
-      await t.step(module, async () => {
-        await Deno.writeTextFile(path, module);
-        const ending = await run([path], {
-          permissions: ["-N", `-R=${dir},.`, `-W=${dir},.`],
-        });
-        checkRefusal(ending, 1, named);
-      });
-    }
-    await t.step("no such module", async () => {
-      const ending = await run([`${dir}/other.ts`], {
-        permissions: ["-N", `-R=${dir}`],
-      });
-      checkRefusal(ending, 1, `Cannot load ${dir}/other.ts: No such file`);
-    });
-  });
-});
-
-testWithSignals("cli: a failing module shows where at DEBUG only", () => {
-  const module = "throw new Error('not today');";
-  return withFiles({ "throws.ts": module }, async (dir) => {
-    const path = `${dir}/throws.ts`;
-    const permissions = ["-N", `-R=${dir}`];
-    const { code, lines } = await run(["--log-level", "debug", path], {
-      permissions,
-    });
-    assertEquals(code, 1);
-    assert(lines.some((line) => /^ +at .*throws\.ts/.test(line)), `${lines}`);
-  });
 });
 
 testWithSignals("cli: --count ends it after so many connections", async () => {
   await using tool = await Tool.listening(["--count", "3"]);
   assertEquals(await ask(tool.addr, "one"), "one");
   // The others wait in line until this one is done.
-  const second = await connect(tool.addr);
-  await second.write(encode("two"));
+  const second = await begin(tool.addr, "two");
   const last = await connect(tool.addr);
   // Those behind the last one are closed without an answer.
   const behind = await connect(tool.addr);

@@ -3,25 +3,19 @@
 import { assert, assertEquals } from "@std/assert";
 import { serveFlags } from "../cli/commands.ts";
 import { completionsFor, type Shell } from "../cli/completions.ts";
-import { run } from "./tool.ts";
+import { decoded, printed, spawn } from "./programs.ts";
+import { testIf } from "./support.ts";
+import { Tool } from "./tool.ts";
 
 /** Runs a shell that reads its completions from standard input. */
 async function complete(shell: Shell, args: string[]): Promise<string[]> {
-  await using child = new Deno.Command(shell, {
-    args,
-    cwd: `${import.meta.dirname}/..`,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  const output = child.output();
+  await using child = spawn(shell, args, { stdin: "piped" });
+  const ending = child.output();
   const input = new Blob([completionsFor(shell)]).stream();
   await input.pipeTo(child.stdin);
-  const { code, stdout, stderr } = await output;
-  const complaints = new TextDecoder().decode(stderr);
-  assertEquals([code, complaints], [0, ""]);
-  const lines = new TextDecoder().decode(stdout).split("\n");
-  return lines.filter((line) => line !== "").sort();
+  const { code, stdout, stderr } = decoded(await ending);
+  assertEquals([code, stderr], [0, ""]);
+  return stdout.split("\n").filter((line) => line !== "").sort();
 }
 
 /** Completes the last of some words in bash. */
@@ -39,12 +33,7 @@ function inFish(line: string): Promise<string[]> {
 }
 
 async function has(shell: Shell): Promise<boolean> {
-  try {
-    const command = new Deno.Command(shell, { args: ["-c", "exit"] });
-    return (await command.output()).success;
-  } catch {
-    return false;
-  }
+  return await printed([shell, "-c", "exit"]) !== undefined;
 }
 
 const shells = {
@@ -55,15 +44,14 @@ const shells = {
 
 /** Defines a test that is ignored, for all to see, where its shell lacks. */
 function testIn(shell: Shell, name: string, fn: () => Promise<void>): void {
-  const ignore = !shells[shell];
-  Deno.test({ name: ignore ? `${name} (needs ${shell})` : name, ignore, fn });
+  testIf(shells[shell], shell, name, fn);
 }
 
 const longFlags = Object.keys(serveFlags).map((name) => `--${name}`).sort();
 
 for (const shell of ["bash", "zsh", "fish"] as const) {
   Deno.test(`cli: completions ${shell} prints them`, async () => {
-    const { code, stdout, lines } = await run(["completions", shell], {
+    const { code, stdout, lines } = await Tool.run(["completions", shell], {
       permissions: [],
     });
     assertEquals([code, lines], [0, []]);

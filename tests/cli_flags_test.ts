@@ -3,11 +3,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { nearest } from "../cli/nearest.ts";
 import config from "../deno.json" with { type: "json" };
-import { checkRefusal, run } from "./tool.ts";
+import { checkRefusal, Tool } from "./tool.ts";
 
 for (const flag of ["--help", "-h"]) {
   Deno.test(`cli: ${flag} explains all flags and their defaults`, async () => {
-    const { code, stdout, lines } = await run([flag]);
+    const { code, stdout, lines } = await Tool.run([flag]);
     assertEquals([code, lines], [0, []]);
     for (
       const part of [
@@ -33,7 +33,7 @@ for (const flag of ["--help", "-h"]) {
 }
 
 Deno.test("cli: --help fits on a screen", async () => {
-  const { stdout } = await run(["--help"]);
+  const { stdout } = await Tool.run(["--help"]);
   const lines = stdout.trimEnd().split("\n");
   assert(lines.length <= 45, `${lines.length} lines`);
   for (const line of lines) assert(line.length <= 80, line);
@@ -41,20 +41,20 @@ Deno.test("cli: --help fits on a screen", async () => {
 
 for (const flag of ["--version", "-V"]) {
   Deno.test(`cli: ${flag} prints the version`, async () => {
-    const { code, stdout, lines } = await run([flag]);
+    const { code, stdout, lines } = await Tool.run([flag]);
     assertEquals([code, lines], [0, []]);
     assertEquals(stdout, `halfclose ${config.version}\n`);
   });
 }
 
 Deno.test("cli: --help gives help even among values that make no sense", async () => {
-  const { code, stdout } = await run(["--port", "x", "--help"]);
+  const { code, stdout } = await Tool.run(["--port", "x", "--help"]);
   assertEquals(code, 0);
   assertStringIncludes(stdout, "Usage:");
 });
 
 Deno.test("cli: completions --help explains where they go", async () => {
-  const { code, stdout } = await run(["completions", "--help"]);
+  const { code, stdout } = await Tool.run(["completions", "--help"]);
   assertEquals(code, 0);
   assertStringIncludes(stdout, 'eval "$(halfclose completions bash)"');
 });
@@ -168,7 +168,7 @@ const misuses: [args: string[], named: string][] = [
 Deno.test("cli: complains in one line of what it cannot understand", async (t) => {
   for (const [args, named] of misuses) {
     await t.step(args.join(" "), async () => {
-      checkRefusal(await run(args, { permissions: [] }), 2, named);
+      checkRefusal(await Tool.run(args, { permissions: [] }), 2, named);
     });
   }
 });
@@ -201,7 +201,7 @@ const permissions: [args: string[], given: string[], named: string][] = [
 Deno.test("cli: says which flag of Deno grants the permission that lacks", async (t) => {
   for (const [args, given, named] of permissions) {
     await t.step([...given, "halfclose", ...args].join(" "), async () => {
-      checkRefusal(await run(args, { permissions: given }), 1, named);
+      checkRefusal(await Tool.run(args, { permissions: given }), 1, named);
     });
   }
 });

@@ -7,8 +7,11 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { printable, quoted } from "../cli/wording.ts";
-import { ask, connect, encode } from "./support.ts";
-import { checkRefusal, run, testWithSignals, Tool } from "./tool.ts";
+import { encode } from "./bytes.ts";
+import { printed, spawn } from "./programs.ts";
+import { ask, connect, readBytes } from "./sockets.ts";
+import { temporaryFolder, testIf, testWithSignals, until } from "./support.ts";
+import { checkRefusal, moduleUrl, Tool } from "./tool.ts";
 
 type Line = Record<string, unknown>;
 
@@ -116,7 +119,7 @@ testWithSignals(
 
 Deno.test("cli: --log-format json says why it cannot run", async () => {
   const args = ["--log-format", "json", "--file", "no-such-file"];
-  const { code, lines } = await run(args, { permissions: ["-N", "-R"] });
+  const { code, lines } = await Tool.run(args, { permissions: ["-N", "-R"] });
   assertEquals([code, lines.length], [1, 1]);
   const { time: _, ...line } = JSON.parse(lines[0] ?? "") as Line;
   const error = `${line["error"]}`;
@@ -127,18 +130,15 @@ Deno.test("cli: --log-format json says why it cannot run", async () => {
 testWithSignals(
   "cli: --log-format json knows no address of a Unix socket's client",
   async () => {
-    const dir = await Deno.makeTempDir();
-    const permissions = ["-N", `-R=${dir}`, `-W=${dir}`];
-    const args = ["--log-format", "json", "--unix", `${dir}/test.sock`];
-    {
-      await using tool = await Tool.listening(args, { permissions });
-      await ask(tool.addr, "hello");
-      const [first, exchange] = await stoppedJson(tool);
-      assertEquals(first?.["server"], `${dir}/test.sock`);
-      assertEquals(exchange?.["server"], `${dir}/test.sock`);
-      assertEquals(exchange?.["client"], null);
-    }
-    await Deno.remove(dir, { recursive: true });
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/test.sock`;
+    const args = ["--log-format", "json", "--unix", path];
+    await using tool = await Tool.listening(args, Tool.allowing(folder.path));
+    await ask(tool.addr, "hello");
+    const [first, exchange] = await stoppedJson(tool);
+    assertEquals(first?.["server"], path);
+    assertEquals(exchange?.["server"], path);
+    assertEquals(exchange?.["client"], null);
   },
 );
 
@@ -161,7 +161,7 @@ testWithSignals(
       await conn.write(typeof request === "string" ? encode(request) : request)
         .catch(() => {});
       await conn.closeWrite();
-      await new Response(conn.readable).bytes();
+      await readBytes(conn);
     }
     const lines = await stopped(tool);
     const accepts = lines.filter((line) =>
@@ -208,15 +208,13 @@ for (
 testWithSignals(
   "cli: --log-level debug leaves requests as they are",
   async () => {
-    const module = `data:text/javascript,${
-      encodeURIComponent(`export default async (conn) => {
+    const module = moduleUrl(`export default async (conn) => {
       const used = [conn.bodyUsed];
       const request = await conn.json();
       used.push(conn.bodyUsed);
       const again = await conn.text().catch((error) => error.name);
       return JSON.stringify([conn.id, request, used, again, conn.bytesRead]);
-    }`)
-    }`;
+    }`);
     await using tool = await Tool.listening(["--log-level", "debug", module]);
     assertEquals(
       await ask(tool.addr, '{"a":1}'),
@@ -228,9 +226,7 @@ testWithSignals(
 testWithSignals(
   "cli: --log-level debug shows where a handler failed, and nothing less does",
   async () => {
-    const module = `data:text/javascript,${
-      encodeURIComponent("export default () => { throw new Error('oh'); }")
-    }`;
+    const module = moduleUrl("export default () => { throw new Error('oh'); }");
     for (const level of ["debug", "info"]) {
       await using tool = await Tool.listening(["--log-level", level, module]);
       await ask(tool.addr, "hello");
@@ -240,6 +236,20 @@ testWithSignals(
     }
   },
 );
+
+/** Says hello to a server that does not say when it listens. */
+function firstAnswer(path: string): Promise<string> {
+  return until(async () => {
+    try {
+      return await ask({ transport: "unix", path }, "hello");
+    } catch (error) {
+      const { NotFound, ConnectionRefused } = Deno.errors;
+      const early = error instanceof NotFound ||
+        error instanceof ConnectionRefused;
+      if (!early) throw error;
+    }
+  });
+}
 
 for (
   const [flags, levels] of [
@@ -254,33 +264,14 @@ for (
   testWithSignals(
     `cli: ${flags.join(" ")} logs ${levels.join(", ") || "no exchange"}`,
     async () => {
-      const dir = await Deno.makeTempDir();
-      const path = `${dir}/test.sock`;
-      const permissions = ["-N", `-R=${dir}`, `-W=${dir}`];
+      await using folder = await temporaryFolder();
+      const path = `${folder.path}/test.sock`;
       const args = ["--max-request-bytes", "5", "--unix", path, ...flags];
-      {
-        await using tool = new Tool(args, { permissions });
-        const addr = { transport: "unix", path } as const;
-        // It does not say that it listens.
-        for (;;) {
-          try {
-            assertEquals(await ask(addr, "hello"), "hello");
-            break;
-          } catch (error) {
-            const { NotFound, ConnectionRefused } = Deno.errors;
-            const early = error instanceof NotFound ||
-              error instanceof ConnectionRefused;
-            if (!early) throw error;
-            await new Promise((done) => setTimeout(done, 20));
-          }
-        }
-        await ask(addr, "too much");
-        const lines = await stopped(tool);
-        assertEquals(lines.map((line) => line.split(" ")[1] ?? ""), [
-          ...levels,
-        ]);
-      }
-      await Deno.remove(dir, { recursive: true });
+      await using tool = new Tool(args, Tool.allowing(folder.path));
+      assertEquals(await firstAnswer(path), "hello");
+      await ask({ transport: "unix", path }, "too much");
+      const lines = await stopped(tool);
+      assertEquals(lines.map((line) => line.split(" ")[1] ?? ""), [...levels]);
     },
   );
 }
@@ -307,21 +298,17 @@ async function runOnTerminal(
   { permissions = ["-N"], env = {} } = {},
 ): Promise<{ code: number; output: string }> {
   const command = Tool.command(args, { permissions });
-  await using child = new Deno.Command("python3", {
-    args: ["-c", onTerminal, ...command],
-    cwd: `${import.meta.dirname}/..`,
+  await using child = spawn("python3", ["-c", onTerminal, ...command], {
     env: { NO_COLOR: "", ...env },
-    stdin: "null",
-    stdout: "piped",
-  }).spawn();
+    stderr: "inherit",
+  });
   let output = "";
   let asked: Promise<string> | undefined;
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     output += text;
     const [, port] = /listening on 127\.0\.0\.1:(\d+)\r?\n/.exec(output) ?? [];
     if (port) {
-      const addr = { hostname: "127.0.0.1", port: Number(port) };
-      asked ??= ask({ transport: "tcp", ...addr }, "hello");
+      asked ??= ask({ port: Number(port) }, "hello");
     }
   }
   await asked;
@@ -330,12 +317,10 @@ async function runOnTerminal(
 }
 
 const hasTerminals = Deno.build.os !== "windows" &&
-  await new Deno.Command("python3", { args: ["-c", "import pty"] }).output()
-    .then(({ success }) => success, () => false);
+  await printed(["python3", "-c", "import pty"]) !== undefined;
 
 function testOnTerminal(name: string, fn: () => Promise<void>): void {
-  const ignore = !hasTerminals;
-  Deno.test({ name: ignore ? `${name} (needs python3)` : name, ignore, fn });
+  testIf(hasTerminals, "python3", name, fn);
 }
 
 testOnTerminal("cli: colors the levels on a terminal", async () => {
@@ -378,7 +363,7 @@ testOnTerminal(
 );
 
 Deno.test("cli: escapes what could disturb a terminal", async () => {
-  const ending = await run(["--host", "\x1b[31mred"]);
+  const ending = await Tool.run(["--host", "\x1b[31mred"]);
   checkRefusal(ending, 1, "\\x1b[31mred");
 });
 
@@ -396,24 +381,16 @@ Deno.test("quoted() shows any bytes as ASCII", () => {
 });
 
 testWithSignals("cli: serves on though its log cannot be written", async () => {
-  const folder = await Deno.makeTempDir();
-  const path = `${folder}/test.sock`;
-  const [program = "", ...args] = Tool.command(["--unix", path], {
-    permissions: ["-N", `-R=${folder}`, `-W=${folder}`],
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/test.sock`;
+  const command = Tool.command(["--unix", path], Tool.allowing(folder.path));
+  const script = 'exec "$@" 2>/dev/full';
+  const child = spawn("sh", ["-c", script, "sh", ...command], {
+    stdout: "null",
+    stderr: "null",
   });
-  const child = new Deno.Command("sh", {
-    args: ["-c", 'exec "$@" 2>/dev/full', "sh", program, ...args],
-    cwd: `${import.meta.dirname}/..`,
-  }).spawn();
-  const addr = { transport: "unix", path } as const;
-  const served = async () => await ask(addr, "hello").catch(() => undefined);
-  // There is no log to tell when it listens.
-  let reply: string | undefined;
-  while ((reply = await served()) === undefined) {
-    await new Promise((done) => setTimeout(done, 20));
-  }
-  assertEquals([reply, await served()], ["hello", "hello"]);
+  assertEquals(await firstAnswer(path), "hello");
+  assertEquals(await ask({ transport: "unix", path }, "hello"), "hello");
   child.kill("SIGTERM");
   assertEquals((await child.status).code, 0);
-  await Deno.remove(folder, { recursive: true });
 });

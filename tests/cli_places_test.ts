@@ -1,32 +1,21 @@
 // Where the command-line tool listens, and who talks to it there.
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertSame, encode, pattern } from "./bytes.ts";
+import { type Client, clients, talk, testWith } from "./clients.ts";
+import { printed } from "./programs.ts";
+import { ask, exchangeOn, readText } from "./sockets.ts";
 import {
-  authority,
-  type Client,
-  endless,
-  impatient,
-  onUnix,
-  talk,
-  testWith,
-  truncating,
-  wellBehaved,
-} from "./clients.ts";
-import { ask, encode, pattern } from "./support.ts";
-import {
-  assertSame,
-  checkRefusal,
-  outcomes,
-  run,
+  namesIn,
+  temporaryFolder,
+  testIf,
   testWithSignals,
-  Tool,
-} from "./tool.ts";
+} from "./support.ts";
+import { certFile, connectTls, keyFile } from "./tls.ts";
+import { checkRefusal, outcomes, Tool } from "./tool.ts";
 
-const testdata = `${import.meta.dirname}/testdata`;
-const cert = `${testdata}/localhost.pem`;
-const key = `${testdata}/localhost.key`;
-const tlsFlags = ["--tls-cert", cert, "--tls-key", key];
-const tlsPermissions = ["-N", `-R=${cert},${key}`];
+const tlsFlags = ["--tls-cert", certFile, "--tls-key", keyFile];
+const tlsPermissions = ["-N", `-R=${certFile},${keyFile}`];
 
 /** How the tool is started for a client, and stopped after it. */
 function listeningFor(
@@ -55,34 +44,23 @@ async function checkEcho<Addr extends Deno.Addr>(
   );
 }
 
-async function withFolder(test: (dir: string) => Promise<void>): Promise<void> {
-  const dir = await Deno.makeTempDir();
-  try {
-    await test(dir);
-  } finally {
-    await Deno.remove(dir, { recursive: true });
-  }
-}
-
-for (const client of wellBehaved) {
+for (const client of clients.wellBehaved) {
   testWith(client, `cli: ${client.name} gets its answer`, async () => {
     await using tool = await listeningFor(client);
     await checkEcho(client, tool);
   });
 }
 
-for (const client of onUnix) {
-  testWith(client, `cli: ${client.name} gets its answer`, () => {
-    return withFolder(async (dir) => {
-      const permissions = ["-N", `-R=${dir}`, `-W=${dir}`];
-      const args = ["--unix", `${dir}/test.sock`];
-      await using tool = await Tool.listening(args, { permissions });
-      await checkEcho(client, tool);
-    });
+for (const client of clients.onUnix) {
+  testWith(client, `cli: ${client.name} gets its answer`, async () => {
+    await using folder = await temporaryFolder();
+    const args = ["--unix", `${folder.path}/test.sock`];
+    await using tool = await Tool.listening(args, Tool.allowing(folder.path));
+    await checkEcho(client, tool);
   });
 }
 
-for (const client of impatient) {
+for (const client of clients.impatient) {
   testWith(
     client,
     `cli: ${client.name} has its request read whole`,
@@ -94,7 +72,7 @@ for (const client of impatient) {
   );
 }
 
-for (const client of endless) {
+for (const client of clients.endless) {
   testWith(client, `cli: ${client.name} is told that no end came`, async () => {
     await using tool = await listeningFor(client, ["--idle-timeout", "1s"]);
     const reply = await talk(
@@ -112,7 +90,7 @@ for (const client of endless) {
   });
 }
 
-for (const client of truncating) {
+for (const client of clients.truncating) {
   testWith(client, `cli: ${client.name} is logged as truncated`, async () => {
     await using tool = await listeningFor(client);
     await talk(client, tool.addr as Deno.NetAddr, encode("hello"));
@@ -122,19 +100,18 @@ for (const client of truncating) {
 
 testWithSignals(
   "cli: --unix makes a socket of the --mode, and removes it",
-  () => {
-    return withFolder(async (dir) => {
-      const path = `${dir}/test.sock`;
-      const permissions = ["-N", `-R=${dir}`, `-W=${dir}`];
-      const args = ["--unix", path, "--mode", "620"];
-      await using tool = await Tool.listening(args, { permissions });
-      assertEquals((await Deno.stat(path)).mode ?? 0, 0o140620);
-      assertEquals(await ask(tool.addr, "hello"), "hello");
-      const again = await run(["--unix", path], { permissions });
-      checkRefusal(again, 1, `Cannot listen on ${path}: there is a socket`);
-      await tool.stop();
-      assertEquals(Array.from(Deno.readDirSync(dir)), []);
-    });
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/test.sock`;
+    const options = Tool.allowing(folder.path);
+    const args = ["--unix", path, "--mode", "620"];
+    await using tool = await Tool.listening(args, options);
+    assertEquals((await Deno.stat(path)).mode ?? 0, 0o140620);
+    assertEquals(await ask(tool.addr, "hello"), "hello");
+    const again = await Tool.run(["--unix", path], options);
+    checkRefusal(again, 1, `Cannot listen on ${path}: there is a socket`);
+    await tool.stop();
+    assertEquals(namesIn(folder.path), []);
   },
 );
 
@@ -145,14 +122,8 @@ testWithSignals(
       permissions: tlsPermissions,
     });
     await ask(tool.addr, "plaintext\n").catch(() => "");
-    const conn = await Deno.connectTls({
-      hostname: "localhost",
-      port: tool.port,
-      caCerts: [await Deno.readTextFile(authority)],
-    });
-    await conn.write(encode("hello"));
-    await conn.closeWrite();
-    assertEquals(await new Response(conn.readable).text(), "hello");
+    const conn = await connectTls(tool.port);
+    assertEquals(await exchangeOn(conn, encode("hello")), encode("hello"));
     assertEquals(outcomes(await tool.stop()), ["handshake", "ok"]);
   },
 );
@@ -162,24 +133,20 @@ testWithSignals("cli: a program's environment tells of TLS", async () => {
   const args = [...tlsFlags, "--", "sh", "-c", script];
   const permissions = [...tlsPermissions, "--allow-run=sh"];
   await using tool = await Tool.listening(args, { permissions });
-  const conn = await Deno.connectTls({
-    hostname: "localhost",
-    port: tool.port,
-    caCerts: [await Deno.readTextFile(authority)],
-  });
+  const conn = await connectTls(tool.port);
   await conn.closeWrite();
-  const reply = await new Response(conn.readable).text();
+  const reply = await readText(conn);
   assertEquals(reply, `SSL 127.0.0.1 127.0.0.1 ${tool.port}\n`);
 });
 
 /** Files that are no use for TLS, and what is said of them. */
 const useless: [cert: string, key: string, named: string][] = [
-  ["missing.pem", key, "Cannot read missing.pem: No such file"],
-  [cert, "missing.key", "Cannot read missing.key: No such file"],
-  ["README.md", key, "Cannot use README.md for TLS: there is no PEM"],
-  [cert, testdata, `Cannot read ${testdata}: Is a directory`],
-  [key, cert, "Cannot listen on 127.0.0.1:0: "],
-  [cert, cert, "Cannot listen on 127.0.0.1:0: "],
+  ["missing.pem", keyFile, "Cannot read missing.pem: No such file"],
+  [certFile, "missing.key", "Cannot read missing.key: No such file"],
+  ["README.md", keyFile, "Cannot use README.md for TLS: there is no PEM"],
+  [certFile, "tests", "Cannot read tests: Is a directory"],
+  [keyFile, certFile, "Cannot listen on 127.0.0.1:0: "],
+  [certFile, certFile, "Cannot listen on 127.0.0.1:0: "],
 ];
 
 Deno.test("cli: complains in one line of files that are no use for TLS", async (t) => {
@@ -187,7 +154,7 @@ Deno.test("cli: complains in one line of files that are no use for TLS", async (
     await t.step(`${cert} ${key}`, async () => {
       const where = ["--host", "127.0.0.1", "--port", "0"];
       const args = [...where, "--tls-cert", cert, "--tls-key", key];
-      const ending = await run(args, { permissions: ["-N", "-R"] });
+      const ending = await Tool.run(args, { permissions: ["-N", "-R"] });
       checkRefusal(ending, 1, named);
     });
   }
@@ -199,40 +166,39 @@ testWithSignals("cli: --reuse-port lets two servers share a port", async () => {
   const shared = ["--reuse-port", "--port", `${one.port}`];
   await using two = await Tool.listening(shared, { permissions });
   assertEquals(two.port, one.port);
-  const alone = await run(["--host", "127.0.0.1", "--port", `${one.port}`]);
+  const alone = await Tool.run([
+    "--host",
+    "127.0.0.1",
+    "--port",
+    `${one.port}`,
+  ]);
   checkRefusal(alone, 1, "in use");
   assertEquals(await ask(one.addr, "hello"), "hello");
 });
 
-const hasSs = await new Deno.Command("ss", { args: ["-V"] }).output()
-  .then(({ success }) => success, () => false);
+const hasSs = await printed(["ss", "-V"]) !== undefined;
 
-Deno.test({
-  name: `cli: --backlog bounds the line${hasSs ? "" : " (needs ss)"}`,
-  ignore: !hasSs,
-  async fn() {
-    await using tool = await Tool.listening(["--backlog", "7"]);
-    const { stdout } = await new Deno.Command("ss", {
-      args: ["-Hltn", `sport = :${tool.port}`],
-    }).output();
-    assertMatch(new TextDecoder().decode(stdout), /^LISTEN\s+0\s+7\s/);
-  },
+testIf(hasSs, "ss", "cli: --backlog bounds the line", async () => {
+  await using tool = await Tool.listening(["--backlog", "7"]);
+  const sockets = await printed(["ss", "-Hltn", `sport = :${tool.port}`]);
+  assertMatch(sockets ?? "", /^LISTEN\s+0\s+7\s/);
 });
 
 Deno.test("cli: --host may be an IPv6 address", async () => {
   const args = ["--host", "::1", "--port", "0"];
   await using tool = new Tool(args);
   const [, port] = await tool.line(/ listening on \[::1\]:(\d+)$/);
-  const addr = {
-    transport: "tcp",
-    hostname: "::1",
-    port: Number(port),
-  } as const;
-  assertEquals(await ask(addr, "hello"), "hello");
+  const place = { hostname: "::1", port: Number(port) };
+  assertEquals(await ask(place, "hello"), "hello");
 });
 
 Deno.test("cli: --host may be a name that nobody has", async () => {
-  const ending = await run(["--host", "no-such-host.invalid", "--port", "0"]);
+  const ending = await Tool.run([
+    "--host",
+    "no-such-host.invalid",
+    "--port",
+    "0",
+  ]);
   assertEquals(ending.code, 1);
   assertStringIncludes(ending.lines.join(), "no-such-host.invalid:0");
 });

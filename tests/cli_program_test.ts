@@ -1,26 +1,22 @@
 // A program that answers: `halfclose -- COMMAND ARGS`.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { descriptors } from "./proofs/proc.ts";
+import { assertSame, encode, pattern } from "./bytes.ts";
+import { printed } from "./programs.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
   ask,
+  begin,
   connect,
-  encode,
   exchange,
-  pattern,
+  readBytes,
   readText,
-  RudeClient,
   send,
   writeAll,
-} from "./support.ts";
-import {
-  assertSame,
-  checkRefusal,
-  outcomes,
-  run,
-  testWithSignals,
-  Tool,
-  type ToolOptions,
-} from "./tool.ts";
+} from "./sockets.ts";
+import { temporaryFolder, testWithSignals, until } from "./support.ts";
+import { checkRefusal, outcomes, Tool, type ToolOptions } from "./tool.ts";
 
 const all: ToolOptions = { permissions: ["-N", "--allow-run"] };
 
@@ -35,16 +31,13 @@ function shell(
 
 /** Whether there is such a process. */
 async function isRunning(pid: number): Promise<boolean> {
-  const command = new Deno.Command("kill", { args: ["-0", `${pid}`] });
-  return (await command.output()).success;
+  return await printed(["kill", "-0", `${pid}`]) !== undefined;
 }
 
 /** Waits until there is no such process any more. */
 async function untilGone(pid: number): Promise<void> {
   // Nothing tells of the end of a process that is no child of ours.
-  while (await isRunning(pid)) {
-    await new Promise((done) => setTimeout(done, 20));
-  }
+  await until(async () => !await isRunning(pid));
 }
 
 /** The number that a script has logged as its own. */
@@ -119,20 +112,17 @@ testWithSignals(
 testWithSignals(
   "cli: a program's environment tells of a Unix socket",
   async () => {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/test.sock`;
-    const permissions = ["-N", `-R=${dir}`, `-W=${dir}`, "--allow-run"];
-    {
-      await using tool = await shell(
-        'echo "$PROTO $UNIXLOCALPATH [$TCPREMOTEIP]"',
-        ["--unix", path],
-        // Who is asked for by a program must not come from elsewhere.
-        { permissions, env: { TCPREMOTEIP: "192.0.2.1" } },
-      );
-      assertEquals(await ask(tool.addr), `UNIX ${path} []\n`);
-      await tool.stop();
-    }
-    await Deno.remove(dir, { recursive: true });
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/test.sock`;
+    const options = Tool.allowing(folder.path, "--allow-run");
+    await using tool = await shell(
+      'echo "$PROTO $UNIXLOCALPATH [$TCPREMOTEIP]"',
+      ["--unix", path],
+      // Who is asked for by a program must not come from elsewhere.
+      { ...options, env: { TCPREMOTEIP: "192.0.2.1" } },
+    );
+    assertEquals(await ask(tool.addr), `UNIX ${path} []\n`);
+    await tool.stop();
   },
 );
 
@@ -203,7 +193,7 @@ for (const program of ["no-such-program", "./no-such-program", "./README.md"]) {
   testWithSignals(
     `cli: notices before it listens that it cannot run ${program}`,
     async () => {
-      const ending = await run(["--port", "0", "--", program], all);
+      const ending = await Tool.run(["--port", "0", "--", program], all);
       checkRefusal(ending, 1, `Cannot run ${program}: `);
     },
   );
@@ -214,8 +204,7 @@ testWithSignals("cli: a program need not read its input", async () => {
   await using tool = await shell("head -c 5", flags);
   const request = pattern(20_000_000);
   for (let i = 0; i < 5; i++) {
-    const conn = await send(tool.addr, request);
-    const reply = await new Response(conn.readable).bytes();
+    const reply = await readBytes(await send(tool.addr, request));
     assertSame(reply, request.subarray(0, 5));
   }
   assertEquals(outcomes(await tool.stop()), Array(5).fill("ok"));
@@ -286,8 +275,7 @@ testWithSignals(
   async () => {
     const script = 'echo "pid $$" >&2; cat >/dev/null; echo "whole" >&2';
     await using tool = await shell(script, ["--max-request-bytes", "1KiB"]);
-    const conn = await connect(tool.addr);
-    await conn.write(encode("x"));
+    const conn = await begin(tool.addr, "x");
     const pid = await loggedPid(tool);
     await writeAll(conn, pattern(1024));
     assertMatch(await readText(conn), /^halfclose: .* 1024 bytes/);
@@ -307,12 +295,7 @@ testWithSignals(
     await using tool = await shell(script, flags);
     const reply = ask(tool.addr, "hello").catch(() => "");
     const pid = await loggedPid(tool);
-    tool.kill("SIGTERM");
-    await tool.refusesConnections();
-    // Signals that come at once count as one.
-    const insist = setInterval(() => tool.kill("SIGTERM"), 600);
-    const { code } = await tool.ending();
-    clearInterval(insist);
+    const { code } = await tool.cut("SIGTERM");
     assertEquals([code, await reply], [143, ""]);
     await untilGone(pid);
   },
@@ -356,16 +339,14 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     await using tool = await shell("cat; exit 0");
-    const count = () =>
-      Array.from(Deno.readDirSync(`/proc/${tool.pid}/fd`)).length;
     await ask(tool.addr, "first");
-    const before = count();
+    const before = descriptors(tool.pid) ?? NaN;
     for (let i = 0; i < 50; i++) await ask(tool.addr, `${i}`);
     const children = await Deno.readTextFile(
       `/proc/${tool.pid}/task/${tool.pid}/children`,
     );
     assertEquals(children.trim(), "");
-    const after = count();
+    const after = descriptors(tool.pid) ?? NaN;
     assert(after <= before + 4, `${before} descriptors before, ${after} after`);
     await tool.stop();
   },

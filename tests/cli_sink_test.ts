@@ -6,30 +6,13 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import {
-  ask,
-  connect,
-  encode,
-  pattern,
-  RudeClient,
-  send,
-  writeAll,
-} from "./support.ts";
-import {
-  assertSame,
-  checkRefusal,
-  outcomes,
-  run,
-  testWithSignals,
-  Tool,
-} from "./tool.ts";
+import { assertSame, encode, pattern } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
+import { ask, begin, readText, send } from "./sockets.ts";
+import { namesIn, temporaryFolder, testWithSignals, until } from "./support.ts";
+import { checkRefusal, outcomes, Tool } from "./tool.ts";
 
 const nameLine = /^\d{8}T\d{9}Z-\d{6,}-[\da-f]{16}\n$/;
-
-/** The names of the files in a folder, in order. */
-function namesIn(dir: string): string[] {
-  return Array.from(Deno.readDirSync(dir), ({ name }) => name).sort();
-}
 
 /** Starts a sink in a folder that is gone after the test. */
 function testSink(
@@ -38,34 +21,30 @@ function testSink(
   test: (tool: Tool, dir: string) => Promise<void>,
 ): void {
   testWithSignals(name, async () => {
-    const parent = await Deno.makeTempDir();
-    const dir = `${parent}/in/box`;
-    const permissions = ["-N", `-R=${dir}`, `-W=${dir}`];
-    try {
-      await using tool = await Tool.listening(["--sink", dir, ...flags], {
-        permissions,
-      });
-      await test(tool, dir);
-    } finally {
-      await Deno.remove(parent, { recursive: true });
-    }
+    await using parent = await temporaryFolder();
+    const dir = `${parent.path}/in/box`;
+    const args = ["--sink", dir, ...flags];
+    await using tool = await Tool.listening(args, Tool.allowing(dir));
+    await test(tool, dir);
   });
 }
 
 /** The temporary file of the request that is being kept. */
 async function partIn(dir: string): Promise<string> {
-  for (;;) {
-    const part = namesIn(dir).find((name) => name.endsWith(".part"));
-    if (part) return `${dir}/${part}`;
-    await new Promise((done) => setTimeout(done, 10));
-  }
+  const isPart = (name: string) => name.endsWith(".part");
+  return `${dir}/${await until(() => namesIn(dir).find(isPart))}`;
+}
+
+/** A client that is in its request, of which so many bytes are kept. */
+async function beginIn(tool: Tool, dir: string): Promise<Deno.Conn> {
+  const conn = await begin(tool.addr, pattern(100_000));
+  await untilLarge(await partIn(dir), 100_000);
+  return conn;
 }
 
 /** Waits until a file has so many bytes. */
 async function untilLarge(path: string, size: number): Promise<void> {
-  while (Deno.statSync(path).size < size) {
-    await new Promise((done) => setTimeout(done, 10));
-  }
+  await until(() => Deno.statSync(path).size >= size);
 }
 
 testSink(
@@ -76,8 +55,7 @@ testSink(
     const names: string[] = [];
     for (const size of [0, 1, 65_536, 65_537, 20_000_000]) {
       const request = pattern(size);
-      const conn = await send(tool.addr, request);
-      const reply = await new Response(conn.readable).text();
+      const reply = await readText(await send(tool.addr, request));
       assertMatch(reply, nameLine);
       names.push(reply.trim());
       assertSame(await Deno.readFile(`${dir}/${reply.trim()}`), request);
@@ -99,8 +77,9 @@ testSink(
     await Promise.all(Array.from({ length: 200 }, async () => {
       while (next < 2000) {
         const number = next++;
-        const conn = await send(tool.addr, requestOf(number));
-        const reply = await new Response(conn.readable).text();
+        const reply = await readText(
+          await send(tool.addr, requestOf(number)),
+        );
         replies.set(reply.trim(), number);
       }
     }));
@@ -127,11 +106,10 @@ testSink(
   "cli: --sink leaves nothing of a request that is not ended in time",
   ["--deadline", "1s"],
   async (tool, dir) => {
-    const conn = await connect(tool.addr);
-    await conn.write(encode("hello"));
+    const conn = await begin(tool.addr, "hello");
     const part = await partIn(dir);
     assertMatch(part, /\/\.halfclose-[^/]+\.part$/);
-    assertStringIncludes(await new Response(conn.readable).text(), "1000 ms");
+    assertStringIncludes(await readText(conn), "1000 ms");
     assertEquals(outcomes(await tool.stop()), ["deadline"]);
     assertEquals(namesIn(dir), []);
   },
@@ -155,15 +133,8 @@ testSink(
   "cli: --sink leaves nothing of a request when the server stops at once",
   ["--deadline", "none", "--idle-timeout", "none"],
   async (tool, dir) => {
-    const conn = await connect(tool.addr);
-    await writeAll(conn, pattern(100_000));
-    await untilLarge(await partIn(dir), 100_000);
-    tool.kill("SIGTERM");
-    await tool.refusesConnections();
-    // Signals that come at once count as one.
-    const insist = setInterval(() => tool.kill("SIGTERM"), 600);
-    const { code } = await tool.ending();
-    clearInterval(insist);
+    const conn = await beginIn(tool, dir);
+    const { code } = await tool.cut("SIGTERM");
     conn.close();
     assertEquals(code, 143);
     assertEquals(namesIn(dir), []);
@@ -175,9 +146,7 @@ testSink(
   [],
   async (tool, dir) => {
     assertMatch(await ask(tool.addr, "whole"), nameLine);
-    const conn = await connect(tool.addr);
-    await writeAll(conn, pattern(100_000));
-    await untilLarge(await partIn(dir), 100_000);
+    const conn = await beginIn(tool, dir);
     tool.kill("SIGKILL");
     await tool.ending();
     conn.close();
@@ -198,8 +167,7 @@ testSink(
     const clients = Array.from({ length: 20 }, async () => {
       try {
         for (;;) {
-          const conn = await send(tool.addr, request);
-          await new Response(conn.readable).text();
+          await readText(await send(tool.addr, request));
           if (++kept === 50) killed.resolve();
         }
       } catch {
@@ -232,7 +200,6 @@ testSink(
 
 Deno.test("cli: --sink says that it is given a file", async () => {
   const args = ["--port", "0", "--sink", "README.md"];
-  const permissions = ["-N", "-R=README.md", "-W=README.md"];
-  const ending = await run(args, { permissions });
+  const ending = await Tool.run(args, Tool.allowing("README.md"));
   checkRefusal(ending, 1, "Cannot keep requests in README.md: ");
 });

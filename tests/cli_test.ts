@@ -1,41 +1,25 @@
 // The command-line tool, run as its users run it: as a process of its own.
 
 import {
-  assert,
   assertEquals,
   assertFalse,
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
+import { assertSame, pattern } from "./bytes.ts";
+import { importMap, runDeno } from "./programs.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
   ask,
-  connect,
-  encode,
+  begin,
   exchange,
-  importMap,
   local,
-  pattern,
+  readBytes,
   readText,
-  RudeClient,
   send,
-} from "./support.ts";
-import {
-  assertSame,
-  checkEnding,
-  checkRefusal,
-  outcomes,
-  run,
-  testWithSignals,
-  Tool,
-} from "./tool.ts";
-
-/** A client that has sent something and, as it does not half-close, holds the
- * server up. */
-async function holdUp(tool: Tool, request: string): Promise<Deno.Conn> {
-  const conn = await connect(tool.addr);
-  await conn.write(encode(request));
-  return conn;
-}
+} from "./sockets.ts";
+import { lineUp, temporaryFolder, testWithSignals } from "./support.ts";
+import { checkEnding, checkRefusal, outcomes, Tool } from "./tool.ts";
 
 function portOf(conn: Deno.Conn): number {
   return (conn.localAddr as Deno.NetAddr).port;
@@ -64,27 +48,21 @@ for (const entry of ["cli.ts", "mod.ts"]) {
 }
 
 testWithSignals("cli: deno install makes it a command", async () => {
-  const root = await Deno.makeTempDir();
-  try {
-    const flags = ["--global", "-N", "--root", root, "--name", "halfclose"];
-    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["install", ...flags, ...importMap(), "./cli.ts"],
-      cwd: `${import.meta.dirname}/..`,
-    }).output();
-    assert(success, new TextDecoder().decode(stderr));
-    const command = `${root}/bin/halfclose`;
-    await using tool = await Tool.listening([], { command });
-    assertEquals(await ask(tool.addr, "hello"), "hello");
-    assertEquals(outcomes(await tool.stop()), ["ok"]);
-  } finally {
-    await Deno.remove(root, { recursive: true });
-  }
+  await using folder = await temporaryFolder();
+  const named = ["--root", folder.path, "--name", "halfclose"];
+  const flags = ["--global", "-N", ...named, ...importMap()];
+  const { code, stderr } = await runDeno("install", ...flags, "./cli.ts");
+  assertEquals(code, 0, stderr);
+  const command = `${folder.path}/bin/halfclose`;
+  await using tool = await Tool.listening([], { command });
+  assertEquals(await ask(tool.addr, "hello"), "hello");
+  assertEquals(outcomes(await tool.stop()), ["ok"]);
 });
 
 Deno.test("cli: says that a port is in use", async () => {
   using other = Deno.listen(local);
   const { port } = other.addr;
-  const ending = await run(["--host", "127.0.0.1", "--port", `${port}`]);
+  const ending = await Tool.run(["--host", "127.0.0.1", "--port", `${port}`]);
   checkRefusal(ending, 1, `127.0.0.1:${port}`);
   assertStringIncludes(ending.lines.join(), "in use");
 });
@@ -92,7 +70,7 @@ Deno.test("cli: says that a port is in use", async () => {
 Deno.test("cli: says that an address is none of this machine", async () => {
   // Reserved for documentation (RFC 5737).
   checkRefusal(
-    await run(["--host", "192.0.2.1", "--port", "0"]),
+    await Tool.run(["--host", "192.0.2.1", "--port", "0"]),
     1,
     "192.0.2.1:0",
   );
@@ -135,7 +113,7 @@ const times: [spelling: string, milliseconds: number][] = [
 for (const [spelling, milliseconds] of times) {
   Deno.test(`cli: --idle-timeout ${spelling} is ${milliseconds} ms`, async () => {
     await using tool = await Tool.listening(["--idle-timeout", spelling]);
-    const reply = await readText(await connect(tool.addr));
+    const reply = await readText(await begin(tool.addr, ""));
     assertMatch(reply, new RegExp(`^halfclose: .* ${milliseconds} ms.*\n$`));
   });
 }
@@ -178,7 +156,7 @@ for (const { does, args, told, outcome } of refusals) {
     `cli: tells a client that ${does}, and logs "${outcome}"`,
     async () => {
       await using tool = await Tool.listening(args);
-      const bad = await holdUp(tool, "secret".repeat(1000));
+      const bad = await begin(tool.addr, "secret".repeat(1000));
       const port = portOf(bad);
       const reply = await readText(bad);
       assertMatch(reply, /^halfclose: .+\n$/);
@@ -210,7 +188,7 @@ testWithSignals(
   "cli: outlives 200 clients that reset in the backlog",
   async () => {
     await using tool = await Tool.listening();
-    const first = await holdUp(tool, "first");
+    const first = await begin(tool.addr, "first");
     for (let i = 0; i < 200; i++) {
       const rude = await RudeClient.connect(tool.addr);
       await rude.reset();
@@ -239,7 +217,7 @@ testWithSignals(
   "cli: SIGTERM leaves nobody in the backlog without an answer",
   async () => {
     await using tool = await Tool.listening();
-    const slow = await holdUp(tool, "slow");
+    const slow = await begin(tool.addr, "slow");
     const requests = Array.from({ length: 50 }, (_, i) => pattern(1000 + i));
     const waiting = await Promise.all(
       requests.map((request) => send(tool.addr, request)),
@@ -252,8 +230,7 @@ testWithSignals(
 
     assertEquals(await readText(slow), "slow");
     for (const [i, conn] of waiting.entries()) {
-      const reply = await new Response(conn.readable).bytes();
-      assertSame(reply, requests[i] ?? new Uint8Array());
+      assertSame(await readBytes(conn), requests[i] ?? new Uint8Array());
     }
     const exchanges = checkEnding(await tool.ending(), 0)
       .filter(({ port }) => ports.includes(port));
@@ -266,21 +243,11 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
   testWithSignals(`cli: a second ${signal} cuts those who wait`, async () => {
     const limits = ["--deadline", "none", "--idle-timeout", "none"];
     await using tool = await Tool.listening(limits);
-    const slow = await holdUp(tool, "slow");
-    const waiting = [];
-    for (let i = 0; i < 5; i++) waiting.push(await send(tool.addr, "wait"));
-    const ports = [slow, ...waiting].map(portOf);
-
-    tool.kill(signal);
-    await tool.refusesConnections();
-    tool.kill(signal);
-    // Signals that come at once may count as one: `deno task` passes a Ctrl-C
-    // on to the tool, which the terminal has sent it as well.
-    const insist = setInterval(() => tool.kill(signal), 1000);
-    const ending = await tool.ending();
-    clearInterval(insist);
-
-    for (const conn of [slow, ...waiting]) {
+    const slow = await begin(tool.addr, "slow");
+    const { clients } = await lineUp(tool.addr, 5);
+    const ports = [slow, ...clients].map(portOf);
+    const ending = await tool.cut(signal);
+    for (const conn of [slow, ...clients]) {
       assertEquals(await readText(conn).catch(() => ""), "");
     }
     const exchanges = checkEnding(ending, code)
@@ -292,7 +259,7 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
 
 testWithSignals("cli: takes a Ctrl-C that arrives twice for one", async () => {
   await using tool = await Tool.listening();
-  const slow = await holdUp(tool, "slow");
+  const slow = await begin(tool.addr, "slow");
   for (let i = 0; i < 5; i++) tool.kill("SIGINT");
   await tool.refusesConnections();
   await slow.closeWrite();

@@ -8,7 +8,6 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import net from "node:net";
 import tls from "node:tls";
 import {
   type Handler,
@@ -18,60 +17,21 @@ import {
   ResponseTooLargeError,
   serve,
 } from "../mod.ts";
+import { encode, pattern } from "./bytes.ts";
+import { Peer } from "./peer.ts";
+import { spawn } from "./programs.ts";
+import { connect, local } from "./sockets.ts";
 import {
-  encode,
-  local,
-  pattern,
-  Records,
   serveLocally,
   type ServeTcpOptions,
+  temporaryFolder,
+  testUnix,
 } from "./support.ts";
+import { caCerts, cert, key } from "./tls.ts";
 
 const ignore = Deno.build.os === "windows";
 const linuxOnly = Deno.build.os !== "linux";
-const testdata = new URL("testdata/", import.meta.url);
-const read = (name: string) => Deno.readTextFileSync(new URL(name, testdata));
-const cert = read("localhost.pem");
-const key = read("localhost.key");
-const caCerts = [read("ca.pem")];
 const large = pattern(8 * 1024 ** 2);
-
-/** A peer made by hand, which may be as rude as it likes to its connections. */
-class Peer implements AsyncDisposable {
-  readonly #server: net.Server;
-  readonly #sockets = new Set<net.Socket>();
-
-  private constructor(server: net.Server) {
-    this.#server = server;
-  }
-
-  static async of(act: (socket: net.Socket) => void): Promise<Peer> {
-    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-      peer.#sockets.add(socket);
-      socket.on("error", () => {});
-      act(socket);
-    });
-    const peer = new Peer(server);
-    await new Promise<void>((resolve) =>
-      server.listen(0, "127.0.0.1", () => resolve())
-    );
-    return peer;
-  }
-
-  get port(): number {
-    return (this.#server.address() as net.AddressInfo).port;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.#sockets) {
-      if (socket.destroyed) continue;
-      const closed = new Promise((resolve) => socket.once("close", resolve));
-      socket.destroy();
-      await closed;
-    }
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-}
 
 /** Text in chunks that come one by one, and whether the stream was cancelled. */
 function stalling(first = "first") {
@@ -95,28 +55,27 @@ async function withEach(
     await act(server.addr);
   });
   await t.step("TLS", async () => {
-    const { addr: { port }, ...server } = serving({ cert, key });
-    await act({ hostname: "localhost", port, tls: true, caCerts });
-    await server.stop();
+    const server = serve({ ...local, ...options, cert, key }, handler);
+    await act(overTls(server.addr.port));
+    await server.shutdown();
   });
   await t.step({
     name: "Unix",
     ignore,
     async fn() {
-      const dir = await Deno.makeTempDir();
+      await using folder = await temporaryFolder();
       const { maxRequestBytes = 16_777_216, streaming = false } = options;
-      const path = `${dir}/test.sock`;
+      const path = `${folder.path}/test.sock`;
       const server = serve({ path, maxRequestBytes, streaming }, handler);
       await act(server.addr);
       await server.shutdown();
-      await Deno.remove(dir, { recursive: true });
     },
   });
+}
 
-  function serving(secrets: { cert: string; key: string }) {
-    const server = serve({ ...local, ...options, ...secrets }, handler);
-    return { addr: server.addr, stop: () => server.shutdown() };
-  }
+/** Where a server of ours is that speaks TLS. */
+function overTls(port: number) {
+  return { hostname: "localhost", port, tls: true, caCerts } as const;
 }
 
 // What can be asked
@@ -256,9 +215,7 @@ Deno.test("request() resolves as soon as the reply begins", async () => {
 
 Deno.test("request() ends TLS on its side with a close_notify", async () => {
   const { server, records } = serveLocally({ cert, key });
-  const { port } = server.addr;
-  const options = { hostname: "localhost", port, tls: true, caCerts } as const;
-  const reply = await request(options, "hello");
+  const reply = await request(overTls(server.addr.port), "hello");
   assertEquals(await reply.text(), "hello");
   await server.shutdown();
   assertEquals(records.outcomes, ["ok"]);
@@ -282,15 +239,7 @@ Deno.test("request() shows its own certificate where it is asked for", async () 
       secure.end("seen");
     });
   });
-  const { port } = peer;
-  const reply = await request({
-    hostname: "localhost",
-    port,
-    tls: true,
-    caCerts,
-    cert,
-    key,
-  });
+  const reply = await request({ ...overTls(peer.port), cert, key });
   assertEquals(await reply.text(), "seen");
   assertEquals(await subject.promise, "shown");
 });
@@ -442,11 +391,7 @@ Deno.test("request() gives the refusal of a halfclose server", async (t) => {
   await t.step("TLS", async () => {
     const options = { maxRequestBytes: 1000, onRefuse: () => told, cert, key };
     const { server } = serveLocally(options);
-    const { port } = server.addr;
-    const reply = await request(
-      { hostname: "localhost", port, tls: true, caCerts },
-      large,
-    );
+    const reply = await request(overTls(server.addr.port), large);
     assertEquals(await reply.text(), told);
     await reply.sent;
     await server.shutdown();
@@ -530,12 +475,7 @@ Deno.test("request() takes TLS without close_notify for a cut reply", async () =
     secure.resume();
     secure.write("half a rep", () => socket.destroySoon());
   });
-  const reply = await request({
-    hostname: "localhost",
-    port: peer.port,
-    tls: true,
-    caCerts,
-  });
+  const reply = await request(overTls(peer.port));
   await assertRejects(
     () => reply.text(),
     Deno.errors.UnexpectedEof,
@@ -595,31 +535,27 @@ Deno.test("request() says where nobody listens", async () => {
   assertEquals(await cancelled, error);
 });
 
-Deno.test({
-  name: "request() says which Unix socket is not there, or has no room",
-  ignore,
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/none.sock`;
+testUnix(
+  "request() says which Unix socket is not there, or has no room",
+  async (folder) => {
+    const path = `${folder}/none.sock`;
     await assertRejects(
       () => request({ path }),
       Deno.errors.NotFound,
       `Cannot connect to ${path}: `,
     );
-    if (Deno.build.os === "linux") await fillAndAsk(`${dir}/full.sock`);
-    await Deno.remove(dir, { recursive: true });
+    if (Deno.build.os === "linux") await fillAndAsk(`${folder}/full.sock`);
   },
-});
+);
 
 /** A Unix socket with a full backlog does not let its clients wait. */
 async function fillAndAsk(path: string): Promise<void> {
   const script = "import socket, sys; s = socket.socket(socket.AF_UNIX); " +
     "s.bind(sys.argv[1]); s.listen(0); print(flush=True); sys.stdin.read()";
-  const server = new Deno.Command("python3", {
-    args: ["-c", script, path],
+  const server = spawn("python3", ["-c", script, path], {
     stdin: "piped",
-    stdout: "piped",
-  }).spawn();
+    stderr: "inherit",
+  });
   const reader = server.stdout.getReader();
   await reader.read();
   const first = await Deno.connect({ transport: "unix", path });
@@ -700,8 +636,8 @@ Deno.test("request() refuses chunks that are none", async () => {
 async function fullBacklog() {
   const listener = Deno.listen({ ...local, tcpBacklog: 1 });
   const inLine = await Promise.all([
-    Deno.connect(listener.addr as Deno.ConnectOptions),
-    Deno.connect(listener.addr as Deno.ConnectOptions),
+    connect(listener.addr),
+    connect(listener.addr),
   ]);
   return {
     port: listener.addr.port,
@@ -859,9 +795,8 @@ Deno.test("request() takes Infinity, and times beyond any timer", async () => {
 // Letting go
 
 Deno.test("Reply.readable closes the connection when cancelled", async () => {
-  const records = new Records();
-  const server = serve(
-    { ...local, streaming: true, onExchange: records.add },
+  const { server, records } = serveLocally(
+    { streaming: true },
     (conn) => conn.readable,
   );
   const { body, cancelled } = stalling();

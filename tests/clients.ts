@@ -1,9 +1,8 @@
 // Programs that people use as clients: those that half-close, and the others.
 
-const testdata = new URL("testdata/", import.meta.url);
-const read = (name: string) => Deno.readTextFileSync(new URL(name, testdata));
-export const tls = { cert: read("localhost.pem"), key: read("localhost.key") };
-export const authority = `${import.meta.dirname}/testdata/ca.pem`;
+import { spawn } from "./programs.ts";
+import { testIf } from "./support.ts";
+import { authorityFile, cert, key } from "./tls.ts";
 
 /** What a program says of itself, or nothing if it is not installed. */
 export function said(program: string, ...args: string[]): string {
@@ -48,7 +47,7 @@ export interface Client<Addr extends Deno.Addr> {
   name: string;
   needs: keyof typeof installed;
   /** What the server needs for it. */
-  options?: typeof tls;
+  options?: { cert: string; key: string };
   command: (addr: Addr) => [program: string, ...args: string[]];
 }
 
@@ -125,7 +124,7 @@ const nodeTls = node(
 );
 
 /** Those that half-close and wait for the reply. */
-export const wellBehaved: Client<Deno.NetAddr>[] = [
+const wellBehaved: Client<Deno.NetAddr>[] = [
   {
     name: "nc -N",
     needs: "nc with -N",
@@ -177,33 +176,33 @@ export const wellBehaved: Client<Deno.NetAddr>[] = [
   {
     name: "socat -t 60 OPENSSL",
     needs: "socat with OpenSSL",
-    options: tls,
+    options: { cert, key },
     command: ({ hostname, port }) => {
       const peer = `OPENSSL:${hostname}:${port}`;
-      const check = `cafile=${authority},commonname=localhost`;
+      const check = `cafile=${authorityFile},commonname=localhost`;
       return ["socat", "-t", "60", "-", `${peer},${check}`];
     },
   },
   {
     name: "Python's ssl between buffers",
     needs: "python3",
-    options: tls,
+    options: { cert, key },
     command: ({ hostname, port }) => {
-      return ["python3", "-c", pythonTls, hostname, `${port}`, authority];
+      return ["python3", "-c", pythonTls, hostname, `${port}`, authorityFile];
     },
   },
   {
     name: "Node's tls",
     needs: "node",
-    options: tls,
+    options: { cert, key },
     command: ({ hostname, port }) => {
-      return ["node", "-e", nodeTls, hostname, `${port}`, authority];
+      return ["node", "-e", nodeTls, hostname, `${port}`, authorityFile];
     },
   },
 ];
 
 /** The same on a Unix socket. */
-export const onUnix: Client<Deno.UnixAddr>[] = [
+const onUnix: Client<Deno.UnixAddr>[] = [
   {
     name: "nc -U -N",
     needs: "nc with -N",
@@ -232,7 +231,7 @@ export const onUnix: Client<Deno.UnixAddr>[] = [
 ];
 
 /** Those that end the request as they should, but leave soon after that. */
-export const impatient: Client<Deno.NetAddr>[] = [
+const impatient: Client<Deno.NetAddr>[] = [
   {
     name: "socat without -t",
     needs: "socat",
@@ -248,13 +247,13 @@ export const impatient: Client<Deno.NetAddr>[] = [
   {
     name: "openssl s_client -quiet -no_ign_eof",
     needs: "openssl 3",
-    options: tls,
+    options: { cert, key },
     command: (addr) => [...sClient(addr), "-no_ign_eof"],
   },
 ];
 
 /** Those that never end the request. */
-export const endless: Client<Deno.NetAddr>[] = [
+const endless: Client<Deno.NetAddr>[] = [
   {
     name: "nc without -N",
     needs: "nc with -N",
@@ -271,31 +270,47 @@ export const endless: Client<Deno.NetAddr>[] = [
   {
     name: "openssl s_client -quiet",
     needs: "openssl 3",
-    options: tls,
+    options: { cert, key },
     command: sClient,
   },
 ];
 
 /** Those that end the connection, but not the TLS session in it. */
-export const truncating: Client<Deno.NetAddr>[] = [
+const truncating: Client<Deno.NetAddr>[] = [
   {
     name: "ncat --ssl",
     needs: "ncat with --ssl",
-    options: tls,
+    options: { cert, key },
     command: ({ hostname, port }) => ["ncat", "--ssl", hostname, `${port}`],
   },
   {
     name: "Python's SSLSocket.shutdown(SHUT_WR)",
     needs: "python3",
-    options: tls,
+    options: { cert, key },
     command: ({ hostname, port }) => {
-      return ["python3", "-c", pythonTlsCut, hostname, `${port}`, authority];
+      return [
+        "python3",
+        "-c",
+        pythonTlsCut,
+        hostname,
+        `${port}`,
+        authorityFile,
+      ];
     },
   },
 ];
 
+/** All of them. */
+export const clients = {
+  wellBehaved,
+  onUnix,
+  impatient,
+  endless,
+  truncating,
+};
+
 function sClient({ hostname, port }: Deno.NetAddr): [string, ...string[]] {
-  const peer = ["-connect", `${hostname}:${port}`, "-CAfile", authority];
+  const peer = ["-connect", `${hostname}:${port}`, "-CAfile", authorityFile];
   return ["openssl", "s_client", ...peer, "-verify_return_error", "-quiet"];
 }
 
@@ -305,8 +320,7 @@ export function testWith(
   name: string,
   fn: () => Promise<void>,
 ): void {
-  const ignore = !installed[needs];
-  Deno.test({ name: ignore ? `${name} (needs ${needs})` : name, ignore, fn });
+  testIf(installed[needs], needs, name, fn);
 }
 
 /** Runs a client to its end, and gives the reply that it prints. */
@@ -316,12 +330,10 @@ export async function talk<Addr extends Deno.Addr>(
   request: Uint8Array,
 ): Promise<Uint8Array> {
   const [program, ...args] = command(addr);
-  await using child = new Deno.Command(program, {
-    args,
+  await using child = spawn(program, args, {
     stdin: "piped",
-    stdout: "piped",
     stderr: "null",
-  }).spawn();
+  });
   const reply = new Response(child.stdout).bytes();
   const input = new Blob([request.slice()]).stream();
   await input.pipeTo(child.stdin);

@@ -1,19 +1,15 @@
 // The programs that people use as clients, and what the server makes of them.
 
-import { assert, assertEquals } from "@std/assert";
-import { Buffer } from "node:buffer";
-import { type Handler, serve } from "../mod.ts";
+import { assertEquals } from "@std/assert";
+import type { Handler } from "../mod.ts";
+import { assertSame, encode, pattern } from "./bytes.ts";
+import { type Client, clients, talk, testWith } from "./clients.ts";
 import {
-  type Client,
-  endless,
-  impatient,
-  onUnix,
-  talk,
-  testWith,
-  truncating,
-  wellBehaved,
-} from "./clients.ts";
-import { encode, pattern, Records, serveLocally } from "./support.ts";
+  type Records,
+  serveAt,
+  serveLocally,
+  temporaryFolder,
+} from "./support.ts";
 
 const MEBIBYTE = 1_048_576;
 
@@ -41,11 +37,7 @@ async function checkReplies<Addr extends Deno.Addr>(
     for (const size of sizes) {
       const request = pattern(size);
       const expected = reply(request);
-      const actual = await talk(client, server.addr, request);
-      assert(
-        Buffer.compare(actual, expected) === 0,
-        `${expected.length} bytes were sent, ${actual.length} others came`,
-      );
+      assertSame(await talk(client, server.addr, request), expected);
     }
     await server.shutdown();
     assertEquals(
@@ -55,7 +47,7 @@ async function checkReplies<Addr extends Deno.Addr>(
   }
 }
 
-for (const client of wellBehaved) {
+for (const client of clients.wellBehaved) {
   testWith(client, `serve() answers ${client.name}`, () => {
     return checkReplies(client, (handler) => {
       return serveLocally(client.options, handler);
@@ -63,19 +55,16 @@ for (const client of wellBehaved) {
   });
 }
 
-for (const client of onUnix) {
+for (const client of clients.onUnix) {
   testWith(client, `serve() answers ${client.name}`, async () => {
-    const dir = await Deno.makeTempDir();
+    await using folder = await temporaryFolder();
     await checkReplies(client, (handler) => {
-      const records = new Records();
-      const options = { path: `${dir}/test.sock`, onExchange: records.add };
-      return { server: serve(options, handler), records };
+      return serveAt(`${folder.path}/test.sock`, {}, handler);
     });
-    await Deno.remove(dir, { recursive: true });
   });
 }
 
-for (const client of impatient) {
+for (const client of clients.impatient) {
   const name = `serve() reads a request whole from ${client.name}, ` +
     "which leaves before a late answer";
   testWith(client, name, async () => {
@@ -94,7 +83,7 @@ for (const client of impatient) {
   });
 }
 
-for (const client of endless) {
+for (const client of clients.endless) {
   const name = `serve() gives up on ${client.name}, which never half-closes`;
   testWith(client, name, async () => {
     const { server, records } = serveLocally({
@@ -110,7 +99,7 @@ for (const client of endless) {
   });
 }
 
-for (const client of truncating) {
+for (const client of clients.truncating) {
   const name = `serve() takes no truncated request from ${client.name}`;
   testWith(client, name, async () => {
     let handled = 0;

@@ -7,18 +7,13 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { assertSame, encode, pattern } from "./bytes.ts";
 import { testWith } from "./clients.ts";
-import {
-  ask,
-  encode,
-  exchange,
-  importMap,
-  pattern,
-  RudeClient,
-} from "./support.ts";
-import { assertSame, Tool } from "./tool.ts";
+import { importMap, root, runProgram } from "./programs.ts";
+import { RudeClient } from "./rude_client.ts";
+import { ask, exchange } from "./sockets.ts";
+import { Tool } from "./tool.ts";
 
-const root = `${import.meta.dirname}/..`;
 const folder = `${root}/examples`;
 
 /** An example, as a row of the table in its README tells of it. */
@@ -112,13 +107,10 @@ class Running implements AsyncDisposable {
       /\blocalhost([: ])\d+/g,
       `${where?.hostname}$1${where?.port}`,
     );
-    const { code, stdout, stderr } = await new Deno.Command("sh", {
-      args: ["-c", `${halfclose}\n${script}`],
-      cwd: this.dir,
-      stdin: "null",
-    }).output();
-    assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
-    return new TextDecoder().decode(stdout);
+    const args = ["-c", `${halfclose}\n${script}`];
+    const output = await runProgram("sh", args, { cwd: this.dir });
+    assertEquals([output.code, output.stderr], [0, ""]);
+    return output.stdout;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,16 +5,21 @@
 
 import { assertEquals } from "@std/assert";
 import type { ExchangeRecord, Handler, Outcome, Phase } from "../mod.ts";
+import { areSame, encode, pattern } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
   ask,
+  begin,
   connect,
-  encode,
   exchange,
-  listenLocally,
-  pattern,
+  pause,
+  readBytes,
   readText,
-  RudeClient,
   send,
+} from "./sockets.ts";
+import {
+  echoOnce,
+  listenLocally,
   serveLocally,
   type ServeTcpOptions,
 } from "./support.ts";
@@ -190,10 +195,7 @@ Deno.test("listen() gets over clients that reset before it has begun to accept",
     await (await RudeClient.connect(listener.addr)).reset();
   }
   const answer = ask(listener.addr, "next");
-  for await (const conn of listener) {
-    await conn.respond(await conn.text());
-    break;
-  }
+  await echoOnce(listener);
   assertEquals(await answer, "next");
   assertEquals(records.outcomes.at(-1), "ok");
   const others = new Set(records.outcomes.slice(0, -1));
@@ -232,9 +234,8 @@ testFault("a client that is silent", () => ({
 testFault("a client that never ends its request", () => ({
   options: { idleTimeout: 50 },
   async client(addr) {
-    const client = await connect(addr);
-    await client.write(encode("GET / HTTP/1.1\r\nhost: example.com\r\n\r\n"));
-    return await readText(client);
+    const request = "GET / HTTP/1.1\r\nhost: example.com\r\n\r\n";
+    return await readText(await begin(addr, request));
   },
   sees: "refused: TimeoutError",
   outcome: "idle",
@@ -249,7 +250,7 @@ testFault("a client that drips", () => ({
     over.then(() => done = true);
     while (!done) {
       await client.write(encode("."));
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
     return await readText(client);
   },
@@ -325,7 +326,7 @@ testFault("8 MiB both ways, answered before they are read", () => ({
   async client(addr) {
     // All is written before anything is read.
     const client = await send(addr, eightMiB);
-    return equalBytes(await new Response(client.readable).bytes(), eightMiB);
+    return areSame(await readBytes(client), eightMiB);
   },
   sees: true,
   outcome: "ok",
@@ -334,17 +335,12 @@ testFault("8 MiB both ways, answered before they are read", () => ({
 
 testFault("8 MiB both ways", () => ({
   async client(addr) {
-    return equalBytes(await exchange(addr, eightMiB), eightMiB);
+    return areSame(await exchange(addr, eightMiB), eightMiB);
   },
   sees: true,
   outcome: "ok",
   phase: "writing",
 }));
-
-/** Assertions would take their time to compare as much. */
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
 
 // Handlers
 

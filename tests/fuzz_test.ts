@@ -1,11 +1,15 @@
 // Random schedules against what the server promises; `deno task fuzz` plays more.
 
-import { assertEquals, assertNotEquals } from "@std/assert";
+import {
+  assertEquals,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { type Events, findFaults } from "./fuzz/model.ts";
 import { describe, tryOut } from "./fuzz/fuzz.ts";
 import { play } from "./fuzz/play.ts";
 import { makeSchedule } from "./fuzz/schedule.ts";
-import { importMap } from "./support.ts";
+import { importMap, runDeno } from "./programs.ts";
 
 // Unix sockets are among them.
 const ignore = Deno.build.os === "windows";
@@ -95,16 +99,9 @@ function seedOfGoodClients(): number {
 }
 
 async function fuzz(...args: string[]) {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), "tests/fuzz/fuzz.ts", ...args],
-    cwd: `${import.meta.dirname}/..`,
-  }).output();
-  const decoder = new TextDecoder();
-  return {
-    code,
-    stdout: decoder.decode(stdout).trim(),
-    stderr: decoder.decode(stderr).trim(),
-  };
+  const flags = ["run", "-A", ...importMap(), "tests/fuzz/fuzz.ts"];
+  const { code, stdout, stderr } = await runDeno(...flags, ...args);
+  return { code, stdout: stdout.trim(), stderr: stderr.trim() };
 }
 
 Deno.test({
@@ -121,11 +118,35 @@ Deno.test({
 });
 
 Deno.test("fuzz: the command says which arguments it does not take", async () => {
-  for (const args of [["--seed", "x"], ["--count=-1"], ["--jobs", "1.5"]]) {
+  const cases: [args: string[], message: string][] = [
+    [
+      ["--seed", "x"],
+      '--seed must be a whole number from 0 to 4294967295, received "x"',
+    ],
+    [
+      ["--count=-1"],
+      '--count must be a whole number from 1 to 1000000000, received "-1"',
+    ],
+    [
+      ["--jobs", "1.5"],
+      '--jobs must be a whole number from 1 to 64, received "1.5"',
+    ],
+    [["--sead", "1"], 'unexpected argument "--sead", see --help'],
+    [["extra"], 'unexpected argument "extra", see --help'],
+  ];
+  for (const [args, message] of cases) {
     assertEquals(await fuzz(...args), {
       code: 2,
       stdout: "",
-      stderr: "fuzz: --seed, --count and --jobs take whole numbers",
+      stderr: `fuzz: ${message}`,
     });
+  }
+});
+
+Deno.test("fuzz: the command tells what it takes", async () => {
+  const { code, stdout } = await fuzz("--help");
+  assertEquals(code, 0);
+  for (const flag of ["--seed", "--count", "--jobs", "--help"]) {
+    assertStringIncludes(stdout, flag);
   }
 });

@@ -5,20 +5,18 @@ import {
   assertRejects,
 } from "@std/assert";
 import { RequestTooLargeError, TimeoutError } from "../mod.ts";
+import { encode, pattern } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
   ask,
-  block,
+  begin,
   connect,
-  encode,
   exchange,
-  listenLocally,
-  pattern,
+  pause,
   readText,
-  RudeClient,
   send,
-  serveLocally,
-  writeAll,
-} from "./support.ts";
+} from "./sockets.ts";
+import { block, listenLocally, serveLocally } from "./support.ts";
 
 const refuse = (error: Error) => `refused: ${error.message}\n`;
 
@@ -70,8 +68,7 @@ for (const streaming of [false, true]) {
       idleTimeout: 30,
       onRefuse: refuse,
     });
-    const client = await connect(server.addr);
-    await client.write(encode("half a requ"));
+    const client = await begin(server.addr, "half a requ");
     assertEquals(
       await readText(client),
       "refused: No byte could be read or written for 30 ms: " +
@@ -91,8 +88,7 @@ for (const streaming of [false, true]) {
 
   Deno.test(`idleTimeout cuts a silent client that is told nothing (${mode})`, async () => {
     const { server, records } = serveLocally({ streaming, idleTimeout: 30 });
-    const client = await connect(server.addr);
-    await client.write(encode("half a requ"));
+    const client = await begin(server.addr, "half a requ");
     assertEquals(await readText(client), "");
     assertEquals(await ask(server.addr, "next"), "next");
     await server.shutdown();
@@ -111,7 +107,7 @@ for (const streaming of [false, true]) {
     const drips = (async () => {
       while (dripping) {
         await client.write(encode("."));
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await pause(5);
       }
     })().catch(() => {});
     const reader = client.readable.getReader();
@@ -143,7 +139,7 @@ Deno.test("idleTimeout starts anew with every byte", async () => {
     const reader = conn.readable.getReader();
     // Longer as a whole than the limit, which no single pause is.
     for (let drip = 0; drip < 12; drip++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
       await client.write(encode("."));
       await reader.read();
     }
@@ -159,7 +155,7 @@ Deno.test("idleTimeout does not count a handler that thinks", async () => {
   const { server, records } = serveLocally(
     { idleTimeout: 10 },
     async (conn) => {
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await pause(60);
       return conn.bytes();
     },
   );
@@ -176,7 +172,7 @@ Deno.test("idleTimeout does not count a body that is slow to come", async () => 
     },
     async function* () {
       yield "a";
-      await new Promise((resolve) => setTimeout(resolve, 60));
+      await pause(60);
       yield "b";
     } as () => AsyncGenerator<string>,
   );
@@ -243,7 +239,7 @@ Deno.test("idleTimeout is over with the response, though a read is left pending"
     async (conn) => {
       conn.readable.getReader().read().catch(() => {});
       await conn.respond("answered");
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await pause(100);
     },
   );
   const client = await connect(server.addr);
@@ -346,11 +342,7 @@ Deno.test("deadline counts the time after the response, too", async () => {
 Deno.test("limits hold for one stalled client after the other", async () => {
   const { server, records } = serveLocally({ idleTimeout: 20 });
   const clients = await Promise.all(
-    Array.from({ length: 5 }, async () => {
-      const client = await connect(server.addr);
-      await client.write(encode("half a requ"));
-      return client;
-    }),
+    Array.from({ length: 5 }, () => begin(server.addr, "half a requ")),
   );
   await records.nth(5);
   await server.shutdown();
@@ -378,7 +370,7 @@ Deno.test("limits longer than a timer can be are kept", async () => {
     idleTimeout: 2 ** 40,
     lingerTimeout: 2 ** 40,
   }, async (conn) => {
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
     return conn.bytes();
   });
   assertEquals(await ask(server.addr, "hello"), "hello");
@@ -502,8 +494,7 @@ Deno.test("a refusal does not hold up the next client", async () => {
     onRefuse: () => "too large",
   });
   // It never ends its request: its lingering would last a minute.
-  const refused = await connect(server.addr);
-  await writeAll(refused, encode("more than ten bytes"));
+  const refused = await begin(server.addr, "more than ten bytes");
   assertEquals(await ask(server.addr, "next"), "next");
   assertEquals(records.outcomes, ["too-large", "ok"]);
   assertEquals(await readText(refused), "too large");
@@ -515,8 +506,7 @@ Deno.test("lingerTimeout bounds how long dropped data is read", async () => {
     streaming: true,
     lingerTimeout: 20,
   }, () => "enough");
-  const client = await connect(server.addr);
-  await client.write(encode("never ends"));
+  const client = await begin(server.addr, "never ends");
   const chunk = new Uint8Array(8);
   assertEquals(await client.read(chunk), 6);
   assertEquals(await client.read(chunk), null);
@@ -546,8 +536,7 @@ Deno.test("the oldest of too many lingering sockets makes room", async () => {
   }, () => "x");
   const clients: Deno.Conn[] = [];
   for (let i = 0; i < 70; i++) {
-    const client = await connect(server.addr);
-    await client.write(encode("never ends"));
+    const client = await begin(server.addr, "never ends");
     clients.push(client);
     await records.nth(i + 1);
   }

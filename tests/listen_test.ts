@@ -6,16 +6,21 @@ import {
   assertThrows,
 } from "@std/assert";
 import { listen } from "../mod.ts";
+import { pattern } from "./bytes.ts";
+import { runDeno } from "./programs.ts";
 import {
   ask,
+  begin,
   connect,
-  encode,
   exchange,
-  listenLocally,
   local,
-  pattern,
   readText,
   send,
+} from "./sockets.ts";
+import {
+  assertRefused,
+  echoOnce,
+  listenLocally,
   serveLocally,
 } from "./support.ts";
 
@@ -79,8 +84,7 @@ Deno.test("listen() echoes byte for byte around its buffer's size", async (t) =>
 
 Deno.test("listen() does not answer a second client before the first is done", async () => {
   const { server, records } = serveLocally();
-  const first = await connect(server.addr);
-  await first.write(encode("first"));
+  const first = await begin(server.addr, "first");
   const order: string[] = [];
   const second = ask(server.addr, "second").then((text) => order.push(text));
   // The second one is in the backlog by now, with its FIN: it has connected.
@@ -143,10 +147,7 @@ for (const leave of ["return", "throw"] as const) {
         assertEquals(await connections.throw(why).catch((error) => error), why);
       }
       assertEquals(await next, next && { done: true, value: undefined });
-      await assertRejects(
-        () => connect(listener.addr),
-        Deno.errors.ConnectionRefused,
-      );
+      await assertRefused(listener.addr);
     });
   }
 }
@@ -161,10 +162,7 @@ Deno.test("listen() closes and resets its backlog as the loop is left", async ()
   }
   assertEquals(await readText(first), "bye");
   await assertRejects(() => readText(second), Deno.errors.ConnectionReset);
-  await assertRejects(
-    () => connect(listener.addr),
-    Deno.errors.ConnectionRefused,
-  );
+  await assertRefused(listener.addr);
 });
 
 Deno.test("listen() passes on what the loop body throws, and closes", async () => {
@@ -179,10 +177,7 @@ Deno.test("listen() passes on what the loop body throws, and closes", async () =
   );
   assertEquals(await client, "");
   assertEquals(records.outcomes, ["ok"]);
-  await assertRejects(
-    () => connect(listener.addr),
-    Deno.errors.ConnectionRefused,
-  );
+  await assertRefused(listener.addr);
 });
 
 Deno.test("listen() lets in only whom allow() says true of", async (t) => {
@@ -257,15 +252,9 @@ Deno.test("listen() takes over a listener", async () => {
   await using ours = listen({ listener });
   assertEquals(ours.addr, listener.addr);
   const answer = ask(ours.addr, "hello");
-  for await (const conn of ours) {
-    await conn.respond(await conn.text());
-    break;
-  }
+  await echoOnce(ours);
   assertEquals(await answer, "hello");
-  await assertRejects(
-    () => connect(listener.addr),
-    Deno.errors.ConnectionRefused,
-  );
+  await assertRefused(listener.addr);
 });
 
 Deno.test("listen() says which address is in use", async () => {
@@ -288,40 +277,37 @@ Deno.test("listen() ends when somebody else closes its listener", async () => {
   await ours.shutdown();
 });
 
-Deno.test("listen() does not keep the process alive once unref() is called", async () => {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: [
-      "eval",
-      `import { serve } from "${import.meta.resolve("../server.ts")}";
-       const server = serve({ hostname: "127.0.0.1", port: 0 }, () => "hello");
-       const conn = await Deno.connect(server.addr);
-       await conn.closeWrite();
-       console.log(await new Response(conn.readable).text());
-       server.unref();`,
-    ],
-  });
-  const { code, stdout } = await command.output();
+/** Runs a program that begins with these lines and ends by itself. */
+async function printedBy(program: string): Promise<string> {
+  const { code, stdout } = await runDeno(
+    "eval",
+    `import { serve } from "${import.meta.resolve("../server.ts")}";
+     const local = { hostname: "127.0.0.1", port: 0 };
+     ${program}`,
+  );
   assertEquals(code, 0);
-  assertEquals(new TextDecoder().decode(stdout), "hello\n");
+  return stdout;
+}
+
+Deno.test("listen() does not keep the process alive once unref() is called", async () => {
+  const program = `
+    const server = serve(local, () => "hello");
+    const conn = await Deno.connect(server.addr);
+    await conn.closeWrite();
+    console.log(await new Response(conn.readable).text());
+    server.unref();`;
+  assertEquals(await printedBy(program), "hello\n");
 });
 
 Deno.test("listen() keeps the process alive while a handler only thinks", async () => {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: [
-      "eval",
-      `import { serve } from "${import.meta.resolve("../server.ts")}";
-       const server = serve({
-         hostname: "127.0.0.1",
-         port: 0,
-         deadline: 50,
-         onExchange: ({ outcome }) => (console.log(outcome), server.shutdown()),
-       }, () => new Promise(() => {}));
-       const conn = await Deno.connect(server.addr);
-       await conn.closeWrite();
-       server.ref();`,
-    ],
-  });
-  const { code, stdout } = await command.output();
-  assertEquals(code, 0);
-  assertEquals(new TextDecoder().decode(stdout), "deadline\n");
+  const program = `
+    const server = serve({
+      ...local,
+      deadline: 50,
+      onExchange: ({ outcome }) => (console.log(outcome), server.shutdown()),
+    }, () => new Promise(() => {}));
+    const conn = await Deno.connect(server.addr);
+    await conn.closeWrite();
+    server.ref();`;
+  assertEquals(await printedBy(program), "deadline\n");
 });

@@ -24,27 +24,25 @@ interface Case<Module> {
   check: (module: Module) => unknown;
 }
 
-interface Suite<Module> {
-  specifier: string;
-  standIn: Module;
-  standInUrl: URL;
-  /**
-   * Imports the package. Its classes have private fields, so that no other
-   * class is assignable to them; hence the unknown type.
-   */
-  importPackage: () => Promise<unknown>;
-  cases: Case<Module>[];
-}
-
-/** Tests the stand-in, and the package too if the specifier leads to it. */
-function testBoth<Module>(suite: Suite<Module>): void {
-  const { specifier, cases } = suite;
+/**
+ * Tests the stand-in, and the package too if the specifier leads to it. Classes
+ * of packages have private fields, so that no other class is assignable to them;
+ * hence the unknown type.
+ */
+function testBoth<Module>(
+  specifier: string,
+  importPackage: () => Promise<unknown>,
+  standIn: Module,
+  file: string,
+  cases: Case<Module>[],
+): void {
   for (const { symbol, does, check } of cases) {
     Deno.test(`${symbol} stand-in: ${does}`, async () => {
-      await check(suite.standIn);
+      await check(standIn);
     });
   }
-  if (import.meta.resolve(specifier) === suite.standInUrl.href) {
+  const url = new URL(`../offline/${file}`, import.meta.url);
+  if (import.meta.resolve(specifier) === url.href) {
     Deno.test({
       name: `${specifier} agrees with its stand-in (needs the real packages)`,
       ignore: true,
@@ -54,7 +52,7 @@ function testBoth<Module>(suite: Suite<Module>): void {
   }
   for (const { symbol, does, check } of cases) {
     Deno.test(`${symbol} ${specifier}: ${does}`, async () => {
-      await check(await suite.importPackage() as Module);
+      await check(await importPackage() as Module);
     });
   }
 }
@@ -481,12 +479,12 @@ async function failsWith(
   });
 }
 
-testBoth<Assert>({
-  specifier: "@std/assert",
-  standIn: assertStandIn,
-  standInUrl: new URL("../offline/assert.ts", import.meta.url),
-  importPackage: () => import("@std/assert"),
-  cases: [
+testBoth<Assert>(
+  "@std/assert",
+  () => import("@std/assert"),
+  assertStandIn,
+  "assert.ts",
+  [
     ...equality,
     ...passes.map(([symbol, does, check]) => ({ symbol, does, check })),
     ...failures.map(([symbol, does, fn, parts]) => ({
@@ -495,7 +493,7 @@ testBoth<Assert>({
       check: (assert: Assert) => failsWith(assert, parts, () => fn(assert)),
     })),
   ],
-});
+);
 
 // ---------------------------------------------------------------------------
 // @std/cli/parse-args
@@ -933,13 +931,13 @@ const parseCases: Case<ParseArgs>[] = [
   },
 ];
 
-testBoth<ParseArgs>({
-  specifier: "@std/cli/parse-args",
-  standIn: parseArgsStandIn,
-  standInUrl: new URL("../offline/parse_args.ts", import.meta.url),
-  importPackage: () => import("@std/cli/parse-args"),
-  cases: parseCases,
-});
+testBoth<ParseArgs>(
+  "@std/cli/parse-args",
+  () => import("@std/cli/parse-args"),
+  parseArgsStandIn,
+  "parse_args.ts",
+  parseCases,
+);
 
 Deno.test("parseArgs() has the types of its options", async () => {
   // Whichever package this is, the type checker holds it to these types.
@@ -1064,12 +1062,12 @@ async function draw(
   return text;
 }
 
-testBoth<ProgressBarModule>({
-  specifier: "@std/cli/unstable-progress-bar",
-  standIn: progressBarStandIn,
-  standInUrl: new URL("../offline/progress_bar.ts", import.meta.url),
-  importPackage: () => import("@std/cli/unstable-progress-bar"),
-  cases: [
+testBoth<ProgressBarModule>(
+  "@std/cli/unstable-progress-bar",
+  () => import("@std/cli/unstable-progress-bar"),
+  progressBarStandIn,
+  "progress_bar.ts",
+  [
     ...drawn.map(([does, options, value, expected]) => ({
       symbol: "ProgressBar",
       does,
@@ -1110,7 +1108,7 @@ testBoth<ProgressBarModule>({
       },
     },
   ],
-});
+);
 
 // ---------------------------------------------------------------------------
 // @std/log
@@ -1132,6 +1130,34 @@ function recorder(
   const handler = new Recorder(handlerLevel, formatter ? { formatter } : {});
   const logger = new log.Logger("name", loggerLevel, { handlers: [handler] });
   return { handler, lines, logger };
+}
+
+/** Makes handlers that tell when they are set up and destroyed. */
+function listener(log: Log) {
+  const calls: string[] = [];
+  class Handler extends log.BaseHandler {
+    log() {}
+    override setup() {
+      calls.push("setup");
+    }
+    override destroy() {
+      calls.push("destroy");
+    }
+  }
+  return { calls, Handler };
+}
+
+/** Changes a level in both ways, and returns all that it is meanwhile. */
+function changeLevels(
+  log: Log,
+  what: { level: logStandIn.LogLevel; levelName: logStandIn.LevelName },
+): unknown[] {
+  const levels: unknown[] = [what.level, what.levelName];
+  what.level = log.LogLevels.WARN;
+  levels.push(what.level, what.levelName);
+  what.levelName = "INFO";
+  levels.push(what.level, what.levelName);
+  return levels;
 }
 
 /** Returns what `fn` prints. */
@@ -1193,22 +1219,18 @@ const messages: [string, unknown, string][] = [
 
 /** What is done, and what must come out. */
 const logged: [string, string, (log: Log) => unknown, unknown][] = [
-  ["LogLevels", "has the levels", (log) => log.LogLevels, {
-    NOTSET: 0,
-    DEBUG: 10,
-    INFO: 20,
-    WARN: 30,
-    ERROR: 40,
-    CRITICAL: 50,
-  }],
-  ["LogLevelNames", "goes from low to high", (log) => log.LogLevelNames, [
-    "NOTSET",
-    "DEBUG",
-    "INFO",
-    "WARN",
-    "ERROR",
-    "CRITICAL",
-  ]],
+  [
+    "LogLevels",
+    "has the levels",
+    (log) => JSON.stringify(log.LogLevels),
+    '{"NOTSET":0,"DEBUG":10,"INFO":20,"WARN":30,"ERROR":40,"CRITICAL":50}',
+  ],
+  [
+    "LogLevelNames",
+    "goes from low to high",
+    (log) => JSON.stringify(log.LogLevelNames),
+    '["NOTSET","DEBUG","INFO","WARN","ERROR","CRITICAL"]',
+  ],
   [
     "getLevelByName()",
     "finds a level",
@@ -1283,21 +1305,13 @@ const logged: [string, string, (log: Log) => unknown, unknown][] = [
   }, ["name", []]],
   ["Logger", "can change its level", (log) => {
     const { lines, logger } = recorder(log, "ERROR");
-    const levels: unknown[] = [logger.level, logger.levelName];
-    logger.level = log.LogLevels.WARN;
-    levels.push(logger.level, logger.levelName);
-    logger.levelName = "INFO";
-    levels.push(logger.level, logger.levelName);
+    const levels = changeLevels(log, logger);
     logger.info("a");
     return [levels, lines];
   }, [[40, "ERROR", 30, "WARN", 20, "INFO"], ["INFO a"]]],
   ["BaseHandler", "can change its level", (log) => {
     const { handler, lines, logger } = recorder(log, "DEBUG", "ERROR");
-    const levels: unknown[] = [handler.level, handler.levelName];
-    handler.level = log.LogLevels.WARN;
-    levels.push(handler.level, handler.levelName);
-    handler.levelName = "INFO";
-    levels.push(handler.level, handler.levelName);
+    const levels = changeLevels(log, handler);
     logger.info("a");
     return [levels, lines];
   }, [[40, "ERROR", 30, "WARN", 20, "INFO"], ["INFO a"]]],
@@ -1313,16 +1327,7 @@ const logged: [string, string, (log: Log) => unknown, unknown][] = [
     return lines;
   }, ["30 WARN name a b 1"]],
   ["BaseHandler", "is set up, destroyed and disposed of", (log) => {
-    const calls: string[] = [];
-    class Handler extends log.BaseHandler {
-      log() {}
-      override setup() {
-        calls.push("setup");
-      }
-      override destroy() {
-        calls.push("destroy");
-      }
-    }
+    const { calls, Handler } = listener(log);
     {
       using handler = new Handler("INFO");
       handler.setup();
@@ -1397,16 +1402,7 @@ const logged: [string, string, (log: Log) => unknown, unknown][] = [
     return [lines, names];
   }, [["WARN b", "INFO d"], ["default", "tasks"]]],
   ["setup()", "sets handlers up and destroys the former ones", (log) => {
-    const calls: string[] = [];
-    class Handler extends log.BaseHandler {
-      log() {}
-      override setup() {
-        calls.push("setup");
-      }
-      override destroy() {
-        calls.push("destroy");
-      }
-    }
+    const { calls, Handler } = listener(log);
     log.setup({ handlers: { one: new Handler("INFO") } });
     log.setup({});
     log.setup({});
@@ -1468,12 +1464,12 @@ function fail(): never {
   throw new Error("Must not be called");
 }
 
-testBoth<Log>({
-  specifier: "@std/log",
-  standIn: logStandIn,
-  standInUrl: new URL("../offline/log.ts", import.meta.url),
-  importPackage: () => import("@std/log"),
-  cases: [
+testBoth<Log>(
+  "@std/log",
+  () => import("@std/log"),
+  logStandIn,
+  "log.ts",
+  [
     ...logged.map(([symbol, does, run, expected]) => ({
       symbol,
       does,
@@ -1485,7 +1481,7 @@ testBoth<Log>({
       check: (log: Log) => throws(() => run(log), { name, message }),
     })),
   ],
-});
+);
 
 // ---------------------------------------------------------------------------
 // How the tasks get at them

@@ -2,13 +2,9 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ListenOptions, RequestStart } from "../mod.ts";
-import {
-  ask,
-  exchange,
-  listenLocally,
-  pattern,
-  serveLocally,
-} from "./support.ts";
+import { encode, pattern } from "./bytes.ts";
+import { ask, exchange } from "./sockets.ts";
+import { listenLocally, serveLocally } from "./support.ts";
 
 /** Serves one request, and gives what was told of it. */
 async function startOf(
@@ -32,7 +28,7 @@ for (const streaming of [false, true]) {
     const starts = await startOf("hello", { streaming });
     assertEquals(
       starts.map(({ id, bytesRead, head }) => ({ id, bytesRead, head })),
-      [{ id: 1, bytesRead: 5, head: new TextEncoder().encode("hello") }],
+      [{ id: 1, bytesRead: 5, head: encode("hello") }],
     );
     assertEquals(starts[0]?.localAddr.transport, "tcp");
     assertEquals(starts[0]?.remoteAddr.transport, "tcp");

@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { listen, type ListenOptions, serve } from "../mod.ts";
+import { runDeno } from "./programs.ts";
 
 const wrong: [object | null, new () => Error, string][] = [
   [null as unknown as object, TypeError, "the options must be an object"],
@@ -106,15 +107,9 @@ function listenOnce(): Deno.NetAddr {
 }
 
 Deno.test("listen() takes reusePort where Deno does", async () => {
-  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      "--no-config",
-      "--unstable-net",
-      "-N",
-      new URL("testdata/reuse_port.ts", import.meta.url).href,
-    ],
-  }).output();
-  assertEquals(new TextDecoder().decode(stdout), "all served\n");
+  const flags = ["--no-config", "--unstable-net", "-N"];
+  const file = new URL("testdata/reuse_port.ts", import.meta.url).href;
+  const { code, stdout } = await runDeno("run", ...flags, file);
+  assertEquals(stdout, "all served\n");
   assertEquals(code, 0);
 });

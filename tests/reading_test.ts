@@ -9,18 +9,17 @@ import {
 } from "@std/assert";
 import { type Conn, RequestTooLargeError, TimeoutError } from "../mod.ts";
 import { RequestChunks } from "../exchange/request_bytes.ts";
+import { encode, pattern } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
+  begin,
   connect,
-  encode,
   exchange,
-  listenLocally,
-  pattern,
   readText,
-  RudeClient,
   send,
-  serveLocally,
   writeAll,
-} from "./support.ts";
+} from "./sockets.ts";
+import { listenLocally, serveLocally } from "./support.ts";
 
 /** Runs `use` on the connection of a client that has sent `request`. */
 async function withRequest(
@@ -395,8 +394,7 @@ Deno.test("Conn streams: what is being read ends as the loop moves on", async ()
 
 Deno.test("Conn streams: a response drops the rest of the request", async () => {
   const { listener } = listenLocally({ streaming: true });
-  const client = await connect(listener.addr);
-  await client.write(encode("start"));
+  const client = await begin(listener.addr, "start");
   for await (const conn of listener) {
     const reader = conn.readable.getReader();
     await reader.read();

@@ -6,20 +6,19 @@ import {
   assertRejects,
 } from "@std/assert";
 import { type Conn, listen, type ResponseBody } from "../mod.ts";
+import { encode, pattern } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
   ask,
-  connect,
-  encode,
+  begin,
   exchange,
-  listenLocally,
   local,
-  pattern,
+  pause,
+  readBytes,
   readText,
-  RudeClient,
   send,
-  serveLocally,
-  writeAll,
-} from "./support.ts";
+} from "./sockets.ts";
+import { listenLocally, serveLocally } from "./support.ts";
 
 /** What a client gets when `use` has the connection, and the record. */
 async function answerOf(use: (conn: Conn<Deno.NetAddr>) => unknown) {
@@ -268,13 +267,10 @@ Deno.test("Conn.respond() keeps backpressure", async () => {
     // Nobody reads: production must stop at what the kernel takes.
     for (let before = -1; before !== made;) {
       before = made;
-      await Promise.race([
-        resting.promise,
-        new Promise((resolve) => setTimeout(resolve, 50)),
-      ]);
+      await Promise.race([resting.promise, pause(50)]);
     }
     assert(made < 500, `${made} chunks were made for a client that reads none`);
-    const answer = new Response(client.readable).bytes();
+    const answer = readBytes(client);
     assertEquals(await responding, true);
     assertEquals((await answer).length, 65_536_000);
     break;
@@ -348,7 +344,7 @@ Deno.test("Conn.respond() serves a client that writes all before it reads", asyn
       async () => {
         const { server, records } = serveLocally({ streaming: true }, answer);
         const client = await send(server.addr, large);
-        assertEquals(await new Response(client.readable).bytes(), large);
+        assertEquals(await readBytes(client), large);
         await server.shutdown();
         assertEquals(records.outcomes, ["ok"]);
       },
@@ -395,8 +391,7 @@ Deno.test("Conn.respond() drops what a handler has begun to read and left", asyn
     await t.step(name, async () => {
       const { server, records } = serveLocally({ streaming: true }, handler);
       const client = await send(server.addr, large);
-      const answer = await new Response(client.readable).bytes();
-      assertEquals(answer.length, large.length);
+      assertEquals((await readBytes(client)).length, large.length);
       await server.shutdown();
       assertEquals(records.outcomes, ["ok"]);
     });
@@ -408,9 +403,8 @@ Deno.test("Conn.respond() reaches a client that still sends", async () => {
     { streaming: true },
     () => pattern(1_000_000),
   );
-  const client = await connect(server.addr);
-  await writeAll(client, pattern(3_000_000));
-  const answer = new Response(client.readable).bytes();
+  const client = await begin(server.addr, pattern(3_000_000));
+  const answer = readBytes(client);
   assertEquals((await answer).length, 1_000_000);
   await server.shutdown();
 });

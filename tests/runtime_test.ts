@@ -1,9 +1,11 @@
 // What this module relies on in Deno, so that a change there shows here.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { connect, encode, RudeClient, send, writeAll } from "./support.ts";
-
-const local = { hostname: "127.0.0.1", port: 0 };
+import { encode } from "./bytes.ts";
+import { runDeno } from "./programs.ts";
+import { RudeClient } from "./rude_client.ts";
+import { begin, connect, local, send, writeAll } from "./sockets.ts";
+import { cert, key } from "./tls.ts";
 
 async function pair() {
   const listener = Deno.listen(local);
@@ -107,15 +109,8 @@ Deno.test("Deno.Listener hands out its backlog first in, first out", async () =>
 });
 
 Deno.test("Deno.TlsConn.handshake() tells a failed handshake from a cut request", async () => {
-  const read = (name: string) =>
-    Deno.readTextFileSync(new URL(`testdata/${name}`, import.meta.url));
-  const listener = Deno.listenTls({
-    ...local,
-    cert: read("localhost.pem"),
-    key: read("localhost.key"),
-  });
-  const client = await connect(listener.addr);
-  await client.write(encode("not TLS at all"));
+  const listener = Deno.listenTls({ ...local, cert, key });
+  const client = await begin(listener.addr, "not TLS at all");
   const conn = await listener.accept();
   await assertRejects(() => conn.handshake(), Deno.errors.InvalidData);
   for (const open of [conn, client, listener]) open.close();
@@ -123,17 +118,8 @@ Deno.test("Deno.TlsConn.handshake() tells a failed handshake from a cut request"
 
 Deno.test("Deno has listenDatagram() only where it takes reusePort", async () => {
   for (const flags of [[], ["--unstable-net"]]) {
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "eval",
-        "--no-config",
-        ...flags,
-        'console.log("listenDatagram" in Deno)',
-      ],
-    }).output();
-    assertEquals(
-      new TextDecoder().decode(stdout),
-      `${flags.length > 0}\n`,
-    );
+    const program = 'console.log("listenDatagram" in Deno)';
+    const { stdout } = await runDeno("eval", "--no-config", ...flags, program);
+    assertEquals(stdout, `${flags.length > 0}\n`);
   }
 });

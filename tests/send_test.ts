@@ -1,20 +1,15 @@
 // `halfclose send`, run as its users run it, against our server and others.
 
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertStringIncludes,
-} from "@std/assert";
-import net from "node:net";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { listen } from "../mod.ts";
-import { encode, local, pattern, Records, serveLocally } from "./support.ts";
+import { assertSame, encode, pattern } from "./bytes.ts";
+import { Peer } from "./peer.ts";
+import { lines, runProgram, spawn } from "./programs.ts";
+import { local } from "./sockets.ts";
+import { serveLocally, temporaryFolder, testUnix } from "./support.ts";
+import { authorityFile, cert, key, keyFile } from "./tls.ts";
 import { Tool, type ToolOptions } from "./tool.ts";
 
-const testdata = `${import.meta.dirname}/testdata`;
-const cert = Deno.readTextFileSync(`${testdata}/localhost.pem`);
-const key = Deno.readTextFileSync(`${testdata}/localhost.key`);
-const ca = `${testdata}/ca.pem`;
 const decoder = new TextDecoder();
 
 /** How one ended: its exit status, its reply, what it complained of. */
@@ -30,13 +25,12 @@ function start(
   options: ToolOptions = {},
 ): Deno.ChildProcess {
   const [program = "", ...rest] = Tool.command(["send", ...args], options);
-  return new Deno.Command(program, {
-    args: rest,
-    cwd: `${import.meta.dirname}/..`,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  return spawn(program, rest, { stdin: "piped" });
+}
+
+async function ended(child: Deno.ChildProcess): Promise<Sent> {
+  const { code, stdout, stderr } = await child.output();
+  return { code, reply: stdout, complaint: decoder.decode(stderr) };
 }
 
 /** Runs `halfclose send` to its end. */
@@ -46,7 +40,7 @@ async function send(
   options?: ToolOptions,
 ): Promise<Sent> {
   const child = start(args, options);
-  const output = child.output();
+  const sent = ended(child);
   const feeding = (async () => {
     const writer = child.stdin.getWriter();
     try {
@@ -56,9 +50,8 @@ async function send(
       // It has ended before it had read all of it.
     }
   })();
-  const { code, stdout, stderr } = await output;
   await feeding;
-  return { code, reply: stdout, complaint: decoder.decode(stderr) };
+  return await sent;
 }
 
 /** Checks that it gave its reason in one line, and printed nothing else. */
@@ -69,9 +62,11 @@ function assertComplains(sent: Sent, code: number, reason: string): void {
   assertEquals(sent.code, code);
 }
 
-function assertSame(actual: Uint8Array, expected: Uint8Array): void {
-  assertEquals(actual.length, expected.length);
-  assert(actual.every((byte, i) => byte === expected[i]));
+/** Checks that it got a reply, and had nothing to complain of. */
+function assertReplied(sent: Sent, expected: string | Uint8Array): void {
+  assertEquals([sent.code, sent.complaint], [0, ""]);
+  const bytes = typeof expected === "string" ? encode(expected) : expected;
+  assertSame(sent.reply, bytes);
 }
 
 function placeOf({ hostname, port }: Deno.NetAddr): string {
@@ -83,28 +78,20 @@ const permissions = ["-N", "-R"];
 Deno.test("send sends standard input and prints the reply, byte for byte", async () => {
   const { server } = serveLocally();
   for (const size of [0, 1, 65_537, 5_000_000]) {
-    const { code, reply, complaint } = await send(
-      [placeOf(server.addr)],
-      pattern(size),
-    );
-    assertEquals([code, complaint], [0, ""]);
-    assertSame(reply, pattern(size));
+    const request = pattern(size);
+    assertReplied(await send([placeOf(server.addr)], request), request);
   }
   await server.shutdown();
 });
 
 Deno.test("send sends a file", async () => {
   const { server } = serveLocally();
-  const path = await Deno.makeTempFile();
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/request`;
   await Deno.writeFile(path, pattern(3_000_000));
-  const { code, reply, complaint } = await send(
-    ["--file", path, placeOf(server.addr)],
-    "not this",
-    { permissions },
-  );
-  assertEquals([code, complaint], [0, ""]);
-  assertSame(reply, pattern(3_000_000));
-  await Deno.remove(path);
+  const args = ["--file", path, placeOf(server.addr)];
+  const sent = await send(args, "not this", { permissions });
+  assertReplied(sent, pattern(3_000_000));
   await server.shutdown();
 });
 
@@ -129,13 +116,9 @@ Deno.test("send speaks TLS", async (t) => {
   const { server } = serveLocally({ cert, key });
   const { port } = server.addr;
   await t.step("with an authority of our own", async () => {
-    const { code, reply, complaint } = await send(
-      ["--tls", "--ca", ca, `localhost:${port}`],
-      pattern(300_000),
-      { permissions },
-    );
-    assertEquals([code, complaint], [0, ""]);
-    assertSame(reply, pattern(300_000));
+    const args = ["--tls", "--ca", authorityFile, `localhost:${port}`];
+    const request = pattern(300_000);
+    assertReplied(await send(args, request, { permissions }), request);
   });
   await t.step("and trusts no others", async () => {
     const sent = await send(["--tls", `localhost:${port}`], "secret");
@@ -145,29 +128,18 @@ Deno.test("send speaks TLS", async (t) => {
   await server.shutdown();
 });
 
-Deno.test({
-  name: "send reaches a Unix socket",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    const dir = await Deno.makeTempDir();
-    const path = `${dir}/test.sock`;
-    const listener = listen({ path });
-    const sending = send([`unix:${path}`], "hello", {
-      permissions: ["-N", "-R", "-W"],
-    });
-    for await (const conn of listener) {
-      await conn.respond((await conn.text()).toUpperCase());
-      break;
-    }
-    const { code, reply, complaint } = await sending;
-    assertEquals([code, complaint], [0, ""]);
-    assertEquals(decoder.decode(reply), "HELLO");
-    const sent = await send([`unix:${dir}/none.sock`], "", {
-      permissions: ["-N", "-R", "-W"],
-    });
-    assertComplains(sent, 1, `Cannot connect to ${dir}/none.sock`);
-    await Deno.remove(dir, { recursive: true });
-  },
+testUnix("send reaches a Unix socket", async (folder) => {
+  const permissions = ["-N", "-R", "-W"];
+  const path = `${folder}/test.sock`;
+  const listener = listen({ path });
+  const sending = send([`unix:${path}`], "hello", { permissions });
+  for await (const conn of listener) {
+    await conn.respond((await conn.text()).toUpperCase());
+    break;
+  }
+  assertReplied(await sending, "HELLO");
+  const sent = await send([`unix:${folder}/none.sock`], "", { permissions });
+  assertComplains(sent, 1, `Cannot connect to ${folder}/none.sock`);
 });
 
 /** Servers of others, which print the port that they got. */
@@ -195,29 +167,16 @@ for (const [name, command, args, port] of others) {
     name: `send talks to ${name}`,
     ignore: Deno.build.os === "windows",
     async fn() {
-      const server = new Deno.Command(command, {
-        args,
-        stdin: "null",
-        stdout: "null",
-        stderr: "piped",
-      }).spawn();
-      const reader = server.stderr.pipeThrough(new TextDecoderStream())
-        .getReader();
-      let log = "";
+      const server = spawn(command, args, { stdout: "null" });
+      const log = lines(server.stderr);
       let found: string | undefined;
       while (found === undefined) {
-        const { done, value } = await reader.read();
-        if (done) throw new Error(`It does not listen: ${log}`);
-        log += value;
-        found = port.exec(log)?.[1];
+        const { value } = await log.next();
+        if (value === undefined) throw new Error("It does not listen");
+        found = port.exec(value)?.[1];
       }
-      const { code, reply, complaint } = await send(
-        [`127.0.0.1:${found}`],
-        "hello",
-      );
-      assertEquals([code, complaint], [0, ""]);
-      assertEquals(decoder.decode(reply), "HELLO");
-      while (!(await reader.read()).done);
+      assertReplied(await send([`127.0.0.1:${found}`], "hello"), "HELLO");
+      for await (const _ of log);
       await server.status;
     },
   });
@@ -236,9 +195,8 @@ Deno.test("send exits with 124 when its time is over", async () => {
   const { server } = serveLocally();
   // Its input does not end.
   const child = start(["--timeout", "100ms", placeOf(server.addr)]);
-  const { code, stdout, stderr } = await child.output();
   assertComplains(
-    { code, reply: stdout, complaint: decoder.decode(stderr) },
+    await ended(child),
     124,
     `${placeOf(server.addr)} took longer than the 100 ms of --timeout`,
   );
@@ -246,37 +204,29 @@ Deno.test("send exits with 124 when its time is over", async () => {
   await server.shutdown();
 });
 
-Deno.test({
-  name: "send exits with 124 though its file does not open",
-  ignore: Deno.build.os === "windows",
-  async fn() {
+testUnix(
+  "send exits with 124 though its file does not open",
+  async (folder) => {
     const { server } = serveLocally();
-    const folder = await Deno.makeTempDir();
     const file = `${folder}/fifo`;
-    await new Deno.Command("mkfifo", { args: [file] }).output();
+    await runProgram("mkfifo", [file]);
     const place = placeOf(server.addr);
     const sent = await send(["--timeout", "100ms", "--file", file, place], "", {
       permissions: ["-N", "-R"],
     });
     assertComplains(sent, 124, "took longer than the 100 ms of --timeout");
-    await Deno.remove(folder, { recursive: true });
     await server.shutdown();
   },
-});
+);
 
 Deno.test("send prints what came before the server reset", async () => {
   const printed = Promise.withResolvers<void>();
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on("error", () => {});
+  await using peer = await Peer.of((socket) => {
     socket.resume();
     socket.write("so far");
     printed.promise.then(() => socket.resetAndDestroy());
   });
-  await new Promise<void>((resolve) =>
-    server.listen(0, "127.0.0.1", () => resolve())
-  );
-  const { port } = server.address() as net.AddressInfo;
-  const child = start([`127.0.0.1:${port}`]);
+  const child = start([`127.0.0.1:${peer.port}`]);
   const reader = child.stdout.getReader();
   assertEquals(decoder.decode((await reader.read()).value), "so far");
   printed.resolve();
@@ -285,33 +235,26 @@ Deno.test("send prints what came before the server reset", async () => {
   assertMatch(complaint, /^halfclose: The server reset the connection.*\n$/);
   assertEquals((await child.status).code, 1);
   await child.stdin.close().catch(() => {});
-  await new Promise((resolve) => server.close(resolve));
 });
 
 Deno.test("send fails if the server does not take the whole request", async () => {
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on("error", () => {});
+  await using peer = await Peer.of((socket) => {
     socket.pause();
     socket.end("enough", () => socket.destroy());
   });
-  await new Promise<void>((resolve) =>
-    server.listen(0, "127.0.0.1", () => resolve())
-  );
-  const { port } = server.address() as net.AddressInfo;
-  const sent = await send([`127.0.0.1:${port}`], pattern(16 * 1024 ** 2));
+  const place = `127.0.0.1:${peer.port}`;
+  const sent = await send([place], pattern(16 * 1024 ** 2));
   assertEquals(decoder.decode(sent.reply), "enough");
   assertEquals(
     sent.complaint,
-    `halfclose: 127.0.0.1:${port} closed before it had taken the whole request\n`,
+    `halfclose: ${place} closed before it had taken the whole request\n`,
   );
   assertEquals(sent.code, 1);
-  await new Promise((resolve) => server.close(resolve));
 });
 
 Deno.test("send leaves quietly when nobody reads the reply", async () => {
-  const records = new Records();
-  const { server } = serveLocally(
-    { onExchange: records.add },
+  const { server, records } = serveLocally(
+    {},
     () => pattern(16 * 1024 ** 2),
   );
   const child = start([placeOf(server.addr)]);
@@ -354,7 +297,8 @@ for (const [args, reason] of misuses) {
 }
 
 Deno.test("send says which files it cannot use", async () => {
-  const dir = await Deno.makeTempDir();
+  await using folder = await temporaryFolder();
+  const dir = folder.path;
   const tls = ["--tls", "localhost:1", "--ca"];
   for (
     const [args, reason] of [
@@ -362,12 +306,11 @@ Deno.test("send says which files it cannot use", async () => {
       [["a:1", "--file", dir], `Cannot read ${dir}: it is a directory`],
       [[...tls, `${dir}/none`], `Cannot read ${dir}/none: No such`],
       [
-        [...tls, `${testdata}/localhost.key`],
+        [...tls, keyFile],
         "localhost.key: there is no certificate in PEM in it",
       ],
     ] as const
   ) assertComplains(await send([...args], "", { permissions }), 1, reason);
-  await Deno.remove(dir);
 });
 
 Deno.test("send names the permission that lacks, and asks for none", async () => {
@@ -400,13 +343,10 @@ Deno.test("send explains its flags and exit statuses", async () => {
 
 /** Runs a command line of a shell in a terminal, and gives what that shows. */
 async function onTerminal(line: string): Promise<string> {
-  const { code, stdout } = await new Deno.Command("script", {
-    args: ["-qec", line, "/dev/null"],
-    cwd: `${import.meta.dirname}/..`,
-    stdin: "null",
-  }).output();
+  const args = ["-qec", line, "/dev/null"];
+  const { code, stdout } = await runProgram("script", args);
   assertEquals(code, 0);
-  return decoder.decode(stdout);
+  return stdout;
 }
 
 function quote(words: string[]): string {
@@ -418,7 +358,8 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     const { server } = serveLocally();
-    const path = await Deno.makeTempFile();
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/request`;
     await Deno.writeFile(path, pattern(3 * 1024 ** 2));
     const place = placeOf(server.addr);
     const file = quote(
@@ -438,7 +379,6 @@ Deno.test({
     await Deno.writeFile(path, pattern(1000));
     assertEquals(await onTerminal(`${file} >/dev/null`), "");
     assertEquals(await onTerminal(`${input} <'${path}' >/dev/null`), "");
-    await Deno.remove(path);
     await server.shutdown();
   },
 });

@@ -2,7 +2,6 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
-  assertRejects,
   assertThrows,
 } from "@std/assert";
 import {
@@ -12,18 +11,19 @@ import {
   type Server,
   type TimeoutError,
 } from "../mod.ts";
+import { encode } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
   ask,
   connect,
-  encode,
   exchange,
   local,
+  pause,
   readText,
-  RudeClient,
   send,
-  serveLocally,
   writeAll,
-} from "./support.ts";
+} from "./sockets.ts";
+import { assertRefused, lineUp, serveLocally } from "./support.ts";
 
 Deno.test("serve() sends what its handler returns", async (t) => {
   await t.step("serve(options, handler)", async () => {
@@ -103,10 +103,7 @@ Deno.test("serve() closes again if onListen() throws", async () => {
     Error,
     "from onListen",
   );
-  await assertRejects(
-    () => Deno.connect({ port }),
-    Deno.errors.ConnectionRefused,
-  );
+  await assertRefused({ port });
 });
 
 Deno.test("serve() needs a handler", () => {
@@ -400,14 +397,11 @@ Deno.test("serve() hands out one connection at a time", async () => {
   let most = 0;
   const { server } = serveLocally({}, async (conn) => {
     most = Math.max(most, ++handling);
-    await new Promise<void>((resolve) => setTimeout(resolve, 1));
+    await pause(1);
     handling--;
     return conn.bytes();
   });
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, i) => ask(server.addr, `${i}`)),
-  );
-  assertEquals(answers, Array.from({ length: 20 }, (_, i) => `${i}`));
+  await (await lineUp(server.addr, 20)).served();
   await server.shutdown();
   assertEquals(most, 1);
 });

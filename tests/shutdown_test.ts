@@ -1,72 +1,56 @@
-import {
-  assertEquals,
-  assertInstanceOf,
-  assertRejects,
-  assertStrictEquals,
-} from "@std/assert";
+import { assertEquals, assertStrictEquals } from "@std/assert";
 import { listen, serve } from "../mod.ts";
+import { encode, pattern } from "./bytes.ts";
 import {
   ask,
-  block,
+  begin,
   connect,
-  encode,
-  listenLocally,
   local,
-  pattern,
+  pause,
+  readBytes,
   readText,
-  Records,
   send,
+  untilRefused,
+} from "./sockets.ts";
+import {
+  assertRefused,
+  block,
+  checkShutdown,
+  lineUp,
+  listenLocally,
+  Records,
+  serveAt,
   serveLocally,
+  testUnix,
 } from "./support.ts";
-
-function refuses(addr: Deno.Addr): Promise<unknown> {
-  return assertRejects(() => connect(addr), Deno.errors.ConnectionRefused);
-}
 
 Deno.test("Server.shutdown() ends an idle server", async () => {
   const { server } = serveLocally();
   await server.shutdown();
   await server.finished;
-  await refuses(server.addr);
+  await assertRefused(server.addr);
 });
 
 for (const blocked of [false, true]) {
   Deno.test(`Server.shutdown() serves the backlog${blocked ? " though the event loop was blocked" : ""}`, async () => {
     const { server, records } = serveLocally();
-    const slow = await connect(server.addr);
-    await slow.write(encode("slow"));
-    const clients = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
-    );
-    if (blocked) block(500);
-    const stopped = server.shutdown();
-    await slow.closeWrite();
-    assertEquals(await readText(slow), "slow");
-    assertEquals(
-      await Promise.all(clients.map(readText)),
-      clients.map((_, i) => `client ${i}`),
-    );
-    await stopped;
-    assertEquals(records.outcomes, Array(51).fill("ok"));
-    await refuses(server.addr);
+    await checkShutdown({ server, records }, 50, {
+      meanwhile: () => blocked && block(500),
+    });
+    await assertRefused(server.addr);
   });
 }
 
 Deno.test("Listener.shutdown() serves the backlog before it closes", async () => {
   const { listener, records } = listenLocally();
-  const clients = await Promise.all(
-    Array.from({ length: 20 }, (_, i) => send(listener.addr, `client ${i}`)),
-  );
+  const line = await lineUp(listener.addr, 20);
   let stopped: Promise<void> | undefined;
   for await (const conn of listener) {
     stopped ??= listener.shutdown();
     await conn.respond(await conn.text());
   }
   await stopped;
-  assertEquals(
-    await Promise.all(clients.map(readText)),
-    clients.map((_, i) => `client ${i}`),
-  );
+  await line.served();
   assertEquals(records.all.length, 20);
 });
 
@@ -77,20 +61,7 @@ Deno.test("Listener.shutdown() serves a backlog that comes by a given listener",
     { listener: Deno.listen(local), onExchange: records.add },
     (conn) => conn.bytes(),
   );
-  const slow = await connect(server.addr);
-  const clients = await Promise.all(
-    Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
-  );
-  block(500);
-  const stopped = server.shutdown();
-  await slow.closeWrite();
-  assertEquals(
-    await Promise.all(clients.map(readText)),
-    clients.map((_, i) => `client ${i}`),
-  );
-  await stopped;
-  await readText(slow);
-  assertEquals(records.outcomes, Array(51).fill("ok"));
+  await checkShutdown({ server, records }, 50, { meanwhile: () => block(500) });
 });
 
 Deno.test("Server.shutdown() serves the backlog though nothing but timers and immediates get a turn", async (t) => {
@@ -118,7 +89,7 @@ Deno.test("Server.shutdown() serves the backlog though nothing but timers and im
       };
       // Workers start by way of this event loop.
       while (Atomics.load(new Int32Array(connected), 0) === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await pause(1);
         block(20);
       }
       setImmediate(blocking, 30);
@@ -150,20 +121,8 @@ Deno.test("Server.shutdown() serves the backlog on every kind of address", async
           : hostname === "::"
           ? "::1"
           : hostname;
-        const addr = { ...server.addr, hostname: target, port };
-        const slow = await connect(addr);
-        const clients = await Promise.all(
-          Array.from({ length: 10 }, () => send(addr, "x")),
-        );
-        const stopped = server.shutdown();
-        await slow.closeWrite();
-        assertEquals(
-          await Promise.all(clients.map(readText)),
-          clients.map(() => "x"),
-        );
-        await stopped;
-        await readText(slow);
-        assertEquals(records.outcomes, Array(11).fill("ok"));
+        const place = { hostname: target, port };
+        await checkShutdown({ server, records }, 10, { place });
       },
     });
   }
@@ -181,10 +140,9 @@ function hasIPv6(): boolean {
 Deno.test("Server.shutdown() lets the exchange under way finish, whatever it does", async (t) => {
   await t.step("reading", async () => {
     const { server } = serveLocally();
-    const client = await connect(server.addr);
-    await client.write(encode("hel"));
+    const client = await begin(server.addr, "hel");
     const stopped = server.shutdown();
-    await refusedSoon(server.addr);
+    await untilRefused(server.addr);
     await client.write(encode("lo"));
     await client.closeWrite();
     assertEquals(await readText(client), "hello");
@@ -200,7 +158,7 @@ Deno.test("Server.shutdown() lets the exchange under way finish, whatever it doe
     const client = ask(server.addr);
     await begun.promise;
     const stopped = server.shutdown();
-    await refusedSoon(server.addr);
+    await untilRefused(server.addr);
     gate.resolve("late");
     assertEquals(await client, "late");
     await stopped;
@@ -216,9 +174,8 @@ Deno.test("Server.shutdown() lets the exchange under way finish, whatever it doe
     );
     const client = await send(server.addr, "");
     const stopped = server.shutdown();
-    await refusedSoon(server.addr);
-    const answer = await new Response(client.readable).bytes();
-    assertEquals(answer.length, 30_000_003);
+    await untilRefused(server.addr);
+    assertEquals((await readBytes(client)).length, 30_000_003);
     await stopped;
   });
   await t.step("lingering", async () => {
@@ -226,8 +183,7 @@ Deno.test("Server.shutdown() lets the exchange under way finish, whatever it doe
       { streaming: true, lingerTimeout: 60_000 },
       () => "enough",
     );
-    const client = await connect(server.addr);
-    await client.write(encode("still sending"));
+    const client = await begin(server.addr, "still sending");
     await records.nth(1);
     let stopped = false;
     const stopping = server.shutdown().then(() => stopped = true);
@@ -238,19 +194,6 @@ Deno.test("Server.shutdown() lets the exchange under way finish, whatever it doe
     assertEquals(await readText(client), "enough");
   });
 });
-
-/** Waits until nothing listens there any more. */
-async function refusedSoon(addr: Deno.Addr): Promise<void> {
-  for (;;) {
-    try {
-      (await connect(addr)).close();
-    } catch (error) {
-      if (error instanceof Deno.errors.ConnectionRefused) return;
-      // It was in the backlog as the listener closed.
-      assertInstanceOf(error, Deno.errors.ConnectionReset);
-    }
-  }
-}
 
 Deno.test("Server.shutdown() twice is one", async () => {
   const { server } = serveLocally();
@@ -267,7 +210,7 @@ Deno.test("Server is shut down at the end of its block by `await using`", async 
     addr = server.addr;
     assertEquals(await ask(addr, "hello"), "hello");
   }
-  await refuses(addr);
+  await assertRefused(addr);
 });
 
 Deno.test("Server.shutdown() is bounded by one more deadline", async () => {
@@ -294,29 +237,15 @@ Deno.test("Server.shutdown() is bounded though a socket would linger for ever", 
     deadline: 50,
     lingerTimeout: Infinity,
   }, () => "enough");
-  const client = await connect(server.addr);
-  await client.write(encode("never ends"));
+  const client = await begin(server.addr, "never ends");
   await records.nth(1);
   await server.shutdown();
   client.close();
 });
 
 Deno.test("Server.shutdown() serves a full backlog, and none of its own connections", async () => {
-  const { server, records } = serveLocally({ tcpBacklog: 4 });
-  const slow = await connect(server.addr);
   // One is being served, and the kernel holds one more than it was asked to.
-  const clients = await Promise.all(
-    Array.from({ length: 5 }, () => send(server.addr, "x")),
-  );
-  const stopped = server.shutdown();
-  await slow.closeWrite();
-  assertEquals(
-    await Promise.all(clients.map(readText)),
-    clients.map(() => "x"),
-  );
-  await stopped;
-  await readText(slow);
-  assertEquals(records.outcomes, Array(6).fill("ok"));
+  await checkShutdown(serveLocally({ tcpBacklog: 4 }), 5);
 });
 
 Deno.test("Server.shutdown() that ran into its deadline has told of all", async () => {
@@ -324,9 +253,7 @@ Deno.test("Server.shutdown() that ran into its deadline has told of all", async 
     { deadline: 50 },
     () => new Promise<void>(() => {}),
   );
-  const clients = await Promise.all(
-    Array.from({ length: 5 }, () => send(server.addr, "x")),
-  );
+  const { clients } = await lineUp(server.addr, 5);
   await server.shutdown();
   assertEquals(records.all.length, 5);
   for (const client of clients) await readText(client).catch(() => {});
@@ -380,40 +307,47 @@ Deno.test("Listener.close() during a shutdown does not count our own connection"
   }
 });
 
-Deno.test("Server.shutdown() ends under traffic that never pauses", async () => {
-  const dir = await Deno.makeTempDir();
-  const path = `${dir}/test.sock`;
-  const server = serve({ path }, (conn) => conn.bytes());
-  const clients = Array.from({ length: 4 }, async () => {
-    try {
-      for (;;) await ask(server.addr, "x");
-    } catch {
-      // The server is gone.
-    }
-  });
-  await ask(server.addr, "first");
-  await server.shutdown();
-  await Promise.all(clients);
-  await Deno.remove(dir, { recursive: true });
-});
+testUnix(
+  "Server.shutdown() ends under traffic that never pauses",
+  async (folder) => {
+    const { server } = serveAt(`${folder}/test.sock`);
+    const clients = Array.from({ length: 4 }, async () => {
+      try {
+        for (;;) await ask(server.addr, "x");
+      } catch {
+        // The server is gone.
+      }
+    });
+    await ask(server.addr, "first");
+    await server.shutdown();
+    await Promise.all(clients);
+  },
+);
 
 Deno.test("Listener.shutdown() without an iteration closes", async () => {
   const { listener } = listenLocally();
   await listener.shutdown();
-  await refuses(listener.addr);
+  await assertRefused(listener.addr);
   for await (const _ of listener) throw new Error("There is nobody");
 });
 
-Deno.test("Listener.shutdown() after the loop was left waits for what lingers", async () => {
+/** A listener whose loop was left, and a client whose socket lingers there. */
+async function lingering(options: { signal?: AbortSignal } = {}) {
   const { listener } = listenLocally({
     streaming: true,
     lingerTimeout: 60_000,
+    ...options,
   });
-  const client = await connect(listener.addr);
+  const client = await begin(listener.addr, "never ends");
   for await (const conn of listener) {
     await conn.respond("enough");
     break;
   }
+  return { listener, client };
+}
+
+Deno.test("Listener.shutdown() after the loop was left waits for what lingers", async () => {
+  const { listener, client } = await lingering();
   const stopping = listener.shutdown();
   assertEquals(await client.read(new Uint8Array(10)), 6);
   await client.closeWrite();
@@ -461,8 +395,7 @@ Deno.test("Listener.close() ends the loop and cuts what is under way", async (t)
       allow: () => (accepted.resolve(true), true),
     });
     const next = listener[Symbol.asyncIterator]().next();
-    const client = await connect(listener.addr);
-    await client.write(encode("half a requ"));
+    const client = await begin(listener.addr, "half a requ");
     const other = await connect(listener.addr);
     await accepted.promise;
     listener.close();
@@ -485,15 +418,7 @@ Deno.test("Listener.close() ends the loop and cuts what is under way", async (t)
     assertEquals(records.outcomes, ["aborted"]);
   });
   await t.step("lingering", async () => {
-    const { listener } = listenLocally({
-      streaming: true,
-      lingerTimeout: 60_000,
-    });
-    const client = await connect(listener.addr);
-    for await (const conn of listener) {
-      await conn.respond("enough");
-      break;
-    }
+    const { listener, client } = await lingering();
     listener.close();
     await listener.shutdown();
     client.close();
@@ -505,8 +430,7 @@ Deno.test("Listener.close() ends the lingering of the exchange under way", async
     streaming: true,
     lingerTimeout: 60_000,
   });
-  const client = await connect(listener.addr);
-  await client.write(encode("never ends"));
+  const client = await begin(listener.addr, "never ends");
   for await (const conn of listener) {
     await conn.respond("enough");
     listener.close();
@@ -520,13 +444,13 @@ Deno.test("signal aborts everything at once", async (t) => {
   await t.step("before it listens", async () => {
     const { listener } = listenLocally({ signal: AbortSignal.abort() });
     for await (const _ of listener) throw new Error("There is nobody");
-    await refuses(listener.addr);
+    await assertRefused(listener.addr);
   });
   await t.step("before it iterates", async () => {
     const controller = new AbortController();
     const listener = listen({ ...local, signal: controller.signal });
     controller.abort();
-    await refuses(listener.addr);
+    await assertRefused(listener.addr);
     for await (const _ of listener) throw new Error("There is nobody");
   });
   await t.step("while it waits", async () => {
@@ -553,11 +477,9 @@ Deno.test("signal aborts everything at once", async (t) => {
     const controller = new AbortController();
     const { server, records } = serveLocally({ signal: controller.signal });
     const slow = await connect(server.addr);
-    const clients = await Promise.all(
-      Array.from({ length: 5 }, () => send(server.addr, "x")),
-    );
+    const { clients } = await lineUp(server.addr, 5);
     const stopped = server.shutdown();
-    await refusedSoon(server.addr);
+    await untilRefused(server.addr);
     controller.abort();
     await stopped;
     for (const client of [slow, ...clients]) {
@@ -567,17 +489,7 @@ Deno.test("signal aborts everything at once", async (t) => {
   });
   await t.step("while only lingering is left", async () => {
     const controller = new AbortController();
-    const { listener } = listenLocally({
-      streaming: true,
-      lingerTimeout: 60_000,
-      signal: controller.signal,
-    });
-    const client = await connect(listener.addr);
-    await client.write(encode("never ends"));
-    for await (const conn of listener) {
-      await conn.respond("enough");
-      break;
-    }
+    const { listener, client } = await lingering({ signal: controller.signal });
     controller.abort();
     await listener.shutdown();
     client.close();

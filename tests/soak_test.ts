@@ -1,29 +1,19 @@
 // The soak itself: that it passes, and that it can fail.
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { importMap } from "./support.ts";
+import { decoded, importMap, type Output, spawn } from "./programs.ts";
 
 function start(args: string[]): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", ...importMap(), "tests/soak/soak.ts", ...args],
-    cwd: `${import.meta.dirname}/..`,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const flags = ["run", "-A", ...importMap(), "tests/soak/soak.ts"];
+  return spawn(Deno.execPath(), [...flags, ...args]);
 }
 
 /**
  * Waits for the soak and for all that it has started, since each of these has
  * its standard error in common with it.
  */
-async function end(soak: Deno.ChildProcess) {
-  const { code, stdout, stderr } = await soak.output();
-  return {
-    code,
-    stdout: new TextDecoder().decode(stdout),
-    stderr: new TextDecoder().decode(stderr),
-  };
+async function end(soak: Deno.ChildProcess): Promise<Output> {
+  return decoded(await soak.output());
 }
 
 Deno.test("soak finds nothing amiss, whatever its clients do", async () => {

@@ -1,7 +1,8 @@
-// What the tests share: clients that behave, and clients that do not.
+// What the tests share: servers with their records, and what waits in line.
 
-import net from "node:net";
+import { assertEquals, assertRejects } from "@std/assert";
 import {
+  type Conn,
   type ExchangeRecord,
   type Handler,
   listen,
@@ -9,40 +10,20 @@ import {
   type Outcome,
   serve,
   type ServeOptions,
+  type UnixOptions,
 } from "../mod.ts";
+import {
+  begin,
+  connect,
+  local,
+  pause,
+  type Place,
+  readText,
+  send,
+} from "./sockets.ts";
 
+/** Options of `serve()` on TCP. */
 export type ServeTcpOptions = ServeOptions<undefined, undefined>;
-
-/** Where tests listen. */
-export const local = { hostname: "127.0.0.1", port: 0 };
-
-export function encode(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
-}
-
-/** Bytes whose order matters. */
-export function pattern(size: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(size);
-  for (let i = 0; i < size; i++) bytes[i] = (i * 31 + (i >> 8)) & 0xff;
-  return bytes;
-}
-
-/** The flags for the import map that the tests themselves run under. */
-export function importMap(): string[] {
-  const url = import.meta.resolve("@std/cli/parse-args");
-  if (!url.startsWith("file:")) return [];
-  const path = url.startsWith(import.meta.resolve("../offline/"))
-    ? `${import.meta.dirname}/../offline/import_map.json`
-    : Deno.env.get("HALFCLOSE_IMPORT_MAP");
-  if (path) return [`--import-map=${path}`];
-  throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");
-}
-
-/** How many descriptors this process has open, where that can be known. */
-export function descriptors(): number {
-  if (Deno.build.os !== "linux") return 0;
-  return Array.from(Deno.readDirSync("/proc/self/fd")).length;
-}
 
 /** Keeps the event loop from everything for some milliseconds. */
 export function block(milliseconds: number): void {
@@ -50,95 +31,67 @@ export function block(milliseconds: number): void {
   while (performance.now() < end);
 }
 
-export function connect(addr: Deno.Addr): Promise<Deno.Conn> {
-  if (addr.transport === "unix") {
-    return Deno.connect({ transport: "unix", path: addr.path });
-  }
-  const { hostname, port } = addr as Deno.NetAddr;
-  return Deno.connect({ hostname, port });
-}
-
-export async function writeAll(
-  conn: Deno.Conn,
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) {
-    sent += await conn.write(bytes.subarray(sent));
+/** Asks again and again until there is an answer, where nothing tells of it. */
+export async function until<Answer>(
+  ask: () => Answer | Promise<Answer>,
+): Promise<NonNullable<Answer>> {
+  for (;;) {
+    const answer = await ask();
+    if (answer) return answer;
+    await pause(10);
   }
 }
 
-/** A client that does all right: sends, half-closes, reads to the end. */
-export async function exchange(
-  addr: Deno.Addr,
-  request: string | Uint8Array,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const conn = await connect(addr);
-  const reply = new Response(conn.readable).bytes();
-  await writeAll(conn, typeof request === "string" ? encode(request) : request);
-  await conn.closeWrite();
-  return await reply;
+/** A folder that is gone at the end of its block. */
+export async function temporaryFolder(): Promise<Folder> {
+  const path = await Deno.makeTempDir();
+  return {
+    path,
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
 }
 
-/** As `exchange()`, for text. */
-export async function ask(addr: Deno.Addr, request = ""): Promise<string> {
-  return new TextDecoder().decode(await exchange(addr, request));
+export interface Folder extends AsyncDisposable {
+  readonly path: string;
 }
 
-/** A client that has sent its request and its FIN, and has yet to read. */
-export async function send(
-  addr: Deno.Addr,
-  request: string | Uint8Array,
-): Promise<Deno.Conn> {
-  const conn = await connect(addr);
-  await writeAll(conn, typeof request === "string" ? encode(request) : request);
-  await conn.closeWrite();
-  return conn;
+/** The names of what lies in a folder, in order. */
+export function namesIn(folder: string): string[] {
+  return Array.from(Deno.readDirSync(folder), ({ name }) => name).sort();
 }
 
-export function readText(conn: Deno.Conn): Promise<string> {
-  return new Response(conn.readable).text();
+/** Defines a test that is ignored, for all to see, where it lacks what it needs. */
+export function testIf(
+  isThere: boolean,
+  needs: string,
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
+  const ignore = !isThere;
+  Deno.test({ name: ignore ? `${name} (needs ${needs})` : name, ignore, fn });
 }
 
-/** A client that can tear its connection down with a RST. */
-export class RudeClient {
-  readonly #socket: net.Socket;
+/** Defines a test that sends signals. On Windows Deno just ends the process. */
+export function testWithSignals(
+  name: string,
+  fn: (t: Deno.TestContext) => Promise<void>,
+): void {
+  testIf(Deno.build.os !== "windows", "signals", name, fn);
+}
 
-  private constructor(socket: net.Socket) {
-    this.#socket = socket;
-    socket.on("error", () => {});
-  }
-
-  static async connect(addr: Deno.Addr): Promise<RudeClient> {
-    const { hostname, port } = addr as Deno.NetAddr;
-    const socket = net.connect({ port, host: hostname, allowHalfOpen: true });
-    const client = new RudeClient(socket);
-    await new Promise((resolve) => socket.once("connect", resolve));
-    return client;
-  }
-
-  write(data: string | Uint8Array): Promise<void> {
-    return new Promise((resolve) => this.#socket.write(data, () => resolve()));
-  }
-
-  closeWrite(): Promise<void> {
-    return new Promise((resolve) => this.#socket.end(() => resolve()));
-  }
-
-  /** Waits until something has come, and leaves it unread. */
-  async received(): Promise<void> {
-    if (this.#socket.readableLength > 0) return;
-    await new Promise((resolve) => this.#socket.once("readable", resolve));
-  }
-
-  /** Ends the connection with a RST. */
-  async reset(): Promise<void> {
-    if (this.#socket.destroyed) return;
-    const closed = new Promise((resolve) =>
-      this.#socket.once("close", resolve)
-    );
-    this.#socket.resetAndDestroy();
-    await closed;
-  }
+/** Defines a test of Unix sockets, in a folder of its own. */
+export function testUnix(
+  name: string,
+  fn: (folder: string, t: Deno.TestContext) => void | Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: Deno.build.os === "windows",
+    async fn(t) {
+      await using folder = await temporaryFolder();
+      await fn(folder.path, t);
+    },
+  });
 }
 
 /** Collects what a server says of its exchanges, and lets tests wait for it. */
@@ -192,4 +145,61 @@ export function serveLocally(
     handler,
   );
   return { server, records };
+}
+
+/** As `serveLocally()`, on a Unix socket. */
+export function serveAt(
+  path: string,
+  options: Partial<UnixOptions> = {},
+  handler: Handler<Deno.UnixAddr> = (conn) => conn.bytes(),
+) {
+  const records = new Records();
+  const server = serve({ path, onExchange: records.add, ...options }, handler);
+  return { server, records };
+}
+
+/** Checks that nobody listens there. */
+export async function assertRefused(place: Place): Promise<void> {
+  await assertRejects(() => connect(place), Deno.errors.ConnectionRefused);
+}
+
+/** Answers the next client with what it sends. */
+export async function echoOnce(listener: AsyncIterable<Conn>): Promise<void> {
+  for await (const conn of listener) {
+    await conn.respond(await conn.text());
+    break;
+  }
+}
+
+/** Clients in line, each of which has sent what no other has. */
+export async function lineUp(place: Place, length: number) {
+  const requests = Array.from({ length }, (_, i) => `client ${i}`);
+  const clients = await Promise.all(
+    requests.map((request) => send(place, request)),
+  );
+  /** Checks that each is answered what it has sent. */
+  const served = async () => {
+    assertEquals(await Promise.all(clients.map(readText)), requests);
+  };
+  return { clients, served };
+}
+
+/**
+ * Checks that an echo that is told to stop answers a client that holds it, and
+ * all who are in line behind that one.
+ */
+export async function checkShutdown(
+  { server, records }: ReturnType<typeof serveLocally>,
+  length: number,
+  { place = server.addr as Place, meanwhile = () => {} } = {},
+): Promise<void> {
+  const holder = await begin(place, "holder");
+  const line = await lineUp(place, length);
+  meanwhile();
+  const stopped = server.shutdown();
+  await holder.closeWrite();
+  await line.served();
+  assertEquals(await readText(holder), "holder");
+  await stopped;
+  assertEquals(records.outcomes, Array(length + 1).fill("ok"));
 }

@@ -2,43 +2,26 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import net from "node:net";
 import tls from "node:tls";
 import { listen } from "../mod.ts";
+import { descriptors } from "./proofs/proc.ts";
+import { encode, pattern } from "./bytes.ts";
+import { RudeClient } from "./rude_client.ts";
 import {
+  begin,
   connect,
-  descriptors,
-  encode,
-  pattern,
+  exchangeOn,
+  local,
+  readBytes,
   readText,
-  Records,
-  RudeClient,
-  serveLocally,
   writeAll,
-} from "./support.ts";
-
-const testdata = new URL("testdata/", import.meta.url);
-const read = (name: string) => Deno.readTextFileSync(new URL(name, testdata));
-const cert = read("localhost.pem");
-const key = read("localhost.key");
-const caCerts = [read("ca.pem")];
-
-function connectTls({ port }: Deno.NetAddr): Promise<Deno.TlsConn> {
-  return Deno.connectTls({ hostname: "localhost", port, caCerts });
-}
+} from "./sockets.ts";
+import { echoOnce, Records, serveLocally, until } from "./support.ts";
+import { caCerts, cert, connectTls, key } from "./tls.ts";
 
 async function askTls(
-  addr: Deno.NetAddr,
+  { port }: Deno.NetAddr,
   request: Uint8Array,
 ): Promise<Uint8Array> {
-  return await exchangeOn(await connectTls(addr), request);
-}
-
-async function exchangeOn(
-  client: Deno.TlsConn,
-  request: Uint8Array,
-): Promise<Uint8Array> {
-  const answer = new Response(client.readable).bytes();
-  await writeAll(client, request);
-  await client.closeWrite();
-  return await answer;
+  return await exchangeOn(await connectTls(port), request);
 }
 
 Deno.test("listen() speaks TLS, byte for byte", async (t) => {
@@ -55,11 +38,11 @@ Deno.test("listen() speaks TLS, byte for byte", async (t) => {
 
 Deno.test("listen() with TLS serves its backlog before it closes", async () => {
   const { server, records } = serveLocally({ cert, key });
-  const slow = await connectTls(server.addr);
+  const slow = await connectTls(server.addr.port);
   await slow.write(encode("slow"));
   // They are in the backlog now, and have yet to shake hands.
   const clients = await Promise.all(
-    Array.from({ length: 10 }, () => connectTls(server.addr)),
+    Array.from({ length: 10 }, () => connectTls(server.addr.port)),
   );
   const answers = clients.map((client, i) =>
     exchangeOn(client, encode(`client ${i}`))
@@ -84,8 +67,7 @@ Deno.test("listen() with TLS drops and records bad handshakes", async (t) => {
   const { server, records } = serveLocally({ cert, key });
   let count = 0;
   await t.step("plaintext", async () => {
-    const client = await connect(server.addr);
-    await client.write(encode("GET / HTTP/1.0\r\n\r\n"));
+    const client = await begin(server.addr, "GET / HTTP/1.0\r\n\r\n");
     const record = await records.nth(++count);
     assertEquals([record.outcome, record.phase], ["handshake", "reading"]);
     assertInstanceOf(record.error, Deno.errors.InvalidData);
@@ -133,7 +115,7 @@ Deno.test("listen() with TLS never hands over a client whose handshake failed", 
 
 Deno.test("listen() with TLS cuts a silent client that is told nothing", async () => {
   const { server, records } = serveLocally({ cert, key, idleTimeout: 30 });
-  const client = await connectTls(server.addr);
+  const client = await connectTls(server.addr.port);
   await client.write(encode("half a requ"));
   assertEquals(await readText(client), "");
   assertEquals(await askTls(server.addr, encode("next")), encode("next"));
@@ -160,7 +142,7 @@ Deno.test({
   async fn() {
     const { server, records } = serveLocally({ cert, key, idleTimeout: 10 });
     assertEquals(await askTls(server.addr, encode("before")), encode("before"));
-    const before = descriptors();
+    const before = descriptors() ?? 0;
     const clients = await Promise.all(
       Array.from({ length: 100 }, () => connect(server.addr)),
     );
@@ -169,9 +151,7 @@ Deno.test({
     assertEquals(records.outcomes, ["ok", ...Array(100).fill("idle"), "ok"]);
     // Each keeps its descriptor here until its client leaves, closed or not.
     for (const client of clients) client.close();
-    while (descriptors() > before) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until(() => (descriptors() ?? 0) <= before);
     await server.shutdown();
   },
 });
@@ -228,10 +208,9 @@ Deno.test("listen() with TLS answers a client that still sends", async () => {
     { cert, key, streaming: true },
     () => pattern(1_000_000),
   );
-  const client = await connectTls(server.addr);
+  const client = await connectTls(server.addr.port);
   await writeAll(client, pattern(500_000));
-  const answer = await new Response(client.readable).bytes();
-  assertEquals(answer.length, 1_000_000);
+  assertEquals((await readBytes(client)).length, 1_000_000);
   await server.shutdown();
   assertEquals(records.outcomes, ["ok"]);
 });
@@ -243,7 +222,7 @@ Deno.test("listen() with TLS tells a client why it is refused", async () => {
     maxRequestBytes: 1000,
     onRefuse: () => "too large",
   });
-  const client = await connectTls(server.addr);
+  const client = await connectTls(server.addr.port);
   await writeAll(client, pattern(300_000));
   assertEquals(await readText(client), "too large");
   await server.shutdown();
@@ -253,14 +232,11 @@ Deno.test("listen() with TLS tells a client why it is refused", async () => {
 Deno.test("listen() takes over a TLS listener", async () => {
   const records = new Records();
   const ours = listen({
-    listener: Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert, key }),
+    listener: Deno.listenTls({ ...local, cert, key }),
     onExchange: records.add,
   });
   const answer = askTls(ours.addr, encode("hello"));
-  for await (const conn of ours) {
-    await conn.respond(await conn.text());
-    break;
-  }
+  await echoOnce(ours);
   assertEquals(await answer, encode("hello"));
   assertEquals(records.outcomes, ["ok"]);
 });

@@ -6,8 +6,8 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { Buffer } from "node:buffer";
-import { connect, importMap, local } from "./support.ts";
+import { importMap, kill, lines, root, spawn } from "./programs.ts";
+import { local, untilRefused } from "./sockets.ts";
 
 /** What is logged: one of these for each line. */
 const listening =
@@ -53,14 +53,8 @@ export class Tool implements AsyncDisposable {
 
   constructor(args: string[], options: ToolOptions = {}) {
     const [program = "", ...rest] = Tool.command(args, options);
-    this.#child = new Deno.Command(program, {
-      args: rest,
-      cwd: options.cwd ?? `${import.meta.dirname}/..`,
-      env: options.env ?? {},
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
+    const { cwd = root, env = {} } = options;
+    this.#child = spawn(program, rest, { cwd, env });
     this.#stdout = new Response(this.#child.stdout).text();
     this.#stderr = this.#collect();
     // Who waits in vain shall fail, not hang.
@@ -75,6 +69,17 @@ export class Tool implements AsyncDisposable {
     if (command !== undefined) return [command, ...args];
     const flags = [...permissions, ...importMap()];
     return [Deno.execPath(), "run", ...flags, entry, ...args];
+  }
+
+  /** What it needs that uses a folder, and whatever else it does. */
+  static allowing(folder: string, ...more: string[]): ToolOptions {
+    return { permissions: ["-N", `-R=${folder}`, `-W=${folder}`, ...more] };
+  }
+
+  /** Runs it to its end. */
+  static async run(args: string[], options?: ToolOptions): Promise<Ending> {
+    await using tool = new Tool(args, options);
+    return await tool.ending();
   }
 
   /** Starts it, on a free port unless told otherwise, and waits until it listens. */
@@ -127,24 +132,25 @@ export class Tool implements AsyncDisposable {
   }
 
   /** Waits until nobody listens any more: all that came before is accepted. */
-  async refusesConnections(): Promise<void> {
-    for (;;) {
-      try {
-        (await connect(this.addr)).close();
-      } catch (error) {
-        if (error instanceof Deno.errors.ConnectionRefused) return;
-      }
-      // Too many of these would fill the backlog, and then wait themselves.
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  refusesConnections(): Promise<void> {
+    return untilRefused(this.addr);
   }
 
   kill(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch {
-      // It has ended already.
-    }
+    kill(this.#child, signal);
+  }
+
+  /** Tells it to stop, and again when it does, which cuts those who wait. */
+  async cut(signal: Deno.Signal): Promise<Ending> {
+    this.kill(signal);
+    await this.refusesConnections();
+    this.kill(signal);
+    // Signals that come at once may count as one: `deno task` passes a Ctrl-C
+    // on to the tool, which the terminal has sent it as well.
+    const insist = setInterval(() => this.kill(signal), 1000);
+    const ending = await this.ending();
+    clearInterval(insist);
+    return ending;
   }
 
   async ending(): Promise<Ending> {
@@ -166,15 +172,10 @@ export class Tool implements AsyncDisposable {
   }
 
   async #collect(): Promise<void> {
-    let rest = "";
-    const text = this.#child.stderr.pipeThrough(new TextDecoderStream());
-    for await (const chunk of text) {
-      const lines = (rest + chunk).split("\n");
-      rest = lines.pop() ?? "";
-      this.lines.push(...lines);
+    for await (const line of lines(this.#child.stderr)) {
+      this.lines.push(line);
       this.#tell();
     }
-    if (rest !== "") this.lines.push(rest);
     this.#ended = true;
     this.#tell();
   }
@@ -191,15 +192,6 @@ export interface Exchanged {
   bytesIn: number;
   bytesOut: number;
   outcome: string;
-}
-
-/** Runs the tool to its end. */
-export async function run(
-  args: string[],
-  options?: ToolOptions,
-): Promise<Ending> {
-  await using tool = new Tool(args, options);
-  return await tool.ending();
 }
 
 /** Checks that a run said that it listened and stopped, and that between these
@@ -239,23 +231,11 @@ export function checkRefusal(
   assertStringIncludes(log, reason);
 }
 
-/** Checks for equality without a report, which is of no use for so many bytes. */
-export function assertSame(actual: Uint8Array, expected: Uint8Array): void {
-  assert(
-    Buffer.compare(actual, expected) === 0,
-    `${expected.length} bytes were expected, ${actual.length} others came`,
-  );
-}
-
 export function outcomes(exchanges: Exchanged[]): string[] {
   return exchanges.map(({ outcome }) => outcome);
 }
 
-/** Defines a test that sends signals. On Windows Deno just ends the process. */
-export function testWithSignals(
-  name: string,
-  fn: (t: Deno.TestContext) => Promise<void>,
-): void {
-  const ignore = Deno.build.os === "windows";
-  Deno.test({ name: ignore ? `${name} (needs signals)` : name, ignore, fn });
+/** A module with this source. */
+export function moduleUrl(source: string): string {
+  return `data:text/javascript,${encodeURIComponent(source)}`;
 }

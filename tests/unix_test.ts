@@ -1,57 +1,13 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  type Handler,
-  listen,
-  type Listener,
-  serve,
-  type UnixOptions,
-} from "../mod.ts";
-import {
-  ask,
-  block,
-  encode,
-  exchange,
-  pattern,
-  readText,
-  Records,
-  send,
-} from "./support.ts";
+import { assertEquals, assertThrows } from "@std/assert";
+import { listen, type Listener } from "../mod.ts";
+import { pattern } from "./bytes.ts";
+import { root, runDeno, runProgram, spawn } from "./programs.ts";
+import { ask, begin, exchange, readBytes, readText, send } from "./sockets.ts";
+import { block, lineUp, namesIn, serveAt, testUnix } from "./support.ts";
 
-const ignore = Deno.build.os === "windows";
-
-/** Runs a test of Unix sockets in a folder of its own. */
-function testUnix(name: string, fn: (folder: string) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore,
-    async fn() {
-      const folder = await Deno.makeTempDir();
-      try {
-        await fn(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
-  });
-}
-
-/** A server on a Unix socket with its records. It echoes unless told otherwise. */
-function serveAt(
-  path: string,
-  options: Partial<UnixOptions> = {},
-  handler: Handler<Deno.UnixAddr> = (conn) => conn.bytes(),
-) {
-  const records = new Records();
-  const server = serve(
-    { path, onExchange: records.add, ...options },
-    handler,
-  );
-  return { server, records };
-}
-
-function namesIn(folder: string): string[] {
-  return Array.from(Deno.readDirSync(folder), ({ name }) => name);
-}
+const importing = `import { listen } from "${
+  import.meta.resolve("../server.ts")
+}";`;
 
 testUnix("listen() serves a Unix socket", async (folder) => {
   const path = `${folder}/test.sock`;
@@ -72,16 +28,11 @@ testUnix(
   "listen() on a Unix socket serves its backlog before it closes",
   async (folder) => {
     const { server, records } = serveAt(`${folder}/test.sock`);
-    const clients = await Promise.all(
-      Array.from({ length: 50 }, (_, i) => send(server.addr, `client ${i}`)),
-    );
+    const line = await lineUp(server.addr, 50);
     // Timers fire before what the event loop has missed meanwhile.
     block(500);
     const stopped = server.shutdown();
-    assertEquals(
-      await Promise.all(clients.map(readText)),
-      clients.map((_, i) => `client ${i}`),
-    );
+    await line.served();
     await stopped;
     assertEquals(records.outcomes, Array(50).fill("ok"));
   },
@@ -97,7 +48,7 @@ testUnix(
       () => large,
     );
     const client = await send(server.addr, large);
-    assertEquals(await new Response(client.readable).bytes(), large);
+    assertEquals(await readBytes(client), large);
     await server.shutdown();
   },
 );
@@ -107,8 +58,7 @@ testUnix(
   async (folder) => {
     const path = `${folder}/socket`;
     const { server, records } = serveAt(path, { idleTimeout: 30 });
-    const client = await Deno.connect({ transport: "unix", path });
-    await client.write(encode("half a requ"));
+    const client = await begin(server.addr, "half a requ");
     assertEquals(await readText(client), "");
     assertEquals(await ask(server.addr, "next"), "next");
     await server.shutdown();
@@ -184,24 +134,18 @@ testUnix("listen() gives its Unix socket the `mode` asked for", (folder) => {
     assertEquals((actual ?? 0) & 0o777, mode);
     listener.close();
   }
-  return Promise.resolve();
 });
 
 testUnix(
   "listen() says what to do about the socket of a dead server",
   async (folder) => {
     const path = `${folder}/test.sock`;
-    const server = `import { listen } from "${
-      import.meta.resolve("../server.ts")
-    }";
+    const server = `${importing}
     listen({ path: ${JSON.stringify(path)} });
     console.log("listening");
     setInterval(() => {}, 1000);`;
-    await using child = new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--no-config", server],
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
+    const args = ["eval", "--no-config", server];
+    await using child = spawn(Deno.execPath(), args, { stderr: "inherit" });
     const output = child.stdout.getReader();
     await output.read();
     child.kill("SIGKILL");
@@ -223,17 +167,12 @@ testUnix(
   "listen() removes its Unix socket as the program ends by itself",
   async (folder) => {
     for (const end of ["listener.unref()", "Deno.exit()"]) {
-      const program = `import { listen } from "${
-        import.meta.resolve("../server.ts")
-      }";
+      const program = `${importing}
       const listener = listen({ path: ${JSON.stringify(`${folder}/s`)} });
       listener[Symbol.asyncIterator]().next();
       ${end};`;
-      const { success } = await new Deno.Command(Deno.execPath(), {
-        args: ["eval", "--no-config", program],
-        stderr: "inherit",
-      }).output();
-      assert(success);
+      const { code, stderr } = await runDeno("eval", "--no-config", program);
+      assertEquals(code, 0, stderr);
       assertEquals(namesIn(folder), [], end);
     }
   },
@@ -287,7 +226,6 @@ testUnix(
     const listener = listen({ path: longest });
     assertEquals(listener.addr.path, longest);
     listener.close();
-    return Promise.resolve();
   },
 );
 
@@ -298,15 +236,12 @@ testUnix("listen() makes nothing where it cannot listen", (folder) => {
     "/none/test.sock",
   );
   assertEquals(namesIn(folder), []);
-  return Promise.resolve();
 });
 
 testUnix(
   "listen() on a Unix socket needs permissions for its folder",
   async (folder) => {
-    const program = `import { listen } from "${
-      import.meta.resolve("../server.ts")
-    }";
+    const program = `${importing}
     try { listen({ path: ${
       JSON.stringify(`${folder}/s`)
     } }).close(); console.log("fine"); }
@@ -314,14 +249,12 @@ testUnix(
     const file = `${folder}/program.ts`;
     await Deno.writeTextFile(file, program);
     const told = async (...permissions: string[]) => {
-      const { stdout } = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "--no-config", "--no-prompt", ...permissions, file],
-        stderr: "inherit",
-      }).output();
+      const flags = ["--no-config", "--no-prompt", ...permissions];
+      const { stdout } = await runDeno("run", ...flags, file);
       assertEquals(namesIn(folder), ["program.ts"]);
-      return new TextDecoder().decode(stdout).trim();
+      return stdout.trim();
     };
-    const read = `-R=${folder},${import.meta.dirname}/..`;
+    const read = `-R=${folder},${root}`;
     assertEquals(await told("-N", read, `-W=${folder}`), "fine");
     assertEquals(await told(read, `-W=${folder}`), "NotCapable");
     assertEquals(await told("-N", read, `-W=${folder}/s`), "NotCapable");
@@ -334,10 +267,9 @@ testUnix(
   async (folder) => {
     const path = `${folder}/test.sock`;
     const { server, records } = serveAt(path);
-    const { success } = await new Deno.Command("python3", {
-      args: [
-        "-c",
-        `
+    const { code, stderr } = await runProgram("python3", [
+      "-c",
+      `
 import os, socket, sys
 folder = os.fsencode(sys.argv[1])
 for name in (b"/\\xff", b"/fine"):
@@ -353,11 +285,9 @@ for name in (b"/\\xff", b"/fine"):
         pass
     assert answer == (b"hello" if name == b"/fine" else b""), answer
 `,
-        folder,
-      ],
-      stderr: "inherit",
-    }).output();
-    assert(success);
+      folder,
+    ]);
+    assertEquals(code, 0, stderr);
     assertEquals(await ask(server.addr, "hello"), "hello");
     await server.shutdown();
     assertEquals(records.outcomes, ["ok", "ok"]);

@@ -4,6 +4,8 @@
 // ADDRESS is `tls:PORT`.
 
 import process from "node:process";
+import { whenThereIsRoom } from "../../tests/sockets.ts";
+import { caCerts } from "../../tests/tls.ts";
 
 const [address = "", clients = 1, seconds = 1, request = 0, answer = 0] = Deno
   .args.map((arg, i) => i === 0 ? arg : Number(arg)) as [
@@ -14,11 +16,6 @@ const expected = new TextEncoder().encode(
   answer > 0 ? "x".repeat(answer) : String(request),
 );
 const block = new Uint8Array(1_048_576).fill(120);
-const caCerts = address.startsWith("tls:")
-  ? [
-    Deno.readTextFileSync(`${import.meta.dirname}/../../tests/testdata/ca.pem`),
-  ]
-  : [];
 
 async function connect(): Promise<Deno.Conn> {
   if (address.includes("/")) {
@@ -35,21 +32,8 @@ async function connect(): Promise<Deno.Conn> {
   return await Deno.startTls(conn, { hostname: "localhost", caCerts });
 }
 
-async function dial(): Promise<Deno.Conn> {
-  for (;;) {
-    try {
-      return await connect();
-    } catch (error) {
-      // All ports are in TIME_WAIT, or the backlog of a Unix socket is full.
-      const { code = "" } = error as { code?: string };
-      if (code !== "EADDRNOTAVAIL" && code !== "EAGAIN") throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-  }
-}
-
 async function exchange(buffer: Uint8Array): Promise<void> {
-  using conn = await dial();
+  using conn = await whenThereIsRoom(connect);
   for (let sent = 0; sent < request;) {
     sent += await conn.write(block.subarray(0, request - sent));
   }

@@ -10,11 +10,24 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
-import { descriptors } from "../support.ts";
+import { execute, type Flags } from "../proofs/options.ts";
+import { descriptors } from "../proofs/proc.ts";
+import { Progress } from "../proofs/progress.ts";
+import { pause } from "../sockets.ts";
 import { findFaults } from "./model.ts";
-import { pause, play } from "./play.ts";
+import { play } from "./play.ts";
 import { makeSchedule, type Schedule } from "./schedule.ts";
+
+const help =
+  `Plays random schedules, and holds what happens against the promises.
+
+Usage: deno task fuzz [options]
+
+Options:
+      --seed S   the first seed [drawn from the clock]
+      --count N  how many seeds, one after the other [1000, with --seed 1]
+      --jobs N   how many at a time, 1 to 64 [4]
+  -h, --help     print this help`;
 
 /** Longer than any schedule takes that does not hang. */
 const STUCK_MS = 50_000;
@@ -44,61 +57,74 @@ export function describe(schedule: Schedule): string {
   return Deno.inspect({ ...schedule, clients }, { depth: 5 });
 }
 
-async function main(args: string[]): Promise<number> {
-  const flags = parseArgs(args, {
-    string: ["seed", "count", "jobs"],
-    default: { jobs: "4" },
-  });
-  const first = Number(flags.seed ?? Date.now() % 2 ** 31);
-  const count = Number(flags.count ?? (flags.seed === undefined ? 1000 : 1));
-  const numbers = [first, count, Number(flags.jobs)];
-  if (!numbers.every((n) => Number.isSafeInteger(n) && n >= 0)) {
-    console.error("fuzz: --seed, --count and --jobs take whole numbers");
-    return 2;
-  }
+interface Options {
+  first: number;
+  count: number;
+  jobs: number;
+}
+
+function read(flags: Flags): Options {
+  const drawn = flags.text("seed") === undefined;
+  return {
+    first: flags.whole("seed", 0, 2 ** 32 - 1, Date.now() % 2 ** 31),
+    count: flags.whole("count", 1, 1e9, drawn ? 1000 : 1),
+    jobs: flags.whole("jobs", 1, 64, 4),
+  };
+}
+
+/** Plays them, and returns the exit status. */
+async function fuzz({ first, count, jobs }: Options): Promise<number> {
+  // Elsewhere nothing but findings is told.
+  const progress = Deno.stderr.isTerminal() ? new Progress() : undefined;
   let next = first;
   let found = 0;
   let tried = 0;
+  const tell = (what: string) => {
+    found++;
+    progress?.end();
+    console.error(what);
+  };
   addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    found++;
-    console.error(`\nnobody handled, with seeds up to ${next - 1}:`);
+    tell(`nobody handled, with seeds up to ${next - 1}:`);
     console.error(event.reason);
   });
   // The first ones of their kind also open what the runtime keeps.
   for (let seed = 1; seed <= 10; seed++) await tryOut(seed);
-  const before = descriptors();
+  const before = openDescriptors();
   const work = async () => {
     while (next < first + count) {
       const seed = next++;
       const faults = await tryOut(seed);
       tried++;
-      progress(`${tried} of ${count} schedules, ${found} findings`);
+      progress?.show(`${tried} of ${count} schedules, ${found} findings`);
       if (faults.length === 0) continue;
-      found++;
-      console.error(`\nseed ${seed}:\n  ${faults.join("\n  ")}`);
+      tell(`seed ${seed}:\n  ${faults.join("\n  ")}`);
       console.error(describe(makeSchedule(seed)));
       console.error(`play it again: deno task fuzz --seed ${seed}`);
     }
   };
-  await Promise.all(Array.from({ length: Number(flags.jobs) }, work));
+  await Promise.all(Array.from({ length: jobs }, work));
+  progress?.end();
   const left = await descriptorsLeft(before);
   console.log(
-    `\nseeds ${first} to ${next - 1}: ${tried} schedules, ${found} findings, ` +
+    `seeds ${first} to ${next - 1}: ${tried} schedules, ${found} findings, ` +
       `${left} descriptors left open`,
   );
   return found === 0 && left === 0 ? 0 : 1;
 }
 
-function progress(text: string): void {
-  if (!Deno.stderr.isTerminal()) return;
-  Deno.stderr.writeSync(new TextEncoder().encode(`\r${text}`));
-}
-
 /** How many more descriptors are open, once those are closed that will be. */
 async function descriptorsLeft(before: number): Promise<number> {
-  for (let i = 0; i < 100 && descriptors() > before; i++) await pause(50);
-  return Math.max(descriptors() - before, 0);
+  for (let i = 0; i < 100 && openDescriptors() > before; i++) await pause(50);
+  return Math.max(openDescriptors() - before, 0);
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+function openDescriptors(): number {
+  return descriptors() ?? 0;
+}
+
+if (import.meta.main) {
+  const flags = { string: ["seed", "count", "jobs"] };
+  await execute({ name: "fuzz", help, flags, read, run: fuzz });
+}

@@ -1,8 +1,9 @@
 // What must come of a schedule: what each client may see, and the records.
 
 import type { ExchangeRecord, Outcome } from "../../server.ts";
+import { Random } from "../proofs/random.ts";
+import { encode } from "../bytes.ts";
 import type { Client, Schedule } from "./schedule.ts";
-import { Random } from "./random.ts";
 
 /** What a client is told that is turned away. */
 export const refusal = "refused\n";
@@ -34,10 +35,9 @@ export function answerTo(
   { behaviour, fixedSize, seed }: Schedule,
   request: Uint8Array,
 ): Uint8Array<ArrayBuffer> {
-  const text = (text: string) => new TextEncoder().encode(text);
   switch (behaviour) {
     case "count":
-      return text(`${request.length} bytes`);
+      return encode(`${request.length} bytes`);
     case "fixed":
     case "cancel":
       return new Random(seed).bytes(fixedSize);
@@ -46,7 +46,7 @@ export function answerTo(
     case "hang":
       return new Uint8Array();
     case "throw":
-      return text(apology);
+      return encode(apology);
     default:
       return request.slice();
   }
@@ -80,7 +80,7 @@ function dueTo(
     (client.reading === "at once" || client.reading === "after writing");
   if (!good) return undefined;
   if (client.request.length > options.maxRequestBytes && isRead(schedule)) {
-    return { outcome: "too-large", bytes: new TextEncoder().encode(refusal) };
+    return { outcome: "too-large", bytes: encode(refusal) };
   }
   const bytes = answerTo(schedule, client.request);
   switch (behaviour) {
@@ -103,8 +103,7 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     const tell = (what: string) =>
       faults.push(`client ${i} ${what}: ${bytes.length} bytes, ${end}`);
     const full = answerTo(schedule, client.request);
-    const encoder = new TextEncoder();
-    const possible = [full, encoder.encode(refusal), encoder.encode(apology)];
+    const possible = [full, encode(refusal), encode(apology)];
     if (!possible.some((whole) => isPrefix(bytes, whole))) {
       tell("has seen what nobody sent");
     }

@@ -1,7 +1,7 @@
 // What happens in one round: a server, what its handler does, and what each of
 // its clients does when. All of it follows from the seed.
 
-import { Random } from "./random.ts";
+import { Random } from "../proofs/random.ts";
 
 /** What a handler does, and what comes of it: see `behave()` and `answerTo()`. */
 export const behaviours = [

@@ -1,5 +1,7 @@
 // A client that behaves, and what it makes of its answer.
 
+import { messageOf } from "../proofs/errors.ts";
+import { connect, whenThereIsRoom, writeAll } from "../sockets.ts";
 import type { Expected, Request } from "./exchanges.ts";
 
 /** What can go wrong: no connection, no whole answer, or not the right one. */
@@ -23,41 +25,25 @@ export async function behave(
   request: Request,
   onSent: () => void,
 ): Promise<void> {
-  using conn = await connect(port);
+  using conn = await connectTo(port);
   await writeAll(conn, request.bytes);
   await conn.closeWrite();
   onSent();
   await expect(request, conn);
 }
 
-export function connect(port: number): Promise<Deno.TcpConn> {
-  return connecting(() => Deno.connect({ hostname: "127.0.0.1", port }));
+export function connectTo(port: number): Promise<Deno.Conn> {
+  return reach(() => connect({ port }));
 }
 
 /** Connects, as soon as there is a port to connect from. */
-export async function connecting<Conn>(
+export async function reach<Conn>(
   dial: () => Promise<Conn>,
 ): Promise<Conn> {
-  for (;;) {
-    try {
-      return await dial();
-    } catch (error) {
-      // All are in TIME_WAIT: that is between this machine and its clients.
-      const { code } = error as { code?: string };
-      if (code !== "EADDRNOTAVAIL") {
-        throw new Fault("failed", `cannot connect: ${messageOf(error)}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
-}
-
-export async function writeAll(
-  conn: Deno.Conn,
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) {
-    sent += await conn.write(sent === 0 ? bytes : bytes.subarray(sent));
+  try {
+    return await whenThereIsRoom(dial);
+  } catch (error) {
+    throw new Fault("failed", `cannot connect: ${messageOf(error)}`);
   }
 }
 
@@ -90,8 +76,4 @@ export async function expect(
   if (size < expected.size) {
     throw new Fault("lost", `${size} of ${expected.size} bytes came`);
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,9 +1,11 @@
 // Many clients in a process of their own: most behave, some do not.
 
-import { behave, Fault, messageOf, type Wrong } from "./behaved.ts";
+import { messageOf } from "../proofs/errors.ts";
+import { behave, Fault } from "./behaved.ts";
 import { drawRequest, random } from "./exchanges.ts";
 import { drawKind } from "./hostile.ts";
 import { heard, say } from "./processes.ts";
+import { emptyTally } from "./tally.ts";
 
 /** What a process of clients is to do. */
 export interface Task {
@@ -21,33 +23,11 @@ export interface Task {
   ordinal: number;
 }
 
-/** What they have done so far. */
-export interface Tally {
-  /** Whether that is all. */
-  done: boolean;
-  /** Clients that behaved, and have sent all they had to. */
-  sent: number;
-  /** Clients that behaved, and have been answered whole. */
-  good: number;
-  /** The others, by the names of their kinds. */
-  hostile: Record<string, number>;
-  wrong: Record<Wrong, number>;
-  /** The first few things that went wrong. */
-  faults: string[];
-}
-
 const TOLD_EVERY_MS = 250;
 const MAX_FAULTS = 5;
 
 const task: Task = JSON.parse(Deno.args[0] ?? "{}");
-const tally: Tally = {
-  done: false,
-  sent: 0,
-  good: 0,
-  hostile: {},
-  wrong: { failed: 0, lost: 0, mangled: 0 },
-  faults: [],
-};
+const tally = emptyTally();
 let next = task.from;
 let { ordinal } = task;
 

@@ -1,6 +1,6 @@
 // What clients ask, what must come back, and within which limits.
 
-import { Random } from "../fuzz/random.ts";
+import { Random } from "../proofs/random.ts";
 
 /** The limits of the server: long for a busy machine, short for a long run. */
 export const limits = {

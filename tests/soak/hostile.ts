@@ -1,8 +1,9 @@
 // Clients that do not behave, and what is promised to them all the same.
 
-import net from "node:net";
 import type { Outcome } from "../../server.ts";
-import { connect, connecting, expect, writeAll } from "./behaved.ts";
+import { RudeClient } from "../rude_client.ts";
+import { pause, writeAll } from "../sockets.ts";
+import { connectTo, expect, reach } from "./behaved.ts";
 import { expectRefusal, limits, type Refusal, Request } from "./exchanges.ts";
 
 /** One way not to behave. */
@@ -25,7 +26,7 @@ export const kinds: readonly Kind[] = [
     name: "leaves at once",
     weight: 200,
     outcomes: ["ok", "reset"],
-    act: async (port) => (await connect(port)).close(),
+    act: async (port) => (await connectTo(port)).close(),
   },
   {
     name: "resets at once",
@@ -33,7 +34,7 @@ export const kinds: readonly Kind[] = [
     outcomes: ["reset"],
     unseen: true,
     act: async (port) => {
-      await reset(await connectRudely(port));
+      await (await connectRudely(port)).reset();
     },
   },
   {
@@ -42,9 +43,9 @@ export const kinds: readonly Kind[] = [
     outcomes: ["reset"],
     unseen: true,
     act: async (port, number) => {
-      const socket = await connectRudely(port);
-      await write(socket, new Request(number, CHUNK, 1).bytes);
-      await reset(socket);
+      const client = await connectRudely(port);
+      await client.write(new Request(number, CHUNK, 1).bytes);
+      await client.reset();
     },
   },
   {
@@ -53,9 +54,10 @@ export const kinds: readonly Kind[] = [
     outcomes: ["ok", "reset"],
     unseen: true,
     act: async (port, number) => {
-      const socket = await connectRudely(port);
-      await writeAndEnd(socket, new Request(number, CHUNK, 1).bytes);
-      await reset(socket);
+      const client = await connectRudely(port);
+      await client.write(new Request(number, CHUNK, 1).bytes);
+      await client.closeWrite();
+      await client.reset();
     },
   },
   {
@@ -63,14 +65,11 @@ export const kinds: readonly Kind[] = [
     weight: 150,
     outcomes: ["ok", "reset"],
     act: async (port, number) => {
-      const socket = await connectRudely(port);
-      const answered = new Promise((resolve) => {
-        socket.once("data", resolve);
-        socket.once("close", resolve);
-      });
-      await writeAndEnd(socket, new Request(number, CHUNK, 64).bytes);
-      await answered;
-      await reset(socket);
+      const client = await connectRudely(port);
+      await client.write(new Request(number, CHUNK, 64).bytes);
+      await client.closeWrite();
+      await client.received();
+      await client.reset();
     },
   },
   {
@@ -78,7 +77,7 @@ export const kinds: readonly Kind[] = [
     weight: 50,
     outcomes: ["too-large"],
     act: async (port, number) => {
-      using conn = await connect(port);
+      using conn = await connectTo(port);
       const { bytes } = new Request(number, CHUNK, 1);
       // It still sends as it is refused: that must not cost it the refusal.
       for (let sent = 0; sent < 8 * limits.maxRequestBytes; sent += CHUNK) {
@@ -92,7 +91,7 @@ export const kinds: readonly Kind[] = [
     weight: 30,
     outcomes: ["ok"],
     act: async (port, number) => {
-      using conn = await connect(port);
+      using conn = await connectTo(port);
       const request = new Request(number, 8, 1);
       for (const byte of request.bytes) {
         await writeAll(conn, Uint8Array.of(byte));
@@ -107,7 +106,7 @@ export const kinds: readonly Kind[] = [
     weight: 0.5,
     outcomes: ["deadline"],
     act: async (port) => {
-      using conn = await connect(port);
+      using conn = await connectTo(port);
       let told = false;
       const telling = refused(conn, "deadline");
       const settled = telling.catch(() => {}).then(() => {
@@ -126,7 +125,7 @@ export const kinds: readonly Kind[] = [
     weight: 5,
     outcomes: ["idle"],
     act: async (port, number) => {
-      using conn = await connect(port);
+      using conn = await connectTo(port);
       await writeAll(conn, new Request(number, 100, 1).bytes.subarray(50));
       await refused(conn, "idleTimeout");
     },
@@ -136,7 +135,7 @@ export const kinds: readonly Kind[] = [
     weight: 5,
     outcomes: ["idle"],
     act: async (port, number) => {
-      using conn = await connect(port);
+      using conn = await connectTo(port);
       await writeAll(conn, new Request(number, 100, 1).bytes);
       await refused(conn, "idleTimeout");
     },
@@ -147,7 +146,7 @@ export const kinds: readonly Kind[] = [
     // If it is the machine that is slow, this client leaves first.
     outcomes: ["idle", "reset"],
     act: async (port, number) => {
-      using conn = await connect(port);
+      using conn = await connectTo(port);
       // More than the buffers of a kernel hold.
       await writeAll(conn, new Request(number, CHUNK, 255).bytes);
       await conn.closeWrite();
@@ -170,35 +169,6 @@ async function refused(conn: Deno.Conn, option: Refusal): Promise<void> {
   await expect(expectRefusal(option), conn);
 }
 
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-// A RST can be sent from `node:net` only.
-
-function connectRudely(port: number): Promise<net.Socket> {
-  const host = "127.0.0.1";
-  return connecting(() =>
-    new Promise((resolve, reject) => {
-      const socket = net.connect({ host, port, allowHalfOpen: true });
-      socket.once("connect", () => resolve(socket));
-      // Later ones are of its own making.
-      socket.on("error", reject);
-    })
-  );
-}
-
-function write(socket: net.Socket, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve) => socket.write(bytes, () => resolve()));
-}
-
-function writeAndEnd(socket: net.Socket, bytes: Uint8Array): Promise<void> {
-  return new Promise((resolve) => socket.end(bytes, () => resolve()));
-}
-
-async function reset(socket: net.Socket): Promise<void> {
-  if (socket.closed) return;
-  const closed = new Promise((resolve) => socket.once("close", resolve));
-  socket.resetAndDestroy();
-  await closed;
+function connectRudely(port: number): Promise<RudeClient> {
+  return reach(() => RudeClient.connect({ port }));
 }

@@ -1,5 +1,7 @@
 // Processes that tell each other things, a line each.
 
+import { kill, lines } from "../programs.ts";
+
 /** A process of ours. It ends when we do, as its input ends with us. */
 export class Child<Message> {
   readonly #process: Deno.ChildProcess;
@@ -32,11 +34,7 @@ export class Child<Message> {
 
   /** Ends it, if it has not ended by itself. */
   async end(): Promise<void> {
-    try {
-      this.#process.kill("SIGKILL");
-    } catch {
-      // It has.
-    }
+    kill(this.#process);
     await this.#process.status;
   }
 }
@@ -49,15 +47,4 @@ export function say(message: unknown): void {
 /** What the process that started this one says, until it ends. */
 export function heard(): AsyncGenerator<string, void, undefined> {
   return lines(Deno.stdin.readable);
-}
-
-async function* lines(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-): AsyncGenerator<string, void, undefined> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + text).split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
 }

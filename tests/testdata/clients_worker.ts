@@ -2,7 +2,7 @@
 /// <reference lib="deno.worker" />
 
 // Clients on a thread of their own, as the other one has its event loop blocked.
-import { readText, send } from "../support.ts";
+import { readText, send } from "../sockets.ts";
 
 self.addEventListener("message", async ({ data }: MessageEvent) => {
   const { addr, count, connected } = data;

@@ -4,6 +4,13 @@
 /** Nearly every Linux counts the time of processes in hundredths of a second. */
 const TICKS_PER_SECOND = 100;
 
+/** How many descriptors a process has open. */
+export function descriptors(pid = Deno.pid): number | undefined {
+  return whereTold(() =>
+    Array.from(Deno.readDirSync(`/proc/${pid}/fd`)).length
+  );
+}
+
 /** The CPU time that a process has used so far, in seconds. */
 export function cpuTime(pid: number): number | undefined {
   return whereTold(() => {
@@ -15,15 +22,22 @@ export function cpuTime(pid: number): number | undefined {
   });
 }
 
-/** The memory of a process, in bytes; its peak counts from now on. */
+/** The memory of a process, in bytes. */
 export function memory(pid: number): number | undefined {
-  whereTold(() => Deno.writeTextFileSync(`/proc/${pid}/clear_refs`, "5"));
   return status(pid, "VmRSS");
 }
 
-/** The most memory that a process has had, in bytes. */
+/** The most memory that a process has had since `resetPeak()`, in bytes. */
 export function peakMemory(pid: number): number | undefined {
   return status(pid, "VmHWM");
+}
+
+/** @returns Whether `peakMemory()` will tell of what comes now. */
+export function resetPeak(pid: number): boolean {
+  return whereTold(() => {
+    Deno.writeTextFileSync(`/proc/${pid}/clear_refs`, "5");
+    return true;
+  }) ?? false;
 }
 
 function status(pid: number, field: string): number | undefined {

@@ -1,0 +1,108 @@
+// What the commands of the fuzzer, the soak and the benchmark have in common: how
+// they read their options, what they say of wrong ones, and how they are stopped.
+
+import { parseArgs } from "@std/cli/parse-args";
+import { messageOf } from "./errors.ts";
+
+/** Arguments that cannot be understood: its message names the one at fault. */
+export class UsageError extends Error {}
+
+/** The options of a command line, by their names. */
+export class Flags {
+  readonly #values: Record<string, unknown>;
+
+  /** Takes those that are named, and `--help`. */
+  constructor(
+    args: string[],
+    { boolean = [], string, alias = {} }: {
+      boolean?: string[];
+      string: string[];
+      alias?: Record<string, string>;
+    },
+  ) {
+    this.#values = parseArgs(args, {
+      boolean: ["help", ...boolean],
+      string,
+      alias: { help: "h", ...alias },
+      unknown: (arg) => {
+        throw new UsageError(`unexpected argument "${arg}", see --help`);
+      },
+    });
+  }
+
+  has(name: string): boolean {
+    return this.#values[name] === true;
+  }
+
+  text(name: string): string | undefined {
+    const value = this.#values[name];
+    return value === undefined ? undefined : String(value);
+  }
+
+  /** As `text()`, for what must not be empty. */
+  file(name: string): string | undefined {
+    const file = this.text(name);
+    if (file !== "") return file;
+    throw new UsageError(`--${name} needs a value: a file`);
+  }
+
+  number(
+    name: string,
+    isRight: (value: number) => boolean,
+    expected: string,
+    otherwise: number,
+  ): number {
+    const text = this.text(name);
+    if (text === undefined) return otherwise;
+    const value = Number(text);
+    if (text.trim() !== "" && isRight(value)) return value;
+    const flag = name.length === 1 ? `-${name}` : `--${name}`;
+    throw new UsageError(`${flag} must be ${expected}, received "${text}"`);
+  }
+
+  whole(name: string, min: number, max: number, otherwise: number): number {
+    return this.number(
+      name,
+      (value) => Number.isInteger(value) && value >= min && value <= max,
+      `a whole number from ${min} to ${max}`,
+      otherwise,
+    );
+  }
+}
+
+/** A command: what it is called, what it takes, and what it does. */
+export interface Command<Options> {
+  name: string;
+  help: string;
+  flags: ConstructorParameters<typeof Flags>[1];
+  read: (flags: Flags) => Options;
+  /** Gives its exit status. */
+  run: (options: Options) => Promise<number>;
+}
+
+/** Runs a command, or says in one line why it cannot, and ends the process. */
+export async function execute<Options>(
+  { name, help, flags, read, run }: Command<Options>,
+): Promise<never> {
+  let options: Options;
+  try {
+    const given = new Flags(Deno.args, flags);
+    if (given.has("help")) {
+      console.log(help);
+      Deno.exit(0);
+    }
+    options = read(given);
+  } catch (error) {
+    console.error(`${name}: ${messageOf(error)}`);
+    Deno.exit(2);
+  }
+  Deno.exit(await run(options));
+}
+
+/** Does something when the process is told to end. */
+export function onStop(act: (signal: Deno.Signal) => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    if (Deno.build.os === "windows" && signal === "SIGTERM") continue;
+    Deno.addSignalListener(signal, () => act(signal));
+  }
+}
