@@ -7,6 +7,8 @@
 import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
 import { Closing, type ClosingSettings } from "./exchange/closing.ts";
 import { abortError, State } from "./exchange/state.ts";
+import { IncomingRequest } from "./exchange/request.ts";
+import type { RequestReader } from "./exchange/request_reader.ts";
 import { TimeLimits, type TimeSettings } from "./exchange/time_limits.ts";
 import { ReadingHalf, type ReadingSettings } from "./exchange/reading.ts";
 import type {
@@ -17,8 +19,6 @@ import type {
 } from "./exchange/record.ts";
 import type { Watched } from "./exchange/watchdog.ts";
 import { type Whole, WritingHalf } from "./exchange/writing.ts";
-
-const decoder = new TextDecoder();
 
 /**
  * One connection, whose request ends with the client's FIN and whose response
@@ -46,7 +46,7 @@ const decoder = new TextDecoder();
  * ```
  */
 export interface Conn<Addr extends Deno.Addr = Deno.Addr>
-  extends AsyncDisposable {
+  extends RequestReader, AsyncDisposable {
   /** The number of the connection, counted from 1 for each listener. */
   readonly id: number;
   /** The address of the client. */
@@ -64,24 +64,6 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   /** How many bytes of the response the kernel has taken so far. */
   readonly bytesWritten: number;
   /**
-   * The request as a byte stream; readers may bring their own buffer. It ends
-   * with the client's FIN
-   * ({@link https://www.rfc-editor.org/rfc/rfc9293#section-3.6 | RFC 9293, section 3.6})
-   * and leaves the sending half open. Cancelling it stops the reading; what the
-   * client still sends is then dropped while the response is sent.
-   *
-   * This is not Deno's stream, which closes the whole socket at the end of
-   * file, so that no response can be sent (denoland/deno#22258,
-   * denoland/deno#27510).
-   *
-   * With `streaming: true` it reads from the socket and keeps nothing. If the
-   * response is a stream or an iterable that uses the request, take `readable`
-   * before its first chunk is sent. A request not taken by then is read and
-   * dropped, so that a client that sends everything before it reads does not
-   * block.
-   */
-  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
-  /**
    * A stream to write the response in pieces: bytes, or text that is sent as
    * UTF-8. Closing it sends the FIN and ends the exchange. Moving on before it
    * is closed cuts the connection (`"failed"`). Writes reject if the client is
@@ -89,44 +71,6 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * that nobody awaits does no harm.
    */
   readonly writable: WritableStream<BodyChunk>;
-  /** Whether the request has been read, is being read, or was dropped. */
-  readonly bodyUsed: boolean;
-  /**
-   * Reads the whole request.
-   *
-   * @returns Its bytes, in a buffer of their own.
-   * @throws {TypeError} If the request has been read before, or the exchange
-   * has moved on.
-   * @throws {RequestTooLargeError} Only with `streaming: true`: if it is larger
-   * than `maxRequestBytes`.
-   * @throws {TimeoutError} Only with `streaming: true`: if a time limit passes.
-   * @throws {Deno.errors.ConnectionReset} Only with `streaming: true`: if the
-   * client resets the connection. Other errors of Deno are possible.
-   */
-  bytes(): Promise<Uint8Array<ArrayBuffer>>;
-  /**
-   * Reads the whole request.
-   *
-   * @returns Its bytes, as a buffer.
-   * @throws {TypeError} As with {@linkcode Conn.bytes}, like the other errors.
-   */
-  arrayBuffer(): Promise<ArrayBuffer>;
-  /**
-   * Reads the whole request as UTF-8. A byte order mark is dropped, and invalid
-   * UTF-8 becomes U+FFFD, as with {@linkcode Body.text}.
-   *
-   * @returns Its text.
-   * @throws {TypeError} As with {@linkcode Conn.bytes}, like the other errors.
-   */
-  text(): Promise<string>;
-  /**
-   * Reads the whole request as JSON.
-   *
-   * @returns The parsed value.
-   * @throws {SyntaxError} If it is not JSON.
-   * @throws {TypeError} As with {@linkcode Conn.bytes}, like the other errors.
-   */
-  json(): Promise<unknown>;
   /**
    * Writes the response with backpressure, sends a FIN and closes. What the
    * client still sends is dropped meanwhile, so that a client that writes
@@ -164,6 +108,8 @@ export interface ExchangeSettings
   extends ReadingSettings, TimeSettings, ClosingSettings {
   /** Our address, if the connection does not know the right one. */
   readonly localAddr: Deno.Addr | undefined;
+  /** Read buffers that can be reused. */
+  readonly freeBuffers: Uint8Array<ArrayBuffer>[];
   /** Whether a handler gets the connection before the request is read. */
   readonly streaming: boolean;
   /** Called with how each request begins. */
@@ -182,6 +128,7 @@ export class Exchange<Addr extends Deno.Addr>
   readonly #limits: TimeLimits;
   readonly #state: State;
   readonly #reading: ReadingHalf;
+  readonly #request: IncomingRequest;
   readonly #writing: WritingHalf;
   readonly #closing: Closing;
 
@@ -194,11 +141,12 @@ export class Exchange<Addr extends Deno.Addr>
     this.#settings = settings;
     const limits = this.#limits = new TimeLimits(settings);
     const state = this.#state = new State(this);
-    const reading = this.#reading = new ReadingHalf(
-      socket,
+    const reading = new ReadingHalf(socket, state, limits, settings);
+    this.#reading = reading;
+    const request = this.#request = new IncomingRequest(
+      reading,
       state,
-      limits,
-      settings,
+      settings.freeBuffers,
       onRequest && ((head) => {
         const { id, remoteAddr, localAddr, bytesRead } = this;
         onRequest({ id, remoteAddr, localAddr, bytesRead, head });
@@ -206,7 +154,14 @@ export class Exchange<Addr extends Deno.Addr>
     );
     const writing = new WritingHalf(socket, state, limits, this);
     this.#writing = writing;
-    this.#closing = new Closing(socket, state, reading, writing, settings);
+    this.#closing = new Closing(
+      socket,
+      state,
+      reading,
+      request,
+      writing,
+      settings,
+    );
   }
 
   // The public part, documented with `Conn`.
@@ -223,34 +178,36 @@ export class Exchange<Addr extends Deno.Addr>
     return this.#writing.bytesWritten;
   }
 
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#reading.readable;
-  }
-
   get writable(): WritableStream<BodyChunk> {
     return this.#writing.writable;
   }
 
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#request.readable;
+  }
+
   get bodyUsed(): boolean {
-    return this.#reading.isUsed;
+    return this.#request.bodyUsed;
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#reading.consume((request) => request.take());
+    return this.#request.bytes();
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#reading.consume((request) => request.take().buffer);
+    return this.#request.arrayBuffer();
   }
 
   text(): Promise<string> {
-    return this.#reading.consume((request) => decoder.decode(request.peek()));
+    return this.#request.text();
   }
 
   json(): Promise<unknown> {
-    return this.#reading.consume((request) =>
-      JSON.parse(decoder.decode(request.peek()))
-    );
+    return this.#request.json();
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    return this.#request.read(buffer);
   }
 
   respond(body?: ResponseBody): Promise<boolean> {
@@ -291,7 +248,7 @@ export class Exchange<Addr extends Deno.Addr>
       }
       if (!this.#settings.streaming) {
         state.enter("reading");
-        await this.#reading.readToEnd();
+        await this.#request.keep();
       }
       state.enter("handling");
       return true;
@@ -345,8 +302,13 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   expire(now: number): number {
-    const due = this.#limits.check(now, this.#closing.isOver);
+    const { patience } = this.#reading;
+    const due = this.#limits.check(now, this.#closing.isOver, patience);
     if (typeof due === "number") return due;
+    if (due === "silence") {
+      this.#reading.endBySilence();
+      return now;
+    }
     this.cut(due.option === "deadline" ? "deadline" : "idle", due);
     return Infinity;
   }
@@ -354,11 +316,12 @@ export class Exchange<Addr extends Deno.Addr>
   /** Ends the turn of a closed exchange: the server moves on. */
   leave(): void {
     this.#state.moveOn(this.isClosed);
-    this.#reading.release();
+    this.#request.release();
   }
 
   /** The record of the exchange so far. */
   record(): ExchangeRecord<Addr> {
+    const { end } = this.#reading;
     return {
       id: this.id,
       remoteAddr: this.remoteAddr,
@@ -367,6 +330,7 @@ export class Exchange<Addr extends Deno.Addr>
       duration: this.#limits.elapsed,
       bytesRead: this.bytesRead,
       bytesWritten: this.bytesWritten,
+      ...(end && { end }),
       outcome: "ok",
       phase: this.isAnswered ? "writing" : "handling",
       ...this.#state.verdict,
@@ -385,7 +349,7 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   beforeWrite(isAtHand: boolean): void {
-    if (isAtHand || !this.#reading.mayBeRead) this.#reading.drop();
+    if (isAtHand || !this.#request.mayBeRead) this.#request.dropRest();
   }
 
   finish(): Promise<boolean> {

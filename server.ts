@@ -47,8 +47,10 @@ export type {
   ExchangeRecord,
   Outcome,
   Phase,
+  RequestEnd,
   RequestStart,
 } from "./exchange/record.ts";
+export type { RequestReader } from "./exchange/request_reader.ts";
 export type {
   AddrOf,
   ExchangeOptions,

@@ -6,6 +6,7 @@
  */
 
 import {
+  bytes,
   type FlagTable,
   integer,
   mode,
@@ -84,6 +85,8 @@ const places = {
 };
 
 const limits = {
+  until: bytes("TEXT", String.raw`end a request after this, too: \n, \r\n`),
+  "until-idle": time("end a request after such a silence, too"),
   "max-request-bytes": size("largest request: 1000, 64KiB", {
     default: "16MiB",
   }),
@@ -171,7 +174,7 @@ export const server: Command = {
     },
     { title: "Where to listen", flags: places },
     {
-      title: 'Limits ("none" for no limit)',
+      title: 'Requests and their limits ("none" for no limit)',
       flags: limits,
     },
     { title: "Log and help", flags: { ...logs, ...common } },

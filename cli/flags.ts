@@ -137,6 +137,39 @@ export function mode(help: string, details: Details = {}): Flag<number> {
   };
 }
 
+const escapes: Readonly<Record<string, number>> = {
+  r: 13,
+  n: 10,
+  t: 9,
+  "0": 0,
+  "\\": 92,
+};
+
+/** A flag whose value is bytes: text with `\r`, `\n`, `\t`, `\0`, `\\`, `\xHH`. */
+export function bytes(
+  value: string,
+  help: string,
+  details: Details = {},
+): Flag<Uint8Array> {
+  return {
+    help,
+    value,
+    expected: String.raw`text, perhaps with \r, \n, \t, \0, \\ or \xHH`,
+    ...details,
+    read(text) {
+      const parts = text.split(/(\\(?:x[\da-f]{2}|.?))/is);
+      const bytes = parts.flatMap((part, i) => {
+        if (i % 2 === 0) return Array.from(new TextEncoder().encode(part));
+        const isHex = part.length === 4;
+        return isHex
+          ? parseInt(part.slice(2), 16)
+          : escapes[part.slice(1)] ?? NaN;
+      });
+      return bytes.some(Number.isNaN) ? undefined : Uint8Array.from(bytes);
+    },
+  };
+}
+
 /** A parsed command line. */
 export interface CommandLine<Table extends FlagTable> {
   /** The values of the flags that were given. */

@@ -10,7 +10,7 @@
  * - with `"accept"` (at `DEBUG`): `client`;
  * - with `"request"` (at `DEBUG`): `id` and `head`, its first 64 bytes, escaped;
  * - with `"exchange"`: `id`, `client`, `server`, `startedAt` (ISO 8601),
- *   `durationMs`, `bytesIn`, `bytesOut`, `phase`, `outcome`, and `error` if
+ *   `durationMs`, `bytesIn`, `bytesOut`, `end`, `phase`, `outcome`, and `error` if
  *   something went wrong;
  * - with `"program"`, a line of a program's standard error: `id` and `line`;
  * - with `"fault"`: `error`, and `id` if it belongs to a connection; at `DEBUG`
@@ -101,6 +101,7 @@ export class Log {
       durationMs: Number(duration.toFixed(3)),
       bytesIn: record.bytesRead,
       bytesOut: record.bytesWritten,
+      ...(record.end !== undefined && { end: record.end }),
       phase,
       outcome,
       ...(record.error !== undefined && { error: messageOf(record.error) }),

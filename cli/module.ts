@@ -33,6 +33,7 @@ const optionNames = Object.keys(
     idleTimeout: true,
     lingerTimeout: true,
     streaming: true,
+    until: true,
     signal: true,
     allow: true,
     onRefuse: true,

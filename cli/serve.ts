@@ -144,6 +144,7 @@ async function run(
   const merged = {
     ...options,
     ...limitsOf(flags),
+    ...untilOf(flags),
     ...place,
     ...callbacks,
     signal: AbortSignal.any(
@@ -199,6 +200,19 @@ function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
     value !== undefined
   );
   return Object.fromEntries(given);
+}
+
+/** What ends a request, if flags say so. */
+function untilOf(
+  { until, "until-idle": idle }: ServeFlags,
+): Pick<ServeOptions, "until"> {
+  if (until !== undefined && idle !== undefined) {
+    throw new UsageError(
+      "--until and --until-idle exclude each other, give only one of them",
+    );
+  }
+  if (until !== undefined) return { until };
+  return idle === undefined ? {} : { until: { idle } };
 }
 
 /** What to tell a client that is refused. */

@@ -9,6 +9,7 @@ import type { State } from "./state.ts";
 import { type RequestTooLargeError, TimeoutError } from "./errors.ts";
 import { closeQuietly } from "./quiet.ts";
 import type { ReadingHalf } from "./reading.ts";
+import type { IncomingRequest } from "./request.ts";
 import { startTimer } from "./timer.ts";
 import type { WritingHalf } from "./writing.ts";
 
@@ -30,6 +31,7 @@ export class Closing {
   readonly #socket: Deno.Conn;
   readonly #state: State;
   readonly #reading: ReadingHalf;
+  readonly #request: IncomingRequest;
   readonly #writing: WritingHalf;
   readonly #settings: ClosingSettings;
   #finishing: Promise<boolean> | undefined;
@@ -40,12 +42,14 @@ export class Closing {
     socket: Deno.Conn,
     state: State,
     reading: ReadingHalf,
+    request: IncomingRequest,
     writing: WritingHalf,
     settings: ClosingSettings,
   ) {
     this.#socket = socket;
     this.#state = state;
     this.#reading = reading;
+    this.#request = request;
     this.#writing = writing;
     this.#settings = settings;
   }
@@ -91,12 +95,12 @@ export class Closing {
 
   async #finish(): Promise<boolean> {
     // After the client's FIN, a close sends ours; but TLS must flush first.
-    if (this.#reading.hasEnded && !("handshake" in this.#socket)) {
+    if (this.#reading.hasFin && !("handshake" in this.#socket)) {
       this.#writing.endByClosing();
     } else await this.#writing.sendFin();
     if (this.#state.cut) return false;
     this.#state.enter("closing");
-    if (this.#reading.hasEnded) this.closeSocket();
+    if (this.#reading.hasFin) this.closeSocket();
     else this.#lingering = this.#linger();
     return true;
   }
@@ -129,9 +133,8 @@ export class Closing {
       () => this.closeSocket(),
       this.#settings.lingerTimeout,
     );
-    this.#reading.dropAtMost(MAX_LINGER_BYTES);
     try {
-      const dropped = this.#reading.drop();
+      const dropped = this.#request.dropRest(MAX_LINGER_BYTES);
       if (refusal) await this.#writing.sendRefusal(refusal);
       await dropped;
     } catch {

@@ -1,47 +1,30 @@
 /**
- * The reading half of an exchange: the request, until the client's FIN.
+ * The reading half of an exchange: the request from the socket, until its end.
  *
  * @module
  */
 
-import type { State } from "./state.ts";
+import { type Delimiter, DelimiterSearch } from "./delimiter.ts";
+import { Dropping } from "./dropping.ts";
 import { RequestTooLargeError } from "./errors.ts";
-import type { TimeLimits } from "./time_limits.ts";
-import { quietly } from "./quiet.ts";
-import type { Outcome } from "./record.ts";
+import type { Outcome, RequestEnd } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
-import { RequestStream } from "./request_stream.ts";
+import type { State } from "./state.ts";
+import type { TimeLimits } from "./time_limits.ts";
 
 /** Settings that all reading halves of one listener share. */
 export interface ReadingSettings {
   /** How large a request may be, in bytes. */
   readonly maxRequestBytes: number;
+  /** What ends a request besides the FIN, if anything does. */
+  readonly delimiter: Delimiter | undefined;
+  /** After how long a silence a request ends, in milliseconds. */
+  readonly silence: number;
   /** Whether the socket and its pending read outlive a cut, for a refusal. */
   readonly outlivesCuts: boolean;
-  /** Read buffers that can be reused. */
-  readonly freeBuffers: Uint8Array<ArrayBuffer>[];
 }
 
-/** Called once, with a copy of the first bytes that are read. */
-export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;
-
-/** A request that has been read to its end. */
-type WholeRequest = Pick<RequestBytes, "peek" | "take">;
-
-/**
- * What has happened to the request: nothing yet, its stream was handed out, it
- * is or was read, its stream was cancelled, or its rest is dropped.
- */
-type Use = "none" | "offered" | "read" | "cancelled" | "dropped";
-
-const READ_BUFFER_BYTES = 65_536;
-/** How much of a request is copied for `onHead`. */
-const HEAD_BYTES = 1024;
-
-/** Where the dropped bytes of all exchanges go. It is never read. */
-let waste: Uint8Array<ArrayBuffer> | undefined;
-
-/** The request of one exchange. */
+/** Reads the request of one exchange. */
 export class ReadingHalf {
   /** How many bytes of the request were read. Dropped bytes do not count. */
   bytesRead = 0;
@@ -50,59 +33,55 @@ export class ReadingHalf {
   readonly #state: State;
   readonly #limits: TimeLimits;
   readonly #settings: ReadingSettings;
-  readonly #onHead: OnHead | undefined;
-  /** Borrowed until the server moves on: what callers get never aliases it. */
-  #buffer: Uint8Array<ArrayBuffer> | undefined;
-  #request: RequestBytes | undefined;
-  #use: Use = "none";
-  #hasEnded = false;
+  readonly #search: DelimiterSearch | undefined;
+  #end: RequestEnd | undefined;
+  #hasFin = false;
   #tooLarge: RequestTooLargeError | undefined;
-  #stream: RequestStream | undefined;
-  #dropping: Promise<void> | undefined;
-  #dropBudget = Infinity;
+  #isStopped = false;
+  #dropping: Dropping | undefined;
+  /** While a silence may end the request: resolves the pending read. */
+  #onSilence: (() => void) | undefined;
 
   constructor(
     socket: Deno.Conn,
     state: State,
     limits: TimeLimits,
     settings: ReadingSettings,
-    onHead: OnHead | undefined,
   ) {
+    const { delimiter } = settings;
     this.#socket = socket;
     this.#state = state;
     this.#limits = limits;
     this.#settings = settings;
-    this.#onHead = onHead;
-    this.#buffer = settings.freeBuffers.pop() ??
-      new Uint8Array(READ_BUFFER_BYTES);
-    this.#request = new RequestBytes(this.#buffer);
+    this.#search = delimiter && new DelimiterSearch(delimiter);
+  }
+
+  /** What ended the request, once it is complete. */
+  get end(): RequestEnd | undefined {
+    return this.#end;
   }
 
   /** Whether the client has sent its FIN. */
-  get hasEnded(): boolean {
-    return this.#hasEnded;
+  get hasFin(): boolean {
+    return this.#hasFin;
   }
 
-  /** The error of a request that is too large. No more of it is read. */
+  /** Why no more is read, if the request is too large. */
   get tooLarge(): RequestTooLargeError | undefined {
     return this.#tooLarge;
   }
 
-  /** Whether the request was read, is being read, or was dropped. */
-  get isUsed(): boolean {
-    return this.#use !== "none" && this.#use !== "offered";
+  /** Whether a read may still write to the buffer that it was given. */
+  get isPending(): boolean {
+    return this.#limits.isReading || this.#end === "idle";
   }
 
-  /** Whether somebody may still read the rest of the request. */
-  get mayBeRead(): boolean {
-    return (this.#use === "offered" || this.#use === "read") && !this.#tooLarge;
+  /** How long the client may be silent now before that ends its request. */
+  get patience(): number {
+    return this.#onSilence ? this.#settings.silence : Infinity;
   }
 
-  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return (this.#stream ??= this.#openStream()).readable;
-  }
-
-  /** Finishes the TLS handshake, or throws. */
+  /** Completes the TLS handshake, or throws. */
   async shakeHands(socket: Deno.TlsConn): Promise<void> {
     this.#limits.readBegins();
     try {
@@ -116,165 +95,146 @@ export class ReadingHalf {
     }
   }
 
-  /** Reads the request to its end, and keeps it for later. */
-  readToEnd(): Promise<number | null> {
-    const request = this.#request;
-    return request ? this.#read(request) : Promise.resolve(null);
-  }
-
-  /** Reads the whole request, and returns what `convert` makes of it. */
-  consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
-    const streaming = !this.#hasEnded;
-    const consumed = this.#take(convert);
-    // A fault of a client must not end a process that ignores this promise.
-    return streaming ? quietly(consumed) : consumed;
-  }
-
-  /** Reads and drops what the client still sends, so that it does not block. */
-  drop(): Promise<void> | undefined {
-    return this.#hasEnded ? undefined : this.#dropping ??= this.#dropRest();
-  }
-
-  /** Drops at most this many more bytes. */
-  dropAtMost(bytes: number): void {
-    this.#dropBudget = bytes;
-  }
-
-  /** Gives back the buffer when the server moves on. */
-  release(): void {
-    const buffer = this.#buffer;
-    // A pending read may still write to it.
-    if (buffer && !this.#limits.isReading) {
-      this.#settings.freeBuffers.push(buffer);
-    }
-    this.#buffer = this.#request = undefined;
+  /** Reads the request to its end. */
+  readAll(into: RequestBytes): Promise<number | null> {
+    return this.#read(into);
   }
 
   /**
-   * Reads once into a view, or a whole request to its end. Rejects as soon as
-   * the exchange is cut short.
+   * Reads the next bytes of the request.
    *
-   * @returns How many bytes were read into the view, or `null` at the end.
+   * @param into Where to read to.
+   * @param ours Where to read to first, if a silence may abandon the read.
+   * @returns How many bytes were read, or `null` at the end of the request.
    */
+  read(into: Uint8Array, ours: Uint8Array): Promise<number | null> {
+    return this.#settings.silence === Infinity
+      ? this.#read(into)
+      : this.#readThrough(ours.subarray(0, into.length), into);
+  }
+
+  async #readThrough(
+    ours: Uint8Array,
+    into: Uint8Array,
+  ): Promise<number | null> {
+    const read = await this.#read(ours);
+    if (read !== null) into.set(ours.subarray(0, read));
+    return read;
+  }
+
+  /** The client has been silent for so long that its request is complete. */
+  endBySilence(): void {
+    const onSilence = this.#onSilence;
+    this.#onSilence = undefined;
+    this.#end = "idle";
+    // The read stays pending, but nothing waits for it. Its bytes are dropped.
+    this.#limits.readEnds();
+    onSilence?.();
+  }
+
+  /** Lets all further reads fail. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /**
+   * Reads and drops what the client still sends, so that it does not block.
+   *
+   * @param bytes How much more to drop at most.
+   * @returns Resolves when no more is dropped.
+   */
+  drop(bytes?: number): Promise<void> | undefined {
+    if (this.#hasFin) return undefined;
+    this.stop();
+    this.#dropping ??= new Dropping(this.#socket, this.#limits, () => {
+      this.#hasFin = true;
+    });
+    if (bytes !== undefined) this.#dropping.dropAtMost(bytes);
+    return this.#dropping.ended;
+  }
+
+  /** Reads as `readAll()` or `read()`. It rejects as soon as there is a cut. */
   #read(into: Uint8Array | RequestBytes): Promise<number | null> {
-    const reading = this.#readWithinLimits(into);
-    return this.#settings.outlivesCuts
-      ? this.#state.raceWithCut(reading)
-      : reading;
+    const { silence, outlivesCuts } = this.#settings;
+    let reading = this.#readWithinLimits(into);
+    if (silence !== Infinity) reading = this.#unlessSilent(reading);
+    return outlivesCuts ? this.#state.raceWithCut(reading) : reading;
   }
 
   async #readWithinLimits(
     into: Uint8Array | RequestBytes,
   ): Promise<number | null> {
-    while (!this.#hasEnded) {
+    while (!this.#end) {
       this.#checkReadable();
+      const room = into instanceof RequestBytes ? into.room : into;
       this.#limits.readBegins();
       let read: number | null;
       try {
-        read = await this.#socket.read(
-          into instanceof RequestBytes ? into.room : into,
-        );
+        read = await this.#socket.read(room);
       } catch (error) {
+        if (this.#end) break;
         this.#checkReadable();
         throw this.#state.cutByPeer(outcomeOf(error), "reading", error);
       } finally {
-        this.#limits.readEnds();
+        if (!this.#end) this.#limits.readEnds();
       }
+      // A silence has ended it meanwhile.
+      if (this.#end) break;
       this.#checkReadable();
       if (read === null) {
-        this.#hasEnded = true;
+        this.#end = "fin";
+        this.#hasFin = true;
         break;
       }
-      this.bytesRead += read;
-      const { maxRequestBytes } = this.#settings;
-      if (this.bytesRead > maxRequestBytes) {
-        this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
-        this.#state.recordFault("too-large", "reading", this.#tooLarge);
-        throw this.#tooLarge;
-      }
-      if (!(into instanceof RequestBytes)) return read;
-      into.add(read);
+      const count = this.#search ? this.#untilDelimiter(room, read) : read;
+      this.#count(count);
+      if (!(into instanceof RequestBytes)) return count;
+      into.add(count);
     }
-    if (into instanceof RequestBytes) this.#onHead?.(into.head(HEAD_BYTES));
     return null;
   }
 
-  /** Throws if the request can no longer be read. */
-  #checkReadable(): void {
-    if (this.#state.cut) throw this.#state.cut.error;
-    if (this.#tooLarge) throw this.#tooLarge;
-    if (!this.#buffer || this.#use === "dropped") throw tooLateToRead();
+  /** How many of the bytes that were read belong to the request. */
+  #untilDelimiter(room: Uint8Array, read: number): number {
+    const end = this.#search?.endIn(room.subarray(0, read)) ?? -1;
+    if (end < 0) return read;
+    this.#end = "delimiter";
+    return end;
   }
 
-  /** Converts the bytes at once, before another exchange uses the buffer. */
-  async #take<T>(convert: (request: WholeRequest) => T): Promise<T> {
-    if (this.isUsed || this.#stream?.readable.locked) {
-      throw new TypeError(
-        "Cannot read the request twice: it has been read, is being read or was " +
-          "dropped by a response, keep what the first reading gives",
-      );
-    }
-    if (this.#stream) {
-      const bytes = await new Response(this.#stream.readable).bytes();
-      return convert({ peek: () => bytes, take: () => bytes });
-    }
-    this.#use = "read";
-    const request = this.#request;
-    if (!request) throw tooLateToRead();
-    if (!this.#hasEnded) await this.#read(request);
-    if (!this.#buffer) throw tooLateToRead();
-    this.#request = undefined;
-    return convert(request);
+  /** Counts bytes of the request, and throws if these are too many. */
+  #count(bytes: number): void {
+    this.bytesRead += bytes;
+    const { maxRequestBytes } = this.#settings;
+    if (this.bytesRead <= maxRequestBytes) return;
+    this.#end = undefined;
+    this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
+    this.#state.recordFault("too-large", "reading", this.#tooLarge);
+    throw this.#tooLarge;
   }
 
-  #openStream(): RequestStream {
-    const request = this.isUsed ? undefined : this.#request;
-    const isWhole = this.#hasEnded;
-    if (request) this.#use = "offered";
-    return new RequestStream({
-      pieces: isWhole ? request?.takePieces() : undefined,
-      buffer: request && !isWhole ? this.#buffer : undefined,
-      onPull: () => {
-        this.#use = "read";
-      },
-      read: (into) => this.#read(into),
-      onRead: (bytes) => {
-        if (!this.#buffer && bytes.length > 0) throw tooLateToRead();
-        if (bytes.length === this.bytesRead) {
-          this.#onHead?.(bytes.slice(0, HEAD_BYTES));
-        }
-      },
-      onCancel: () => {
-        this.#use = "cancelled";
-      },
+  /** Waits for a read, or for the silence that ends the request. */
+  #unlessSilent(reading: Promise<number | null>): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      const onSilence = () => resolve(null);
+      const settle = () => {
+        if (this.#onSilence === onSilence) this.#onSilence = undefined;
+      };
+      this.#onSilence = onSilence;
+      reading.then(resolve, reject).finally(settle);
     });
   }
 
-  async #dropRest(): Promise<void> {
-    this.#use = "dropped";
-    this.#stream?.fail(
-      this.#state.cut?.error ?? this.#tooLarge ??
-        new TypeError(
-          "The rest of the request was dropped: read it before you respond or close",
-        ),
-    );
-    waste ??= new Uint8Array(READ_BUFFER_BYTES);
-    try {
-      for (;;) {
-        const read = await this.#socket.read(waste);
-        if (read === null) break;
-        this.#limits.progress();
-        this.#dropBudget -= read;
-        if (this.#dropBudget < 0) return;
-      }
-      this.#hasEnded = true;
-    } catch {
-      // We closed it, or the peer failed: the writing half will find out.
-    }
+  /** Throws if nothing more can be read. */
+  #checkReadable(): void {
+    if (this.#state.cut) throw this.#state.cut.error;
+    if (this.#tooLarge) throw this.#tooLarge;
+    if (this.#isStopped) throw tooLateToRead();
   }
 }
 
-function tooLateToRead(): TypeError {
+/** The error of reading when the exchange has moved on. */
+export function tooLateToRead(): TypeError {
   return new TypeError(
     "Cannot read the request: the exchange has moved on and the rest was " +
       "dropped, await the reading before you respond, close or go on",

@@ -39,6 +39,12 @@ export type Outcome =
 export type Phase = "reading" | "handling" | "writing";
 
 /**
+ * What ended a request: the client's `"fin"` (on TLS, its `close_notify`), the
+ * `"delimiter"` of the option `until`, or the silence (`"idle"`) that it allows.
+ */
+export type RequestEnd = "fin" | "delimiter" | "idle";
+
+/**
  * How the exchange on one accepted connection went. Each has exactly one
  * record, made when the server moves on to the next. Bytes that are dropped or
  * sent as a refusal are not counted.
@@ -58,6 +64,8 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly bytesRead: number;
   /** How many bytes of the response the kernel took. */
   readonly bytesWritten: number;
+  /** What ended the request, unless the exchange ended before that. */
+  readonly end?: RequestEnd;
   /** In which phase it ended. */
   readonly phase: Phase;
   /** How it ended. */

@@ -61,6 +61,25 @@ export class RequestBytes {
     return (this.#full[0] ?? this.peek()).slice(0, size);
   }
 
+  /**
+   * Copies bytes, as many as one piece has, into a buffer.
+   *
+   * @param position Where they begin in the request.
+   * @returns How many were copied: 0 at the end of the request.
+   */
+  copyInto(buffer: Uint8Array, position: number): number {
+    let start = position;
+    for (const piece of this.#pieces()) {
+      if (start < piece.length) {
+        const part = piece.subarray(start, start + buffer.length);
+        buffer.set(part);
+        return part.length;
+      }
+      start -= piece.length;
+    }
+    return 0;
+  }
+
   /** All bytes in pieces, to keep. */
   takePieces(): Uint8Array<ArrayBuffer>[] {
     return this.#pieces().map((piece) =>

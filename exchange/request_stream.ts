@@ -18,8 +18,8 @@ export interface StreamSource {
   onPull(): void;
   /** Reads from the socket: returns the number of bytes, `null` at the end. */
   read(into: Uint8Array<ArrayBuffer>): Promise<number | null>;
-  /** Called with what was read. It throws if that can no longer be used. */
-  onRead(bytes: Uint8Array<ArrayBuffer>): void;
+  /** Called after a read. It throws if what was read can no longer be used. */
+  onRead(room: Uint8Array<ArrayBuffer>, read: number | null): void;
   onCancel(): void;
 }
 
@@ -51,7 +51,7 @@ export class RequestStream {
         const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
         const room = pieces ? undefined : view ?? chunks?.room;
         const read = room ? await source.read(room) : null;
-        if (room) source.onRead(room.subarray(0, read ?? 0));
+        if (room) source.onRead(room, read);
         if (read === null) controller.close();
         else if (!view && chunks) controller.enqueue(chunks.take(read));
         byob?.respond(read ?? 0);

@@ -75,24 +75,33 @@ export class TimeLimits {
    *
    * @param now The time, from `performance.now()`.
    * @param isOver Whether nothing more is expected from the peer.
-   * @returns The error of a limit that has passed, or when to check again.
+   * @param patience How long a silence ends the request, in milliseconds.
+   * @returns The error of a limit that has passed, `"silence"` if the patience is
+   * over, or when to check again.
    */
-  check(now: number, isOver: boolean): TimeoutError | number {
+  check(
+    now: number,
+    isOver: boolean,
+    patience: number,
+  ): TimeoutError | "silence" | number {
     const { deadline, idleTimeout } = this.#limits;
+    const silence = Math.min(idleTimeout, patience);
     const deadlineAt = this.#started + deadline;
     if (now >= deadlineAt) return new TimeoutError("deadline", deadline);
     if (isOver || this.#reads + this.#writes === 0) {
-      return Math.min(deadlineAt, now + idleTimeout);
+      return Math.min(deadlineAt, now + silence);
     }
-    const idleAt = this.#silentSince + idleTimeout;
-    if (now < idleAt) return Math.min(deadlineAt, idleAt);
+    const silentAt = this.#silentSince + silence;
+    if (now < silentAt) return Math.min(deadlineAt, silentAt);
     // Timers run before I/O: if our event loop was blocked, what the peer sent
     // meanwhile is only seen after this check.
     if (this.#doubtedSince !== this.#silentSince) {
       this.#doubtedSince = this.#silentSince;
       return Math.min(deadlineAt, now + DOUBT_MS);
     }
-    return new TimeoutError("idleTimeout", idleTimeout);
+    return silence === patience
+      ? "silence"
+      : new TimeoutError("idleTimeout", idleTimeout);
   }
 
   /** Silence is counted from the first pending read or write. */

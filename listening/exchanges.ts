@@ -5,6 +5,7 @@
  */
 
 import { Exchange, type ExchangeSettings } from "../conn.ts";
+import { Delimiter } from "../exchange/delimiter.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
 import type { CheckedOptions } from "./options.ts";
@@ -27,6 +28,7 @@ export class Exchanges<Addr extends Deno.Addr> {
    */
   constructor(options: CheckedOptions, addr: Deno.Addr) {
     const { path, deadline, idleTimeout, onRefuse, onRequest } = options;
+    const { delimiter, silence } = requestEndOf(options.until);
     this.#options = options;
     this.#settings = {
       ...options,
@@ -34,10 +36,12 @@ export class Exchanges<Addr extends Deno.Addr> {
       localAddr: path === undefined ? undefined : addr,
       onRefuse: this.#guarded(onRefuse),
       onRequest: this.#guarded(onRequest),
+      delimiter,
+      silence,
       outlivesCuts: onRefuse !== undefined,
       freeBuffers: [],
     };
-    const shortestLimit = Math.min(deadline, idleTimeout);
+    const shortestLimit = Math.min(deadline, idleTimeout, silence);
     this.#watchdog = new Watchdog(this.#running, shortestLimit);
   }
 
@@ -123,4 +127,18 @@ export class Exchanges<Addr extends Deno.Addr> {
       }
     });
   }
+}
+
+/** What ends a request besides the FIN. */
+function requestEndOf(
+  until: CheckedOptions["until"],
+): Pick<ExchangeSettings, "delimiter" | "silence"> {
+  if (until === undefined) return { delimiter: undefined, silence: Infinity };
+  if (typeof until === "object" && "idle" in until) {
+    return { delimiter: undefined, silence: until.idle };
+  }
+  const bytes = typeof until === "string"
+    ? new TextEncoder().encode(until)
+    : until.slice();
+  return { delimiter: new Delimiter(bytes), silence: Infinity };
 }

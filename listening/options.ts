@@ -46,6 +46,17 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   lingerTimeout?: number;
   /**
+   * What ends a request besides the client's FIN, for clients that never
+   * half-close; whichever comes first. The server then sends its FIN before the
+   * client does.
+   *
+   * - Text (as UTF-8) or bytes, at least one: the request ends after their first
+   *   occurrence, which is part of the request. What follows is dropped.
+   * - `{ idle: milliseconds }`: the request ends when nothing has come for so
+   *   long, at least 1, from the beginning or since the last byte.
+   */
+  until?: string | Uint8Array | { idle: number };
+  /**
    * Whether to hand over a connection before its request is read, for requests
    * that should not be kept in memory. Reading can then fail because of the
    * client: catch that in a `for await` loop, or it ends the loop, which closes
@@ -270,6 +281,7 @@ export function checkOptions(options: object): CheckedOptions {
     "onAcceptError",
   ]);
   checks.signal("signal");
+  checkUntil(given.until, checks);
   checks.integer("port", 0, 65_535);
   checks.integer("tcpBacklog", 1, 2 ** 31 - 1);
   checks.integer("mode", 0, 0o777);
@@ -296,6 +308,20 @@ export function checkOptions(options: object): CheckedOptions {
     lingerTimeout: given.lingerTimeout ?? 2_000,
     streaming: given.streaming ?? false,
   };
+}
+
+/** Checks that `until` can end a request. */
+function checkUntil(until: unknown, checks: OptionChecks): void {
+  if (until === undefined) return;
+  if (typeof until === "string" || until instanceof Uint8Array) {
+    if (until.length > 0) return;
+    throw checks.fault('option "until" must not be empty, name a delimiter');
+  }
+  const { idle } = Object(until) as { idle?: unknown };
+  if (typeof idle !== "number") {
+    throw checks.wrong("until", "a string, a Uint8Array or { idle: number }");
+  }
+  new OptionChecks("listen", { "until.idle": idle }).time("until.idle", 1);
 }
 
 /** Checks that the options name exactly one place to listen. */

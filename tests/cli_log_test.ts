@@ -72,8 +72,9 @@ testWithSignals(
         }],
       ] as const
     ) {
-      const { client, startedAt, durationMs, msg, phase, error, ...rest } =
+      const { client, startedAt, durationMs, msg, end, phase, error, ...rest } =
         line ?? {};
+      assertEquals(end, expected.outcome === "ok" ? "fin" : undefined);
       assertMatch(`${client}`, /^127\.0\.0\.1:\d+$/);
       assertMatch(`${startedAt}`, /^\d{4}-.*Z$/);
       assertEquals(typeof durationMs, "number");

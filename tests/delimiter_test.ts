@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Delimiter, DelimiterSearch } from "../exchange/delimiter.ts";
-import { Random } from "./proofs/random.ts";
+import { Random } from "./harness/random.ts";
 
 /** Where a delimiter ends in a text that arrives in chunks. */
 function endOf(delimiter: Uint8Array, chunks: Uint8Array[]): number {

@@ -1,0 +1,222 @@
+/**
+ * What is made of a request: all of it, a stream, or pieces of it.
+ *
+ * @module
+ */
+
+import { quietly } from "./quiet.ts";
+import { type ReadingHalf, tooLateToRead } from "./reading.ts";
+import { RequestBytes } from "./request_bytes.ts";
+import type { RequestReader } from "./request_reader.ts";
+import { RequestStream } from "./request_stream.ts";
+import type { State } from "./state.ts";
+
+/** Called once, with a copy of the first bytes that are read. */
+export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;
+
+/**
+ * What has happened to the request: nothing yet, its stream was handed out, it
+ * is or was read, it is read piece by piece, its stream was cancelled, or its
+ * rest is dropped.
+ */
+type Use = "none" | "offered" | "read" | "in pieces" | "cancelled" | "dropped";
+
+const READ_BUFFER_BYTES = 65_536;
+/** How much of a request is copied for `onHead`. */
+const HEAD_BYTES = 1024;
+
+const decoder = new TextDecoder();
+
+/** The request of one exchange, for whoever asks for it. */
+export class IncomingRequest implements RequestReader {
+  readonly #reading: ReadingHalf;
+  readonly #state: State;
+  readonly #onHead: OnHead | undefined;
+  readonly #freeBuffers: Uint8Array<ArrayBuffer>[];
+  /** Borrowed until the server moves on: what callers get never aliases it. */
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #bytes: RequestBytes | undefined;
+  /** Whether all of the request is there. */
+  #isKept = false;
+  #use: Use = "none";
+  #stream: RequestStream | undefined;
+  /** How many bytes of a kept request were read piece by piece. */
+  #position = 0;
+
+  /** @param freeBuffers Read buffers that can be reused. */
+  constructor(
+    reading: ReadingHalf,
+    state: State,
+    freeBuffers: Uint8Array<ArrayBuffer>[],
+    onHead: OnHead | undefined,
+  ) {
+    this.#reading = reading;
+    this.#state = state;
+    this.#onHead = onHead;
+    this.#freeBuffers = freeBuffers;
+    this.#buffer = freeBuffers.pop() ?? new Uint8Array(READ_BUFFER_BYTES);
+    this.#bytes = new RequestBytes(this.#buffer);
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return (this.#stream ??= this.#openStream()).readable;
+  }
+
+  get bodyUsed(): boolean {
+    return this.#use !== "none" && this.#use !== "offered";
+  }
+
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#consume((request) => request.take());
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#consume((request) => request.take().buffer);
+  }
+
+  text(): Promise<string> {
+    return this.#consume((request) => decoder.decode(request.peek()));
+  }
+
+  json(): Promise<unknown> {
+    return this.#consume((request) =>
+      JSON.parse(decoder.decode(request.peek()))
+    );
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    const read = this.#readPiece(buffer);
+    return this.#isKept ? read : quietly(read);
+  }
+
+  /** Whether somebody may still read the rest of the request. */
+  get mayBeRead(): boolean {
+    const { end, tooLarge } = this.#reading;
+    const isDone = this.#use === "cancelled" || this.#use === "dropped";
+    return this.#use !== "none" && !isDone && !end && !tooLarge;
+  }
+
+  /** Reads all of the request and keeps it. */
+  async keep(): Promise<void> {
+    const bytes = this.#bytes;
+    if (!bytes) return;
+    await this.#reading.readAll(bytes);
+    this.#isKept = true;
+    this.#onHead?.(bytes.head(HEAD_BYTES));
+  }
+
+  /**
+   * Drops what the client still sends. Whoever wanted to read it fails.
+   *
+   * @param bytes How much more to drop at most.
+   * @returns Resolves when no more is dropped.
+   */
+  dropRest(bytes?: number): Promise<void> | undefined {
+    if (!this.#reading.end && this.#use !== "dropped") {
+      this.#use = "dropped";
+      this.#stream?.fail(
+        this.#state.cut?.error ?? this.#reading.tooLarge ??
+          new TypeError(
+            "The rest of the request was dropped: read it before you respond or close",
+          ),
+      );
+    }
+    return this.#reading.drop(bytes);
+  }
+
+  /** Gives back the buffer when the server moves on. */
+  release(): void {
+    const buffer = this.#buffer;
+    // A pending read may still write to it.
+    if (buffer && !this.#reading.isPending) this.#freeBuffers.push(buffer);
+    this.#buffer = this.#bytes = undefined;
+    this.#reading.stop();
+  }
+
+  #checkUnused(): void {
+    if (!this.bodyUsed && !this.#stream?.readable.locked) return;
+    throw new TypeError(
+      "Cannot read the request twice: it has been read, is being read or was " +
+        "dropped by a response, keep what the first reading gives",
+    );
+  }
+
+  #consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
+    const isKept = this.#isKept;
+    const consumed = this.#take(convert);
+    // A fault of the client must not end a process that ignores it.
+    return isKept ? consumed : quietly(consumed);
+  }
+
+  /** Converts the request at once, before the buffer serves another exchange. */
+  async #take<T>(convert: (request: WholeRequest) => T): Promise<T> {
+    this.#checkUnused();
+    if (this.#stream) {
+      const bytes = await new Response(this.#stream.readable).bytes();
+      return convert({ peek: () => bytes, take: () => bytes });
+    }
+    this.#use = "read";
+    const bytes = this.#bytes;
+    if (!bytes) throw tooLateToRead();
+    if (!this.#isKept) await this.keep();
+    if (!this.#buffer) throw tooLateToRead();
+    this.#bytes = undefined;
+    return convert(bytes);
+  }
+
+  async #readPiece(buffer: Uint8Array): Promise<number | null> {
+    if (this.#use !== "in pieces") {
+      this.#checkUnused();
+      if (this.#stream) {
+        throw new TypeError(
+          "Cannot read the request piece by piece: `readable` has been taken, " +
+            "use either of them",
+        );
+      }
+      this.#use = "in pieces";
+    }
+    if (!this.#buffer) throw tooLateToRead();
+    if (buffer.length === 0) return 0;
+    if (this.#isKept) {
+      const copied = this.#bytes?.copyInto(buffer, this.#position) ?? 0;
+      this.#position += copied;
+      return copied === 0 ? null : copied;
+    }
+    const read = await this.#reading.read(buffer, this.#buffer);
+    this.#tellHead(buffer, read);
+    return read;
+  }
+
+  #openStream(): RequestStream {
+    const bytes = this.bodyUsed ? undefined : this.#bytes;
+    const buffer = this.#isKept ? undefined : this.#buffer;
+    if (bytes) this.#use = "offered";
+    return new RequestStream({
+      pieces: this.#isKept ? bytes?.takePieces() : undefined,
+      buffer: bytes && buffer,
+      onPull: () => {
+        this.#use = "read";
+      },
+      read: (into) => this.#reading.read(into, buffer ?? into),
+      onRead: (room, read) => {
+        if (!this.#buffer && read !== null) throw tooLateToRead();
+        this.#tellHead(room, read);
+      },
+      onCancel: () => {
+        this.#use = "cancelled";
+      },
+    });
+  }
+
+  /** Tells how a streamed request begins, if this was its first read. */
+  #tellHead(room: Uint8Array, read: number | null): void {
+    const { bytesRead } = this.#reading;
+    if (!this.#onHead || bytesRead !== (read ?? 0)) return;
+    const head = new Uint8Array(Math.min(bytesRead, HEAD_BYTES));
+    head.set(room.subarray(0, head.length));
+    this.#onHead(head);
+  }
+}
+
+/** A request that has been read to its end. */
+type WholeRequest = Pick<RequestBytes, "peek" | "take">;

@@ -1,0 +1,79 @@
+/**
+ * The ways to read the request of a connection.
+ *
+ * @module
+ */
+
+/**
+ * The request of a connection. It can be read once, in one of three ways: whole,
+ * as a stream, or piece by piece with {@linkcode RequestReader.read}.
+ */
+export interface RequestReader {
+  /**
+   * The request as a byte stream; readers may bring their own buffer. It ends
+   * with the client's FIN
+   * ({@link https://www.rfc-editor.org/rfc/rfc9293#section-3.6 | RFC 9293, section 3.6})
+   * and leaves the sending half open. Cancelling it stops the reading; what the
+   * client still sends is then dropped while the response is sent.
+   *
+   * This is not Deno's stream, which closes the whole socket at the end of
+   * file, so that no response can be sent (denoland/deno#22258,
+   * denoland/deno#27510).
+   *
+   * With `streaming: true` it reads from the socket and keeps nothing. If the
+   * response is a stream or an iterable that uses the request, take `readable`
+   * before its first chunk is sent. A request not taken by then is read and
+   * dropped, so that a client that sends everything before it reads does not
+   * block.
+   */
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Whether the request has been read, is being read, or was dropped. */
+  readonly bodyUsed: boolean;
+  /**
+   * Reads the whole request.
+   *
+   * @returns Its bytes, in a buffer of their own.
+   * @throws {TypeError} If the request has been read before, or the exchange
+   * has moved on.
+   * @throws {RequestTooLargeError} Only with `streaming: true`: if it is larger
+   * than `maxRequestBytes`.
+   * @throws {TimeoutError} Only with `streaming: true`: if a time limit passes.
+   * @throws {Deno.errors.ConnectionReset} Only with `streaming: true`: if the
+   * client resets the connection. Other errors of Deno are possible.
+   */
+  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Reads the whole request.
+   *
+   * @returns Its bytes, as a buffer.
+   * @throws {TypeError} As with {@linkcode RequestReader.bytes}, like the other errors.
+   */
+  arrayBuffer(): Promise<ArrayBuffer>;
+  /**
+   * Reads the whole request as UTF-8. A byte order mark is dropped, and invalid
+   * UTF-8 becomes U+FFFD, as with {@linkcode Body.text}.
+   *
+   * @returns Its text.
+   * @throws {TypeError} As with {@linkcode RequestReader.bytes}, like the other errors.
+   */
+  text(): Promise<string>;
+  /**
+   * Reads the whole request as JSON.
+   *
+   * @returns The parsed value.
+   * @throws {SyntaxError} If it is not JSON.
+   * @throws {TypeError} As with {@linkcode RequestReader.bytes}, like the other errors.
+   */
+  json(): Promise<unknown>;
+  /**
+   * Reads the next bytes of the request into a buffer of the caller's, as
+   * `Deno.Conn.read()` does. Call it until it resolves to `null`. This is the
+   * fastest way through a large request.
+   *
+   * @param buffer Where to read to.
+   * @returns How many bytes were read, or `null` at the end of the request.
+   * @throws {TypeError} If the request has been read in another way, or the
+   * exchange has moved on. Other errors: as with {@linkcode RequestReader.bytes}.
+   */
+  read(buffer: Uint8Array): Promise<number | null>;
+}
