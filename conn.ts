@@ -108,6 +108,8 @@ export interface ExchangeSettings
   extends ReadingSettings, TimeSettings, ClosingSettings {
   /** Our address, if the connection does not know the right one. */
   readonly localAddr: Deno.Addr | undefined;
+  /** How many requests may be read while another is handled. */
+  readonly readAhead: number;
   /** Read buffers that can be reused. */
   readonly freeBuffers: Uint8Array<ArrayBuffer>[];
   /** Whether a handler gets the connection before the request is read. */
@@ -124,7 +126,6 @@ export class Exchange<Addr extends Deno.Addr>
   readonly localAddr: Addr;
   readonly #socket: Deno.Conn;
   readonly #settings: ExchangeSettings;
-  readonly #startedAt = Date.now();
   readonly #limits: TimeLimits;
   readonly #state: State;
   readonly #reading: ReadingHalf;
@@ -250,13 +251,20 @@ export class Exchange<Addr extends Deno.Addr>
         state.enter("reading");
         await this.#request.keep();
       }
-      state.enter("handling");
+      state.enter("waiting");
+      if (this.#settings.readAhead > 0) this.#limits.turnIsDue();
       return true;
     } catch (error) {
       if (state.verdict) return false;
       this.fail(error);
       throw error;
     }
+  }
+
+  /** Begins the turn of an exchange that is ready. */
+  takeTurn(): void {
+    this.#state.enter("handling");
+    this.#limits.turnBegins();
   }
 
   /** Waits for `work`, or rejects as soon as it is cut short. */
@@ -276,14 +284,17 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** The fault of the handler, its response or its use of `Conn`, if any. */
   get failure(): unknown {
-    const { verdict } = this.#state;
-    return verdict?.outcome === "failed" ? verdict.error : undefined;
+    return this.#state.failure;
   }
 
   isFromOutside(error: unknown): boolean {
-    const { cut } = this.#state;
-    return error !== undefined && (error === this.#reading.tooLarge ||
-      (error === cut?.error && cut?.outcome !== "failed"));
+    if (error === undefined) return false;
+    return error === this.#reading.tooLarge || this.#state.isCutBy(error);
+  }
+
+  /** Whether the exchange was cut short. */
+  get isCut(): boolean {
+    return this.#state.cut !== undefined;
   }
 
   /** Whether the socket is closed. */
@@ -321,15 +332,11 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** The record of the exchange so far. */
   record(): ExchangeRecord<Addr> {
+    const { id, remoteAddr, localAddr, bytesRead, bytesWritten } = this;
     const { end } = this.#reading;
     return {
-      id: this.id,
-      remoteAddr: this.remoteAddr,
-      localAddr: this.localAddr,
-      startedAt: this.#startedAt,
-      duration: this.#limits.elapsed,
-      bytesRead: this.bytesRead,
-      bytesWritten: this.bytesWritten,
+      ...{ id, remoteAddr, localAddr, bytesRead, bytesWritten },
+      ...this.#limits.times(),
       ...(end && { end }),
       outcome: "ok",
       phase: this.isAnswered ? "writing" : "handling",
@@ -341,8 +348,6 @@ export class Exchange<Addr extends Deno.Addr>
   closeSocket(): void {
     this.#closing.closeSocket();
   }
-
-  // What the parts of the exchange call.
 
   closeAfterCut(): void {
     this.#closing.closeAfterCut();
@@ -357,7 +362,8 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   get #phase(): Phase {
-    if (this.#state.stage === "writing") return "writing";
+    const { stage } = this.#state;
+    if (stage === "writing" || stage === "waiting") return stage;
     const isReading = !this.#closing.isOver && this.#limits.isReading;
     return isReading ? "reading" : "handling";
   }

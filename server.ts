@@ -26,12 +26,14 @@ import type { Source } from "./listening/accepting.ts";
 import { ConnectionQueue } from "./listening/connection_queue.ts";
 import { bind } from "./listening/bind.ts";
 import { Exchanges } from "./listening/exchanges.ts";
+import type { Listener } from "./listening/listener.ts";
 import {
   type AddrOf,
   type CheckedOptions,
   checkOptions,
   type ListenOptions,
 } from "./listening/options.ts";
+import { ReadAhead } from "./listening/read_ahead.ts";
 import {
   checkServing,
   type Handler,
@@ -51,6 +53,7 @@ export type {
   RequestStart,
 } from "./exchange/record.ts";
 export type { RequestReader } from "./exchange/request_reader.ts";
+export type { Listener } from "./listening/listener.ts";
 export type {
   AddrOf,
   ExchangeOptions,
@@ -69,51 +72,6 @@ export type {
 
 /** How long `shutdown()` waits for a loop after its exchange was cut. */
 const GRACE_MS = 100;
-
-/**
- * A listening socket that yields its connections one at a time.
- *
- * Nothing that a client does can end the iteration or make it throw. Leaving it
- * (`break`, `return`, `throw`) closes the listener **and resets every
- * connection still in its backlog**; {@linkcode Listener.shutdown} serves them.
- */
-export interface Listener<Addr extends Deno.Addr = Deno.Addr>
-  extends AsyncIterable<Conn<Addr>, void, undefined>, AsyncDisposable {
-  /** The address that the listener listens on. */
-  readonly addr: Addr;
-  /**
-   * Starts to take connections. There can be only one iteration. It throws if
-   * no more connections can be accepted, or if a callback throws.
-   *
-   * @returns The connections, one at a time.
-   * @throws {TypeError} If it was called before.
-   */
-  [Symbol.asyncIterator](): AsyncGenerator<Conn<Addr>, void, undefined>;
-  /**
-   * Stops gracefully: connections established by now are served, later ones are
-   * refused, and then the iteration ends. This takes one more `deadline` at
-   * most; connections not served by then are closed. Without an iteration it
-   * does the same as {@linkcode Listener.close}.
-   *
-   * Do not await it inside the loop: it waits for the loop to end.
-   *
-   * @returns Resolves when the iteration has ended and all sockets are closed.
-   * Calling it again returns the same promise.
-   */
-  shutdown(): Promise<void>;
-  /**
-   * Stops at once: the backlog is reset, the exchange under way and lingering
-   * connections are cut, and the iteration ends. It waits for nothing.
-   */
-  close(): void;
-  /** Keeps the process alive while it waits for connections: the default. */
-  ref(): void;
-  /**
-   * Lets the process end while it waits for connections. Deno ignores this for
-   * TLS.
-   */
-  unref(): void;
-}
 
 /**
  * Listens, and yields connections one at a time.
@@ -178,6 +136,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   readonly #source: Source;
   readonly #queue: ConnectionQueue;
   readonly #exchanges: Exchanges<Addr>;
+  readonly #readAhead: ReadAhead<Addr> | undefined;
   #iterator: AsyncGenerator<Exchange<Addr>, void, undefined> | undefined;
   #isRunning = false;
   #isInLoopBody = false;
@@ -190,6 +149,9 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     this.#source = bind(options);
     this.#queue = new ConnectionQueue(this.#source, options);
     this.#exchanges = new Exchanges(options, this.addr);
+    this.#readAhead = options.readAhead === 0
+      ? undefined
+      : new ReadAhead(options.readAhead, this.#queue, this.#exchanges);
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
   }
@@ -198,18 +160,18 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     return this.#source.addr as Addr;
   }
 
-  /** The loop: one connection after another, each to its end. */
+  /** The loop: one exchange after another, each to its end. */
   async *#iterate(): AsyncGenerator<Exchange<Addr>, void, undefined> {
     this.#isRunning = true;
     try {
       for (;;) {
-        const socket = await this.#queue.next(); // take the next connection
-        if (!socket) return;
-        const exchange = this.#exchanges.begin(socket);
+        const exchange = this.#readAhead
+          ? await this.#readAhead.next()
+          : await this.#next();
+        if (!exchange) return;
         try {
-          if (!this.#exchanges.letsIn(exchange)) continue; // let it in
-          if (!await exchange.prepare()) continue; // read it to its end
           this.#isInLoopBody = true;
+          exchange.takeTurn();
           yield exchange; // hand it over
         } finally {
           this.#isInLoopBody = false;
@@ -219,6 +181,17 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
       }
     } finally {
       await this.#end();
+    }
+  }
+
+  /** Takes connections until one is let in and its request is complete. */
+  async #next(): Promise<Exchange<Addr> | undefined> {
+    for (;;) {
+      const socket = await this.#queue.next(); // take the next connection
+      if (!socket) return undefined;
+      const exchange = this.#exchanges.begin(socket);
+      // let it in, read it to its end
+      if (await this.#exchanges.admit(exchange)) return exchange;
     }
   }
 
@@ -306,6 +279,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   async #end(): Promise<void> {
     this.#stop(abortError("The loop was left"));
     try {
+      await this.#readAhead?.end();
       for (const socket of await this.#queue.rest()) {
         this.#exchanges.record(this.#exchanges.begin(socket));
       }

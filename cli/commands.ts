@@ -96,6 +96,12 @@ const limits = {
     default: "2s",
     zero: true,
   }),
+  "read-ahead": integer(
+    "N",
+    "read N more requests while one is handled",
+    "a whole number from 0 to 65535",
+    { min: 0, max: 65_535, default: "0" },
+  ),
   count: integer(
     "N",
     "take N connections, then exit",

@@ -10,7 +10,7 @@
  * - with `"accept"` (at `DEBUG`): `client`;
  * - with `"request"` (at `DEBUG`): `id` and `head`, its first 64 bytes, escaped;
  * - with `"exchange"`: `id`, `client`, `server`, `startedAt` (ISO 8601),
- *   `durationMs`, `bytesIn`, `bytesOut`, `end`, `phase`, `outcome`, and `error` if
+ *   `durationMs`, `waitedMs`, `bytesIn`, `bytesOut`, `end`, `phase`, `outcome`, and `error` if
  *   something went wrong;
  * - with `"program"`, a line of a program's standard error: `id` and `line`;
  * - with `"fault"`: `error`, and `id` if it belongs to a connection; at `DEBUG`
@@ -99,6 +99,7 @@ export class Log {
       server: nameOf(localAddr),
       startedAt: new Date(record.startedAt).toISOString(),
       durationMs: Number(duration.toFixed(3)),
+      ...(record.waited > 0 && { waitedMs: Number(record.waited.toFixed(3)) }),
       bytesIn: record.bytesRead,
       bytesOut: record.bytesWritten,
       ...(record.end !== undefined && { end: record.end }),

@@ -34,6 +34,8 @@ const optionNames = Object.keys(
     lingerTimeout: true,
     streaming: true,
     until: true,
+    readAhead: true,
+    maxBufferedBytes: true,
     signal: true,
     allow: true,
     onRefuse: true,

@@ -108,7 +108,7 @@ async function run(
   const controller = new AbortController();
   uncaught.catch((error) => controller.abort(error));
   let turns = 0;
-  let exchanges = 0;
+  const logged = new LoggedExchanges();
   const callbacks = {
     allow(addr: Deno.Addr): boolean {
       // Clients that wait in the backlog behind the last one.
@@ -126,7 +126,7 @@ async function run(
     },
     onExchange(record: ExchangeRecord): void {
       if (record.id > count) return;
-      exchanges = record.id;
+      logged.add(record.id);
       log.exchange(record);
       options.onExchange?.(record as never);
     },
@@ -136,7 +136,7 @@ async function run(
     },
     onError(error: unknown, conn: Conn) {
       // An error before the record is logged with the exchange.
-      if (conn.id > exchanges) log.trace(error, conn.id);
+      if (!logged.has(conn.id)) log.trace(error, conn.id);
       else log.fault(error, `after request ${conn.id}: `, conn.id);
       return options.onError?.(error, conn);
     },
@@ -145,6 +145,11 @@ async function run(
     ...options,
     ...limitsOf(flags),
     ...untilOf(flags),
+    // A request that is read ahead is kept, whatever its handler prefers.
+    ...(flags["read-ahead"] && {
+      readAhead: flags["read-ahead"],
+      streaming: false,
+    }),
     ...place,
     ...callbacks,
     signal: AbortSignal.any(
@@ -168,8 +173,29 @@ async function run(
   // Wait for clients that are still being sent a refusal.
   await server.shutdown();
   await settled?.();
-  log.stopped(exchanges);
+  log.stopped(logged.size);
   return signals.status;
+}
+
+/** The numbers of the exchanges that were logged. They come nearly in order. */
+class LoggedExchanges {
+  /** All up to this one, */
+  #all = 0;
+  /** and some after it. */
+  readonly #others = new Set<number>();
+
+  add(id: number): void {
+    this.#others.add(id);
+    while (this.#others.delete(this.#all + 1)) this.#all++;
+  }
+
+  has(id: number): boolean {
+    return id <= this.#all || this.#others.has(id);
+  }
+
+  get size(): number {
+    return this.#all + this.#others.size;
+  }
 }
 
 /** Starts the server. Adds the address to an error that lacks it. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BufferBudget } from "./buffer_budget.ts";
 import { type Delimiter, DelimiterSearch } from "./delimiter.ts";
 import { Dropping } from "./dropping.ts";
 import { RequestTooLargeError } from "./errors.ts";
@@ -22,6 +23,8 @@ export interface ReadingSettings {
   readonly silence: number;
   /** Whether the socket and its pending read outlive a cut, for a refusal. */
   readonly outlivesCuts: boolean;
+  /** What bounds the bytes that all requests hold, if anything does. */
+  readonly budget: BufferBudget | undefined;
 }
 
 /** Reads the request of one exchange. */
@@ -48,12 +51,13 @@ export class ReadingHalf {
     limits: TimeLimits,
     settings: ReadingSettings,
   ) {
-    const { delimiter } = settings;
+    const { delimiter, budget } = settings;
     this.#socket = socket;
     this.#state = state;
     this.#limits = limits;
     this.#settings = settings;
     this.#search = delimiter && new DelimiterSearch(delimiter);
+    budget?.enter(this);
   }
 
   /** What ended the request, once it is complete. */
@@ -137,6 +141,12 @@ export class ReadingHalf {
     this.#isStopped = true;
   }
 
+  /** The server moves on: the request is over. */
+  leave(): void {
+    this.stop();
+    this.#settings.budget?.leave(this);
+  }
+
   /**
    * Reads and drops what the client still sends, so that it does not block.
    *
@@ -165,6 +175,10 @@ export class ReadingHalf {
     into: Uint8Array | RequestBytes,
   ): Promise<number | null> {
     while (!this.#end) {
+      const { budget } = this.#settings;
+      if (budget && !budget.admits(this)) {
+        await this.#state.raceWithCut(budget.room(this));
+      }
       this.#checkReadable();
       const room = into instanceof RequestBytes ? into.room : into;
       this.#limits.readBegins();

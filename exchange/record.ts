@@ -33,10 +33,10 @@ export type Outcome =
   | "aborted";
 
 /**
- * Where an exchange ended: `"reading"` the request, `"handling"` it, or
- * `"writing"` the response.
+ * Where an exchange ended: `"reading"` the request, `"waiting"` for its turn (only
+ * with `readAhead`), `"handling"` it, or `"writing"` the response.
  */
-export type Phase = "reading" | "handling" | "writing";
+export type Phase = "reading" | "waiting" | "handling" | "writing";
 
 /**
  * What ended a request: the client's `"fin"` (on TLS, its `close_notify`), the
@@ -60,6 +60,11 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly startedAt: number;
   /** How long the exchange took, in milliseconds, without lingering. */
   readonly duration: number;
+  /**
+   * How long the request was complete before its turn, in milliseconds. It is 0
+   * without `readAhead`.
+   */
+  readonly waited: number;
   /** How many bytes of the request were read. */
   readonly bytesRead: number;
   /** How many bytes of the response the kernel took. */

@@ -130,7 +130,7 @@ export class IncomingRequest implements RequestReader {
     // A pending read may still write to it.
     if (buffer && !this.#reading.isPending) this.#freeBuffers.push(buffer);
     this.#buffer = this.#bytes = undefined;
-    this.#reading.stop();
+    this.#reading.leave();
   }
 
   #checkUnused(): void {

@@ -11,6 +11,8 @@ import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
  * once; `"handshake"` is for TLS only, `"reading"` is skipped when the request
  * is streamed, and `"lingering"` is for clients that have not sent their FIN.
  *
+ * - `"waiting"`: the request is complete. With `readAhead` it may have to wait
+ *   for its turn.
  * - `"closing"`: the FIN is sent, or the exchange was cut short. It lasts until
  *   the server moves on.
  * - `"lingering"`, `"closed"`: the server has moved on.
@@ -19,6 +21,7 @@ export type Stage =
   | "accepted"
   | "handshake"
   | "reading"
+  | "waiting"
   | "handling"
   | "writing"
   | "closing"
@@ -78,6 +81,17 @@ export class State {
   /** The first fault, if there was any. */
   get verdict(): Verdict | undefined {
     return this.#verdict;
+  }
+
+  /** The fault of the handler, its response or its use of `Conn`, if any. */
+  get failure(): unknown {
+    const { outcome, error } = this.#verdict ?? {};
+    return outcome === "failed" ? error : undefined;
+  }
+
+  /** Whether `error` cut the exchange, and is no fault of the handler. */
+  isCutBy(error: unknown): boolean {
+    return this.#cut?.error === error && this.#cut?.outcome !== "failed";
   }
 
   /** What cut the exchange short, if anything did. */

@@ -5,6 +5,7 @@
  */
 
 import { TimeoutError } from "./errors.ts";
+import type { ExchangeRecord } from "./record.ts";
 
 /** How long a check waits to see if our own event loop was blocked. */
 const DOUBT_MS = 10;
@@ -20,6 +21,7 @@ export interface TimeSettings {
 /** Tracks how long an exchange takes, and how long its peer is silent. */
 export class TimeLimits {
   readonly #limits: TimeSettings;
+  readonly #startedAt = Date.now();
   readonly #started = performance.now();
   /** Pending reads and writes, and since when none has made progress. */
   #reads = 0;
@@ -27,14 +29,28 @@ export class TimeLimits {
   #silentSince = 0;
   /** The start of a silence that an earlier check has found. */
   #doubtedSince = -1;
+  /** When the request was complete, if it may have to wait for its turn. */
+  #dueAt: number | undefined;
+  #waited = 0;
 
   constructor(limits: TimeSettings) {
     this.#limits = limits;
   }
 
-  /** How long the exchange has taken so far, in milliseconds. */
-  get elapsed(): number {
-    return performance.now() - this.#started;
+  /** What a record says of times, in milliseconds. */
+  times(): Pick<ExchangeRecord, "startedAt" | "duration" | "waited"> {
+    const duration = performance.now() - this.#started;
+    return { startedAt: this.#startedAt, duration, waited: this.#waited };
+  }
+
+  /** The request is complete, and may have to wait for its turn. */
+  turnIsDue(): void {
+    this.#dueAt = performance.now();
+  }
+
+  turnBegins(): void {
+    if (this.#dueAt === undefined) return;
+    this.#waited = performance.now() - this.#dueAt;
   }
 
   get isReading(): boolean {

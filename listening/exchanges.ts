@@ -5,6 +5,7 @@
  */
 
 import { Exchange, type ExchangeSettings } from "../conn.ts";
+import { BufferBudget } from "../exchange/buffer_budget.ts";
 import { Delimiter } from "../exchange/delimiter.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
@@ -12,6 +13,8 @@ import type { CheckedOptions } from "./options.ts";
 
 /** Begins exchanges, enforces their limits, and records how they ended. */
 export class Exchanges<Addr extends Deno.Addr> {
+  /** What bounds the bytes that all requests hold, if anything does. */
+  readonly budget: BufferBudget | undefined;
   readonly #options: CheckedOptions;
   readonly #settings: ExchangeSettings;
   readonly #running = new Set<Exchange<Addr>>();
@@ -30,6 +33,9 @@ export class Exchanges<Addr extends Deno.Addr> {
     const { path, deadline, idleTimeout, onRefuse, onRequest } = options;
     const { delimiter, silence } = requestEndOf(options.until);
     this.#options = options;
+    this.budget = options.maxBufferedBytes === undefined
+      ? undefined
+      : new BufferBudget(options.maxBufferedBytes);
     this.#settings = {
       ...options,
       // A Unix connection knows only the path that Deno has bound.
@@ -38,6 +44,7 @@ export class Exchanges<Addr extends Deno.Addr> {
       onRequest: this.#guarded(onRequest),
       delimiter,
       silence,
+      budget: this.budget,
       outlivesCuts: onRefuse !== undefined,
       freeBuffers: [],
     };
@@ -61,20 +68,29 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /**
-   * Returns whether the peer is let in. If not, the exchange is cut.
+   * Lets one in and reads its request. If that fails, it is closed and recorded.
    *
-   * @throws {unknown} What `allow` threw.
+   * @returns Whether its turn may come.
+   * @throws {unknown} What a callback threw.
    */
-  letsIn(exchange: Exchange<Addr>): boolean {
-    const { allow } = this.#options;
+  async admit(exchange: Exchange<Addr>): Promise<boolean> {
+    let isReady = false;
     try {
-      if (!allow || allow(exchange.remoteAddr) === true) return true;
-    } catch (error) {
-      exchange.fail(error);
-      throw error;
+      isReady = this.#letsIn(exchange) && await exchange.prepare();
+    } finally {
+      if (!isReady) await this.leave(exchange);
     }
-    exchange.cut("refused", undefined, "reading");
-    return false;
+    return isReady;
+  }
+
+  /**
+   * Closes and records one.
+   *
+   * @throws {unknown} What a callback threw.
+   */
+  async leave(exchange: Exchange<Addr>): Promise<void> {
+    if (!exchange.isClosed) await exchange.close();
+    this.record(exchange);
   }
 
   /**
@@ -113,6 +129,19 @@ export class Exchanges<Addr extends Deno.Addr> {
 
   unref(): void {
     this.#watchdog.unref();
+  }
+
+  /** Whether the peer of one is let in. If not, it is cut. */
+  #letsIn(exchange: Exchange<Addr>): boolean {
+    const { allow } = this.#options;
+    try {
+      if (!allow || allow(exchange.remoteAddr) === true) return true;
+    } catch (error) {
+      exchange.fail(error);
+      throw error;
+    }
+    exchange.cut("refused", undefined, "reading");
+    return false;
   }
 
   /** Wraps a callback: what it throws ends the iteration after the exchange. */

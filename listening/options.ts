@@ -57,6 +57,24 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   until?: string | Uint8Array | { idle: number };
   /**
+   * How many further connections may be accepted and read while one is handled,
+   * from 0 to 65535. The loop still gets one at a time, in the order in which the
+   * requests became complete, so that a slow sender delays nobody else. The
+   * `deadline` of each counts from its accept. All requests together take up to
+   * `(readAhead + 1) * maxRequestBytes`. It excludes `streaming`.
+   *
+   * @default {0}
+   */
+  readAhead?: number;
+  /**
+   * How many bytes of requests may be held at once, with `readAhead`: a whole
+   * number from 0, or `Infinity` for no limit. Beyond it nobody is accepted and
+   * only the oldest request is read on, until there is room.
+   *
+   * @default {Infinity}
+   */
+  maxBufferedBytes?: number;
+  /**
    * Whether to hand over a connection before its request is read, for requests
    * that should not be kept in memory. Reading can then fail because of the
    * client: catch that in a `for await` loop, or it ends the loop, which closes
@@ -246,6 +264,7 @@ export type CheckedOptions =
       | "idleTimeout"
       | "lingerTimeout"
       | "streaming"
+      | "readAhead"
     >
   >;
 
@@ -286,9 +305,23 @@ export function checkOptions(options: object): CheckedOptions {
   checks.integer("tcpBacklog", 1, 2 ** 31 - 1);
   checks.integer("mode", 0, 0o777);
   checks.integer("maxRequestBytes", 0, Infinity);
+  checks.integer("readAhead", 0, 65_535);
+  checks.integer("maxBufferedBytes", 0, Infinity);
   checks.time("deadline", 1);
   checks.time("idleTimeout", 1);
   checks.time("lingerTimeout", 0);
+  if (given.readAhead && given.streaming) {
+    throw checks.fault(
+      'options "readAhead" and "streaming" exclude each other, a streamed ' +
+        "request is read by its handler",
+    );
+  }
+  if (checks.has("maxBufferedBytes") && !given.readAhead) {
+    throw checks.fault(
+      'option "maxBufferedBytes" needs "readAhead", without it `maxRequestBytes` ' +
+        "is the limit",
+    );
+  }
   // Without the flag, Deno ends the whole process when asked for this. The
   // function exists only with the flag.
   if (given.reusePort && !("listenDatagram" in Deno)) {
@@ -307,6 +340,7 @@ export function checkOptions(options: object): CheckedOptions {
     idleTimeout: given.idleTimeout ?? 15_000,
     lingerTimeout: given.lingerTimeout ?? 2_000,
     streaming: given.streaming ?? false,
+    readAhead: given.readAhead ?? 0,
   };
 }
 
