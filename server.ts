@@ -19,7 +19,7 @@
  * @module
  */
 
-import type { Conn, Exchange } from "./conn.ts";
+import type { Exchange } from "./conn.ts";
 import { abortError } from "./exchange/state.ts";
 import { startTimer } from "./exchange/timer.ts";
 import type { Source } from "./listening/accepting.ts";
