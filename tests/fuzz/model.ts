@@ -30,6 +30,18 @@ export interface Events {
   atOnce: number;
 }
 
+/** What of a client's bytes is its request: all, or what a delimiter ends. */
+function requestOf(
+  { options: { until } }: Schedule,
+  { request }: Client,
+): Uint8Array {
+  if (!until) return request;
+  const end = request.findIndex((_, i) =>
+    until.every((byte, j) => request[i + j] === byte)
+  );
+  return end < 0 ? request : request.subarray(0, end + until.length);
+}
+
 /** What a handler answers to a whole request. */
 export function answerTo(
   { behaviour, fixedSize, seed }: Schedule,
@@ -79,10 +91,11 @@ function dueTo(
   const good = client.ending === "fin" &&
     (client.reading === "at once" || client.reading === "after writing");
   if (!good) return undefined;
-  if (client.request.length > options.maxRequestBytes && isRead(schedule)) {
+  const request = requestOf(schedule, client);
+  if (request.length > options.maxRequestBytes && isRead(schedule)) {
     return { outcome: "too-large", bytes: encode(refusal) };
   }
-  const bytes = answerTo(schedule, client.request);
+  const bytes = answerTo(schedule, request);
   switch (behaviour) {
     case "abort":
       return undefined;
@@ -102,7 +115,7 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     const { connected, end, bytes } = sight;
     const tell = (what: string) =>
       faults.push(`client ${i} ${what}: ${bytes.length} bytes, ${end}`);
-    const full = answerTo(schedule, client.request);
+    const full = answerTo(schedule, requestOf(schedule, client));
     const possible = [full, encode(refusal), encode(apology)];
     if (!possible.some((whole) => isPrefix(bytes, whole))) {
       tell("has seen what nobody sent");
@@ -124,7 +137,10 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
 function findWrongRecords(schedule: Schedule, events: Events): string[] {
   const { sights, records, atOnce } = events;
   const faults: string[] = [];
-  if (!records.every(({ id }, i) => id === i + 1)) {
+  const ids = records.map(({ id }) => id);
+  // Requests that are read ahead are served in the order of their completion.
+  if (schedule.options.readAhead > 0) ids.sort((a, b) => a - b);
+  if (!ids.every((id, i) => id === i + 1)) {
     faults.push(`the records are numbered ${records.map(({ id }) => id)}`);
   }
   const overlapping = schedule.hurried || schedule.stop !== undefined;
@@ -171,7 +187,7 @@ function isPossible(
   // Who could not connect may yet have tried to shake hands.
   if (sight.connected === "never") return schedule.transport === "tls";
   if ("port" in remoteAddr && remoteAddr.port !== sight.port) return false;
-  const size = client.request.length;
+  const size = requestOf(schedule, client).length;
   if (bytesRead > size) return false;
   const due = dueTo(schedule, client, sight);
   if (due) {
@@ -189,7 +205,7 @@ function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
     possible.add("reset");
     if (transport === "tls") possible.add("truncated").add("handshake");
   }
-  if (client.request.length > options.maxRequestBytes) {
+  if (requestOf(schedule, client).length > options.maxRequestBytes) {
     possible.add("too-large");
   }
   if (hurried) possible.add("idle").add("deadline").add("reset");
@@ -204,10 +220,11 @@ function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
 
 function findWrongRequests(schedule: Schedule, { requests }: Events): string[] {
   const whole = (request: Uint8Array) =>
-    schedule.clients.some((client) =>
-      isPrefix(request, client.request) &&
-      (request.length === client.request.length || client.ending === "leave")
-    );
+    schedule.clients.some((client) => {
+      const asked = requestOf(schedule, client);
+      return isPrefix(request, asked) &&
+        (request.length === asked.length || client.ending === "leave");
+    });
   return requests.every(whole)
     ? []
     : ["the handler was given a request that nobody had completed"];

@@ -45,6 +45,9 @@ export interface Schedule {
     deadline: number;
     idleTimeout: number;
     lingerTimeout: number;
+    readAhead: number;
+    /** A delimiter that ends requests, too. */
+    until: Uint8Array<ArrayBuffer> | undefined;
   };
   behaviour: Behaviour;
   /** The size of an answer that does not depend on the request. */
@@ -87,6 +90,10 @@ export function makeSchedule(seed: number): Schedule {
     deadline: behaviour === "hang" ? random.int(20, 150) : limit("deadline"),
     idleTimeout: limit("idleTimeout"),
     lingerTimeout: hurried ? random.pick([0, 10, 200]) : LONG,
+    readAhead: streaming ? 0 : random.pick([0, 0, 1, 32]),
+    until: random.chance(0.3)
+      ? random.bytes(random.pick([1, 1, 2]))
+      : undefined,
   };
   const api = fails || random.chance(0.6) ? "serve" : "listen";
   const clients = Array.from(

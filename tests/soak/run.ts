@@ -20,6 +20,8 @@ export interface Plan {
   /** The share of clients that do not behave. */
   hostile: number;
   seed: number;
+  /** How many requests the server reads ahead. */
+  readAhead: number;
   /** The file of the server under test. */
   server: string;
 }
@@ -67,7 +69,9 @@ export class Run {
   constructor(plan: Plan, onProgress: (done: number) => void) {
     this.#plan = plan;
     this.#onProgress = onProgress;
-    this.#server = this.#start(plan.server, [], ["--v8-flags=--expose-gc"]);
+    this.#server = this.#start(plan.server, [`${plan.readAhead}`], [
+      "--v8-flags=--expose-gc",
+    ]);
   }
 
   get findings(): Findings {

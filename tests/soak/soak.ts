@@ -34,6 +34,7 @@ Options:
       --hostile P    share of clients that do not behave, 0 to 1 [0.01]
       --minutes M    longest time that it may take [20]
       --seed S       what the clients do is drawn from it [1]
+      --read-ahead N how many requests the server reads ahead [0]
       --server FILE  the server under test [tests/soak/server.ts]
   -h, --help         print this help`;
 
@@ -53,6 +54,7 @@ function read(flags: Flags): Options {
     ),
     minutes: flags.number("minutes", (m) => m > 0 && m <= 10_000, "over 0", 20),
     seed: flags.whole("seed", 0, 2 ** 32 - 1, 1),
+    readAhead: flags.whole("read-ahead", 0, 1000, 0),
     server: resolve(flags.file("server") ?? `${import.meta.dirname}/server.ts`),
   };
 }
@@ -87,7 +89,15 @@ await execute({
   name: "soak",
   help,
   flags: {
-    string: ["n", "clients", "hostile", "minutes", "seed", "server"],
+    string: [
+      "n",
+      "clients",
+      "hostile",
+      "minutes",
+      "seed",
+      "read-ahead",
+      "server",
+    ],
     alias: { clients: "c" },
   },
   read,
