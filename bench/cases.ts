@@ -42,7 +42,8 @@ const all = [
   "c",
 ] as const;
 const onDeno = ["listen", "serve", "by-hand", "one-buffer"] as const;
-const streamed = ["listen", "byob", ...all.slice(1)] as const;
+const small = ["listen", "ahead", ...all.slice(1)] as const;
+const streamed = ["listen", "read", "byob", ...all.slice(1)] as const;
 
 const usual = {
   work: "bytes",
@@ -63,6 +64,7 @@ export const cases: readonly Case[] = [
     title: "64 B, 8 clients",
     request: 64,
     quick: true,
+    contenders: small,
   },
   {
     ...usual,

@@ -8,6 +8,8 @@ export const deno = [Deno.execPath(), "run", "--no-config", "-A"];
 /** What `--only` calls them. */
 export type Name =
   | "listen"
+  | "ahead"
+  | "read"
   | "byob"
   | "no-limits"
   | "serve"
@@ -57,6 +59,20 @@ export const contenders: { readonly [name in Name]: Contender } = {
     note: "this module, `listen()`",
     version: denoVersion,
     start: onDeno("halfclose_listen.ts"),
+  },
+  ahead: {
+    title: "listen(), readAhead: 8",
+    ours: true,
+    note: "this module, `listen()` with `readAhead: 8`",
+    version: denoVersion,
+    start: onDeno("halfclose_listen.ts", "on", "8"),
+  },
+  read: {
+    title: "listen(), read()",
+    ours: true,
+    note: "this module, `read()` into one buffer",
+    version: denoVersion,
+    start: (_, where) => onDeno("halfclose_listen.ts")("read", where),
   },
   byob: {
     title: "listen(), BYOB",

@@ -1,19 +1,30 @@
-// halfclose_listen.ts WORK WHERE LIMITS
+// halfclose_listen.ts WORK WHERE LIMITS AHEAD
 
 import { listen } from "../../server.ts";
 import { large } from "./large.ts";
 import { limits } from "./limits.ts";
 import { place, tell } from "./where.ts";
 
-const [work, where, on] = Deno.args;
-const streaming = work === "stream" || work === "byob";
-const listener = listen({ ...place(where), ...limits(on), streaming });
+const [work = "", where, on, ahead = "0"] = Deno.args;
+const streaming = ["stream", "byob", "read"].includes(work);
+const readAhead = Number(ahead);
+const options = { ...place(where), ...limits(on), streaming, readAhead };
+const listener = listen(options);
 tell(listener.addr);
 
 for await (const conn of listener) {
   if (work === "stream") {
     let size = 0;
     for await (const chunk of conn.readable) size += chunk.length;
+    await conn.respond(String(size));
+  } else if (work === "read") {
+    const buffer = new Uint8Array(65_536);
+    let size = 0;
+    for (;;) {
+      const read = await conn.read(buffer);
+      if (read === null) break;
+      size += read;
+    }
     await conn.respond(String(size));
   } else if (work === "byob") {
     const reader = conn.readable.getReader({ mode: "byob" });
