@@ -135,4 +135,23 @@ for (const client of clients.truncating) {
     );
     await server.shutdown();
   });
+
+  const whole = `serve() takes a request with a delimiter from ${client.name}`;
+  testWith(client, whole, async () => {
+    const requests: string[] = [];
+    const { server, records } = serveLocally(
+      { ...client.options, until: "\n" },
+      async (conn) => {
+        requests.push(await conn.text());
+        return "answer";
+      },
+    );
+    const reply = await talk(client, server.addr, encode("hello\n"));
+    // The other one has given up TLS, and prints what it cannot decrypt.
+    if (client.name === "ncat --ssl") assertSame(reply, encode("answer"));
+    const { end, outcome } = await records.nth(1);
+    assertEquals([end, outcome], ["delimiter", "ok"]);
+    await server.shutdown();
+    assertEquals(requests, ["hello\n"]);
+  });
 }
