@@ -108,6 +108,8 @@ async function read(path: string) {
   return { body: await Deno.readFile(real), type: extname(real) };
 }
 
+// What is left is the front page, which other servers do without.
+
 /** The front page. The times are in milliseconds since the accept. */
 function frontPage(request: string, complete: number, answered: number) {
   const spans: [string, number, number][] = [

@@ -11,7 +11,7 @@ import { assertSame, encode, pattern } from "./bytes.ts";
 import { clients, talk, testWith } from "./clients.ts";
 import { importMap, root, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, exchange } from "./sockets.ts";
+import { ask, begin, exchange, readText } from "./sockets.ts";
 import { Tool } from "./tool.ts";
 
 const folder = `${root}/examples`;
@@ -524,6 +524,19 @@ testExample(
     const [, length] = /\r\nContent-Length: (\d+)\r\n/.exec(page) ?? [];
     const [, body = ""] = /\r\n\r\n([^]*)$/.exec(page) ?? [];
     assertEquals(encode(body).length, Number(length));
+  },
+);
+
+testExample(
+  "web server: waits only briefly for a connection on which nothing comes",
+  async (example) => {
+    const addr = await example.addr();
+    const inAdvance = await begin(addr, "");
+    const reply = await ask(addr, "HEAD / HTTP/1.0\r\n\r\n");
+    assert(reply.startsWith("HTTP/1.0 200 OK\r\n"), reply);
+    // A browser would take any text for an answer.
+    assertEquals(await readText(inAdvance), "");
+    await example.tool.line(/ WARN .* idle while reading: /);
   },
 );
 
