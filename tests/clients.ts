@@ -1,5 +1,6 @@
 // Programs that people use as clients: those that half-close, and the others.
 
+import type { ListenOptions } from "../mod.ts";
 import { spawn } from "./programs.ts";
 import { testIf } from "./support.ts";
 import { authorityFile, cert, key } from "./tls.ts";
@@ -23,6 +24,18 @@ const ncHalfCloses = /-N\s+Shutdown the network socket/.test(usageOfNc);
 const hasPython = said("python3", "--version").startsWith("Python 3");
 const hasNode = said("node", "--version").startsWith("v");
 const windows = Deno.build.os === "windows";
+// It tells nothing of itself but its usage, which it prints for a wrong flag.
+const hasFinger = said("finger", "-?").includes("usage: finger");
+
+/** Whether a test may listen on a port that is not for all. */
+function canListenOn(port: number): boolean {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Which programs there are. */
 const installed = {
@@ -40,6 +53,11 @@ const installed = {
   "node": hasNode,
   "node and Unix sockets": hasNode && !windows,
   "bash": said("bash", "--version").includes("bash"),
+  "curl": said("curl", "--version").startsWith("curl"),
+  "whois": said("whois", "--version").includes("whois"),
+  "telnet": said("telnet", "--version").includes("inetutils"),
+  "finger and port 79": hasFinger && canListenOn(79),
+  "chromium": said("chromium", "--version").includes("Chromium"),
 };
 
 /** A program as a client: it sends its standard input and prints the reply. */
@@ -48,6 +66,8 @@ export interface Client<Addr extends Deno.Addr> {
   needs: keyof typeof installed;
   /** What the server needs for it. */
   options?: { cert: string; key: string };
+  /** Whether its standard input stays open until it has the reply. */
+  keepsInputOpen?: boolean;
   command: (addr: Addr) => [program: string, ...args: string[]];
 }
 
@@ -252,25 +272,59 @@ const impatient: Client<Deno.NetAddr>[] = [
   },
 ];
 
+/** A client that never half-closes. */
+export interface EndlessClient extends Client<Deno.NetAddr> {
+  /** What serves it all the same: each of these. */
+  until: NonNullable<ListenOptions["until"]>[];
+}
+
 /** Those that never end the request. */
-const endless: Client<Deno.NetAddr>[] = [
+const endless: EndlessClient[] = [
   {
     name: "nc without -N",
     needs: "nc with -N",
+    until: ["\n", { idle: 200 }],
     command: ({ hostname, port }) => ["nc", hostname, `${port}`],
   },
   {
     name: "bash's /dev/tcp",
     needs: "bash",
+    until: ["\n", { idle: 200 }],
     command: ({ hostname, port }) => {
       const script = "exec 3<>/dev/tcp/$0/$1 && cat >&3 && cat <&3";
       return ["bash", "-c", script, hostname, `${port}`];
     },
   },
   {
+    name: "telnet",
+    needs: "telnet",
+    until: ["\r\n", "\n"],
+    // At the end of its input it leaves at once.
+    keepsInputOpen: true,
+    command: ({ hostname, port }) => ["telnet", hostname, `${port}`],
+  },
+  {
+    name: "whois",
+    needs: "whois",
+    until: ["\r\n", "\n"],
+    command: ({ hostname, port }) => {
+      return ["whois", "-h", hostname, "-p", `${port}`, "hello"];
+    },
+  },
+  {
+    name: "curl",
+    needs: "curl",
+    until: ["\r\n\r\n"],
+    // Without --http0.9 it prints no answer that lacks a status line.
+    command: ({ hostname, port }) => {
+      return ["curl", "--http0.9", "-s", `http://${hostname}:${port}/hello`];
+    },
+  },
+  {
     name: "openssl s_client -quiet",
     needs: "openssl 3",
     options: { cert, key },
+    until: ["\n", { idle: 200 }],
     command: sClient,
   },
 ];
@@ -325,7 +379,7 @@ export function testWith(
 
 /** Runs a client to its end, and gives the reply that it prints. */
 export async function talk<Addr extends Deno.Addr>(
-  { command }: Client<Addr>,
+  { command, keepsInputOpen = false }: Client<Addr>,
   addr: Addr,
   request: Uint8Array,
 ): Promise<Uint8Array> {
@@ -336,6 +390,10 @@ export async function talk<Addr extends Deno.Addr>(
   });
   const reply = new Response(child.stdout).bytes();
   const input = new Blob([request.slice()]).stream();
-  await input.pipeTo(child.stdin);
+  // Some read no input, and may have ended already.
+  await input.pipeTo(child.stdin, { preventClose: keepsInputOpen })
+    .catch(() => {});
+  await reply;
+  if (keepsInputOpen) await child.stdin.close().catch(() => {});
   return await reply;
 }

@@ -8,10 +8,10 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { assertSame, encode, pattern } from "./bytes.ts";
-import { testWith } from "./clients.ts";
+import { clients, talk, testWith } from "./clients.ts";
 import { importMap, root, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, exchange } from "./sockets.ts";
+import { ask, begin, exchange, readText } from "./sockets.ts";
 import { Tool } from "./tool.ts";
 
 const folder = `${root}/examples`;
@@ -74,7 +74,7 @@ class Running implements AsyncDisposable {
   readonly tool: Tool;
   readonly #talk: string[];
 
-  constructor({ start, talk }: Example) {
+  constructor({ start, talk }: Example, port = 0) {
     this.dir = Deno.makeTempDirSync();
     Deno.mkdirSync(`${this.dir}/examples`);
     for (const file of files) {
@@ -87,7 +87,7 @@ class Running implements AsyncDisposable {
       ...inCheckout,
       ...rest.flatMap((word) =>
         word === "jsr:@halfclose/server"
-          ? [`${root}/cli.ts`, "--host", "127.0.0.1", "--port", "0"]
+          ? [`${root}/cli.ts`, "--host", "127.0.0.1", "--port", `${port}`]
           : [word]
       ),
     ];
@@ -104,9 +104,9 @@ class Running implements AsyncDisposable {
   /** Talks to it as one is told to, and gives what that prints. */
   async talk(where?: Deno.NetAddr): Promise<string> {
     const script = this.#talk.join("\n").replaceAll(
-      /\blocalhost([: ])\d+/g,
+      /\blocalhost(:| | -p )\d+/g,
       `${where?.hostname}$1${where?.port}`,
-    );
+    ).replaceAll(/@localhost\b/g, `@${where?.hostname}`);
     const args = ["-c", `${halfclose}\n${script}`];
     const output = await runProgram("sh", args, { cwd: this.dir });
     assertEquals([output.code, output.stderr], [0, ""]);
@@ -132,12 +132,23 @@ const halfclose = `halfclose() { ${
 function testExample(
   name: string,
   fn: (example: Running) => Promise<void>,
+  { needs = "nc with -N", port }: {
+    needs?: Parameters<typeof testWith>[0]["needs"];
+    port?: number;
+  } = {},
 ): void {
-  testWith({ needs: "nc with -N" }, `examples: ${name}`, async () => {
+  testWith({ needs }, `examples: ${name}`, async () => {
     const [title = ""] = name.split(": ");
-    await using running = new Running(exampleCalled(title));
+    await using running = new Running(exampleCalled(title), port);
     await fn(running);
   });
+}
+
+/** Runs a program that shall end well, and gives what it prints. */
+async function output(program: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runProgram(program, args);
+  assertEquals(code, 0, stderr);
+  return stdout;
 }
 
 Deno.test("examples/README.md tells of each file what it tells itself", () => {
@@ -156,7 +167,9 @@ Deno.test("examples/README.md tells of each file what it tells itself", () => {
     assertEquals(lines, [start, ...talk], file);
     // It listens where the client is told to go.
     const [, port = "8080"] = /^ {2}port: (\d+),$/m.exec(source) ?? [];
-    for (const [, told] of talk.join().matchAll(/localhost[: ](\d+)/g)) {
+    for (
+      const [, told] of talk.join().matchAll(/localhost(?::| | -p )(\d+)/g)
+    ) {
       assertEquals(told, port, file);
     }
   }
@@ -304,6 +317,264 @@ testExample(
     ]);
   },
 );
+
+testExample("lines: tells plain nc a weekday", async (example) => {
+  const addr = await example.addr();
+  assertEquals(await example.talk(addr), "Tuesday\r\n");
+  for (const line of ["2001-02-29\n", "now\n", "\r\n", "", "2000-1-1\n"]) {
+    const reply = await ask(addr, line);
+    assertEquals(reply, "send a date: YYYY-MM-DD\r\n", line);
+  }
+});
+
+for (const client of clients.endless) {
+  if (client.name !== "telnet" && client.name !== "bash's /dev/tcp") continue;
+  testExample(`lines: tells ${client.name} a weekday`, async (example) => {
+    const addr = await example.addr();
+    const reply = await talk(client, addr, encode("2000-02-29\n"));
+    assertStringIncludes(new TextDecoder().decode(reply), "Tuesday");
+  }, client);
+}
+
+testExample("whois: finds who is asked for", async (example) => {
+  const addr = await example.addr();
+  const reply = await example.talk(addr);
+  assertMatch(reply, /^name: {3}Alice Archer\r?\nroom: {3}1\.04\r?\n/);
+  const place = ["-h", addr.hostname, "-p", `${addr.port}`];
+  assertStringIncludes(await output("whois", ...place, "BOB"), "Bob Baker");
+  for (const name of ["carol", "constructor", "../alice"]) {
+    const reply = await output("whois", ...place, name);
+    assertStringIncludes(reply, "% no such name");
+  }
+}, { needs: "whois" });
+
+testExample("finger: tells who is who", async (example) => {
+  const addr = await example.addr();
+  const finger = (who: string) => output("finger", `${who}@${addr.hostname}`);
+  const reply = await example.talk(addr);
+  assertMatch(reply, /Name: Alice Archer\r?\nPlan: Lunch at noon\.\r?\n/);
+  assertMatch(await finger(""), /alice +Alice Archer\r?\nbob +Bob Baker\r?\n/);
+  assertStringIncludes(await finger("carol"), "No such user");
+  assertStringIncludes(await finger("bob@elsewhere"), "service denied");
+  const long = await output("finger", "-l", `bob@${addr.hostname}`);
+  assertStringIncludes(long, "Name: Bob Baker");
+}, { needs: "finger and port 79", port: 79 });
+
+/** What curl gets: the status, the header fields in small letters, the body. */
+async function curl(addr: Deno.NetAddr, path: string, ...flags: string[]) {
+  const url = `http://${addr.hostname}:${addr.port}${path}`;
+  const reply = await output("curl", "-s", "-i", "--path-as-is", ...flags, url);
+  const [, head = "", body] = /^(.*?)\r\n\r\n(.*)$/s.exec(reply) ?? [];
+  const [status = "", ...lines] = head.split("\r\n");
+  const fields = Object.fromEntries(
+    lines.map((line) => line.toLowerCase().split(": ")),
+  );
+  return { status: status.replace("HTTP/1.0 ", ""), fields, body };
+}
+
+testExample("web server: serves files to curl", async (example) => {
+  const addr = await example.addr();
+  const source = copied("lines.ts");
+  assertEquals(await example.talk(addr), source);
+  const { status, fields, body } = await curl(addr, "/lines.ts?query");
+  assertEquals([status, body], ["200 OK", source]);
+  assertMatch(fields.date, /^\w{3}, \d\d \w{3} \d{4} [\d:]{8} gmt$/);
+  assertEquals(fields["content-length"], `${encode(source).length}`);
+  assertEquals(fields["content-type"], "text/plain; charset=utf-8");
+  assertEquals(fields.connection, "close");
+
+  const head = await curl(addr, "/lines.ts", "-I");
+  assertEquals([head.status, head.body], ["200 OK", ""]);
+  assertEquals(head.fields["content-length"], fields["content-length"]);
+
+  const bytes = pattern(300_000);
+  await Deno.mkdir(`${example.dir}/examples/a b`);
+  await Deno.writeFile(`${example.dir}/examples/a b/ä.constructor`, bytes);
+  const url = `http://127.0.0.1:${addr.port}/a%20b/%c3%a4.constructor`;
+  const reply = await fetch(url);
+  assertEquals(reply.headers.get("content-type"), "application/octet-stream");
+  assertSame(await reply.bytes(), bytes);
+}, { needs: "curl" });
+
+testExample("web server: refuses what it must", async (example) => {
+  const addr = await example.addr();
+  for (const path of ["/nothing", "/lines.ts/", "/.", "//lines.ts"]) {
+    const { status, body } = await curl(addr, path);
+    assertEquals([status, body], ["404 Not Found", "404 Not Found\n"], path);
+  }
+  const head = await curl(addr, "/nothing", "-I");
+  assertEquals([head.status, head.body], ["404 Not Found", ""]);
+  for (const path of ["/", "/lines.ts"]) {
+    for (const method of ["POST", "DELETE", "get"]) {
+      const { status, fields } = await curl(addr, path, "-X", method);
+      assertEquals(status, "405 Method Not Allowed");
+      assertEquals(fields.allow, "get, head");
+    }
+  }
+  const sent = await curl(addr, "/", "-d", "x".repeat(100_000));
+  assertEquals(sent.status, "405 Method Not Allowed");
+  const spaced = await curl(addr, "/", "--request-target", "/a b");
+  assertEquals(spaced.status, "400 Bad Request");
+  const nowhere = await curl(addr, "/", "--request-target", "xlines.ts");
+  assertEquals(nowhere.status, "400 Bad Request");
+  const big = await curl(addr, "/", "-H", `X: ${"x".repeat(20_000)}`);
+  assertEquals(big.status, "431 Request Header Fields Too Large");
+}, { needs: "curl" });
+
+testExample("web server: takes a request by the book", async (example) => {
+  const addr = await example.addr();
+  for (
+    const [request, status] of [
+      ["GET / HTTP/1.0\r\n\r\n", 200],
+      ["\r\nGET / HTTP/1.0\r\n\r\n", 200],
+      ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", 200],
+      ["GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 200],
+      ["GET http://x/lines.ts HTTP/1.1\r\nhost:x\r\n\r\n", 200],
+      ["GET / HTTP/1.0\r\nX: \xe4\t!\r\nY:\r\n\r\n", 200],
+      ["GET / HTTP/1.1\r\n\r\n", 400],
+      ["GET / HTTP/1.0\r\nHost: x\r\nHOST: y\r\n\r\n", 400],
+      ["GET / HTTP/1.0\r\nX : y\r\n\r\n", 400],
+      ["GET / HTTP/1.0\r\nX: y\r\n z\r\n\r\n", 400],
+      ["GET / HTTP/1.0\r\nX: \ry\r\n\r\n", 400],
+      ["GET / HTTP/1.0\r\nX: y\nZ: z\r\n\r\n", 400],
+      ["GET / HTTP/1.0\r\nX: \0\r\n\r\n", 400],
+      ["GET  / HTTP/1.0\r\n\r\n", 400],
+      ["GET /\r\n\r\n", 400],
+      ["GET / HTTP/2.0\r\n\r\n", 400],
+      ["G(T / HTTP/1.0\r\n\r\n", 400],
+      ["\r\n\r\n", 400],
+      // A FIN in the middle of it.
+      ["GET / HTTP/1.0\r\n", 400],
+    ] as const
+  ) {
+    const bytes = Uint8Array.from(request, (char) => char.charCodeAt(0));
+    const reply = new TextDecoder().decode(await exchange(addr, bytes));
+    assert(reply.startsWith(`HTTP/1.0 ${status} `), `${request}: ${reply}`);
+  }
+  const refused = await ask(addr, "HEAD / HTTP/1.1\r\n\r\n");
+  assertMatch(refused, /^HTTP\/1\.0 400 [^]*\r\n\r\n$/);
+});
+
+testExample(
+  "web server: serves no path outside its folder",
+  async (example) => {
+    const addr = await example.addr();
+    await Deno.writeTextFile(`${example.dir}/secret.txt`, "secret");
+    await Deno.mkdir(`${example.dir}/examples-too`);
+    await Deno.writeTextFile(
+      `${example.dir}/examples-too/secret.txt`,
+      "secret",
+    );
+    if (Deno.build.os !== "windows") {
+      const inside = `${example.dir}/examples`;
+      await Deno.symlink("../secret.txt", `${inside}/link.txt`);
+      await Deno.symlink("..", `${inside}/up`);
+      await Deno.symlink("../examples-too", `${inside}/aside`);
+      await Deno.symlink("loop", `${inside}/loop`);
+      await Deno.symlink("lines.ts", `${inside}/same`);
+      assertEquals((await curl(addr, "/same")).status, "200 OK");
+    }
+    for (
+      const path of [
+        "/../secret.txt",
+        "/x/../../secret.txt",
+        "/..%2fsecret.txt",
+        "/%2e%2e/secret.txt",
+        "/%2e%2e%2fsecret.txt",
+        "/%252e%252e/secret.txt",
+        "/..%5csecret.txt",
+        "/..\\secret.txt",
+        "/../examples-too/secret.txt",
+        `${example.dir}/secret.txt`,
+        `/${example.dir}/secret.txt`,
+        `/${encodeURIComponent(`${example.dir}/secret.txt`)}`,
+        "/link.txt",
+        "/up/secret.txt",
+        "/aside/secret.txt",
+        "/loop",
+        "/up",
+        "/lines.ts%00",
+        "/lines.ts%00.html",
+        "/%",
+        "/%ff",
+        `/${"x".repeat(300)}`,
+      ]
+    ) {
+      const { status, body } = await curl(addr, path);
+      assertEquals([status, body], ["404 Not Found", "404 Not Found\n"], path);
+    }
+  },
+  { needs: "curl" },
+);
+
+testExample(
+  "web server: shows a request byte for byte, and harmless",
+  async (example) => {
+    const addr = await example.addr();
+    const request = "GET /?<b> HTTP/1.0\r\nX: &amp; \\r\t\xe4</pre>\r\n\r\n";
+    const bytes = Uint8Array.from(request, (char) => char.charCodeAt(0));
+    const page = new TextDecoder().decode(await exchange(addr, bytes));
+    const [, shown] = /<pre>([^]*)<\/pre>/.exec(page) ?? [];
+    assertEquals(
+      shown,
+      "GET /?&#60;b&#62; HTTP/1.0\\r\\n\nX: &#38;amp; \\\\r\\x09\\xe4" +
+        "&#60;/pre&#62;\\r\\n\n\\r\\n\n",
+    );
+    assertStringIncludes(page, `has ${request.length} bytes`);
+    const [, length] = /\r\nContent-Length: (\d+)\r\n/.exec(page) ?? [];
+    const [, body = ""] = /\r\n\r\n([^]*)$/.exec(page) ?? [];
+    assertEquals(encode(body).length, Number(length));
+  },
+);
+
+testExample(
+  "web server: waits only briefly for a connection on which nothing comes",
+  async (example) => {
+    const addr = await example.addr();
+    const inAdvance = await begin(addr, "");
+    const reply = await ask(addr, "HEAD / HTTP/1.0\r\n\r\n");
+    assert(reply.startsWith("HTTP/1.0 200 OK\r\n"), reply);
+    // A browser would take any text for an answer.
+    assertEquals(await readText(inAdvance), "");
+    await example.tool.line(/ WARN .* idle while reading: /);
+  },
+);
+
+testExample("web server: is shown by a browser", async (example) => {
+  const { port } = await example.addr();
+  const browse = (...flags: string[]) =>
+    runProgram("chromium", [
+      ...chromiumFlags,
+      `--user-data-dir=${Deno.makeTempDirSync({ dir: example.dir })}`,
+      ...flags,
+      `http://127.0.0.1:${port}/`,
+    ]);
+  const { stdout, stderr } = await browse("--dump-dom");
+  const [, shown] = /<pre>([^]*)<\/pre>/.exec(stdout) ?? [];
+  assert(shown, stderr);
+  assertMatch(
+    shown,
+    /^GET \/ HTTP\/1\.1\\r\\n\nHost: 127\.0\.0\.1:\d+\\r\\n\n/,
+  );
+  assertMatch(shown, /\n\\r\\n\n$/);
+  assertEquals(stdout.match(/<rect /g)?.length, 2);
+  const picture = `${example.dir}/page.png`;
+  await browse(`--screenshot=${picture}`);
+  assertEquals((await Deno.readFile(picture)).slice(1, 4), encode("PNG"));
+}, { needs: "chromium" });
+
+/** Without what a browser asks of others by itself. */
+const chromiumFlags = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--disable-dev-shm-usage",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 testExample("word counter: counts", async (example) => {
   assertEquals((await example.talk(await example.addr())).trim(), "3");
