@@ -111,39 +111,41 @@ Deno.test("Server.finished rejects when a shutdown meets an accept error that wi
   slow.close();
 });
 
-Deno.test({
-  name:
-    "listen() keeps clients waiting while descriptors lack, and serves them then",
-  ignore: Deno.build.os === "windows",
-  async fn() {
-    const limited = ["-c", 'ulimit -n 80; exec "$@"', "sh", Deno.execPath()];
-    const flags = ["run", "--no-config", "-N", "-R"];
-    const file = new URL("testdata/few_descriptors.ts", import.meta.url).href;
-    const child = spawn("sh", [...limited, ...flags, file], {
-      stdin: "piped",
-      stderr: "null",
-    });
-    const output = lines(child.stdout);
-    const said = async (pattern: RegExp) => {
-      for (;;) {
-        const { value } = await output.next();
-        if (value === undefined) throw new Error(`It did not say ${pattern}`);
-        const match = pattern.exec(value);
-        if (match) return match;
+for (const readAhead of [0, 8]) {
+  Deno.test({
+    name:
+      "listen() keeps clients waiting while descriptors lack, and serves them then",
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      const limited = ["-c", 'ulimit -n 80; exec "$@"', "sh", Deno.execPath()];
+      const flags = ["run", "--no-config", "-N", "-R"];
+      const file = new URL("testdata/few_descriptors.ts", import.meta.url).href;
+      const child = spawn("sh", [...limited, ...flags, file, `${readAhead}`], {
+        stdin: "piped",
+        stderr: "null",
+      });
+      const output = lines(child.stdout);
+      const said = async (pattern: RegExp) => {
+        for (;;) {
+          const { value } = await output.next();
+          if (value === undefined) throw new Error(`It did not say ${pattern}`);
+          const match = pattern.exec(value);
+          if (match) return match;
+        }
+      };
+      try {
+        const [, port] = await said(/^port (\d+)$/);
+        const line = await lineUp({ port: Number(port) }, 5);
+        await said(/^EMFILE$/);
+        const stdin = child.stdin.getWriter();
+        await stdin.write(encode("free"));
+        await line.served();
+        await stdin.close();
+        assertEquals((await child.status).code, 0);
+      } finally {
+        kill(child);
+        await output.return();
       }
-    };
-    try {
-      const [, port] = await said(/^port (\d+)$/);
-      const line = await lineUp({ port: Number(port) }, 5);
-      await said(/^EMFILE$/);
-      const stdin = child.stdin.getWriter();
-      await stdin.write(encode("free"));
-      await line.served();
-      await stdin.close();
-      assertEquals((await child.status).code, 0);
-    } finally {
-      kill(child);
-      await output.return();
-    }
-  },
-});
+    },
+  });
+}

@@ -5,6 +5,7 @@ const files: Deno.FsFile[] = [];
 const server = serve({
   hostname: "127.0.0.1",
   port: 0,
+  readAhead: Number(Deno.args[0]),
   onListen: ({ port }) => console.log(`port ${port}`),
   onAcceptError: (error) => console.log((error as { code?: string }).code),
 }, (conn) => conn.bytes());
