@@ -280,6 +280,14 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     this.#stop(abortError("The loop was left"));
     try {
       await this.#readAhead?.end();
+    } finally {
+      await this.#endQueue();
+    }
+  }
+
+  /** Records the connections that were accepted but never served. */
+  async #endQueue(): Promise<void> {
+    try {
       for (const socket of await this.#queue.rest()) {
         this.#exchanges.record(this.#exchanges.begin(socket));
       }

@@ -85,8 +85,11 @@ export class IncomingRequest implements RequestReader {
   }
 
   read(buffer: Uint8Array): Promise<number | null> {
-    const read = this.#readPiece(buffer);
-    return this.#isKept ? read : quietly(read);
+    try {
+      return this.#readPiece(buffer);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Whether somebody may still read the rest of the request. */
@@ -164,7 +167,8 @@ export class IncomingRequest implements RequestReader {
     return convert(bytes);
   }
 
-  async #readPiece(buffer: Uint8Array): Promise<number | null> {
+  /** Reads a piece. It is not async, as each layer costs as much as a read. */
+  #readPiece(buffer: Uint8Array): Promise<number | null> {
     if (this.#use !== "in pieces") {
       this.#checkUnused();
       if (this.#stream) {
@@ -176,15 +180,18 @@ export class IncomingRequest implements RequestReader {
       this.#use = "in pieces";
     }
     if (!this.#buffer) throw tooLateToRead();
-    if (buffer.length === 0) return 0;
+    if (buffer.length === 0) return Promise.resolve(0);
     if (this.#isKept) {
       const copied = this.#bytes?.copyInto(buffer, this.#position) ?? 0;
       this.#position += copied;
-      return copied === 0 ? null : copied;
+      return Promise.resolve(copied === 0 ? null : copied);
     }
-    const read = await this.#reading.read(buffer, this.#buffer);
-    this.#tellHead(buffer, read);
-    return read;
+    const reading = this.#reading.read(buffer, this.#buffer);
+    if (!this.#onHead) return quietly(reading);
+    return quietly(reading.then((read) => {
+      this.#tellHead(buffer, read);
+      return read;
+    }));
   }
 
   #openStream(): RequestStream {
