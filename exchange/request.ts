@@ -104,6 +104,7 @@ export class IncomingRequest implements RequestReader {
     const bytes = this.#bytes;
     if (!bytes) return;
     await this.#reading.readAll(bytes);
+    if (this.#reading.isPending) bytes.pin();
     this.#isKept = true;
     this.#onHead?.(bytes.head(HEAD_BYTES));
   }
@@ -199,7 +200,7 @@ export class IncomingRequest implements RequestReader {
     const buffer = this.#isKept ? undefined : this.#buffer;
     if (bytes) this.#use = "offered";
     return new RequestStream({
-      pieces: this.#isKept ? bytes?.takePieces() : undefined,
+      whole: this.#isKept ? bytes?.take() : undefined,
       buffer: bytes && buffer,
       onPull: () => {
         this.#use = "read";

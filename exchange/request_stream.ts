@@ -9,10 +9,9 @@ import { RequestChunks } from "./request_bytes.ts";
 /** Where a stream gets its bytes, and what it calls when it is used. */
 export interface StreamSource {
   /**
-   * All of the request in pieces if it is complete, or else a borrowed buffer.
-   * Both are `undefined` if the request was used in another way.
+   * All of the request if it is complete, or else a borrowed buffer. Both are `undefined` if the request was used in another way.
    */
-  readonly pieces: Uint8Array<ArrayBuffer>[] | undefined;
+  readonly whole: Uint8Array<ArrayBuffer> | undefined;
   readonly buffer: Uint8Array<ArrayBuffer> | undefined;
   /** Called before anything is taken from the stream. */
   onPull(): void;
@@ -29,13 +28,15 @@ export class RequestStream {
   #controller: ReadableByteStreamController | undefined;
 
   constructor(source: StreamSource) {
-    const { pieces, buffer } = source;
+    const { buffer } = source;
+    let { whole } = source;
+    const isKept = whole !== undefined;
     const chunks = buffer && new RequestChunks(buffer);
     this.readable = new ReadableStream({
       type: "bytes",
       start: (controller) => {
         this.#controller = controller;
-        if (pieces || chunks) return;
+        if (isKept || chunks) return;
         this.fail(
           new TypeError(
             "Cannot read the request: it has been read already, was dropped by " +
@@ -45,11 +46,14 @@ export class RequestStream {
       },
       pull: async (controller) => {
         source.onPull();
-        const piece = pieces?.shift();
-        if (piece) return controller.enqueue(piece);
+        if (whole && whole.length > 0) {
+          controller.enqueue(whole);
+          whole = undefined;
+          return;
+        }
         const byob = controller.byobRequest;
         const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
-        const room = pieces ? undefined : view ?? chunks?.room;
+        const room = isKept ? undefined : view ?? chunks?.room;
         const read = room ? await source.read(room) : null;
         if (room) source.onRead(room, read);
         if (read === null) controller.close();

@@ -66,6 +66,8 @@ export interface Client<Addr extends Deno.Addr> {
   needs: keyof typeof installed;
   /** What the server needs for it. */
   options?: { cert: string; key: string };
+  /** Whether it sends more than its input, or prints more than the reply. */
+  addsItsOwn?: boolean;
   /** Whether its standard input stays open until it has the reply. */
   keepsInputOpen?: boolean;
   command: (addr: Addr) => [program: string, ...args: string[]];
@@ -298,6 +300,7 @@ const endless: EndlessClient[] = [
   {
     name: "telnet",
     needs: "telnet",
+    addsItsOwn: true,
     until: ["\r\n", "\n"],
     // At the end of its input it leaves at once.
     keepsInputOpen: true,
@@ -306,6 +309,7 @@ const endless: EndlessClient[] = [
   {
     name: "whois",
     needs: "whois",
+    addsItsOwn: true,
     until: ["\r\n", "\n"],
     command: ({ hostname, port }) => {
       return ["whois", "-h", hostname, "-p", `${port}`, "hello"];
@@ -314,6 +318,7 @@ const endless: EndlessClient[] = [
   {
     name: "curl",
     needs: "curl",
+    addsItsOwn: true,
     until: ["\r\n\r\n"],
     // Without --http0.9 it prints no answer that lacks a status line.
     command: ({ hostname, port }) => {
