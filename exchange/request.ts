@@ -104,7 +104,6 @@ export class IncomingRequest implements RequestReader {
     const bytes = this.#bytes;
     if (!bytes) return;
     await this.#reading.readAll(bytes);
-    if (this.#reading.isPending) bytes.pin();
     this.#isKept = true;
     this.#onHead?.(bytes.head(HEAD_BYTES));
   }
@@ -200,7 +199,7 @@ export class IncomingRequest implements RequestReader {
     const buffer = this.#isKept ? undefined : this.#buffer;
     if (bytes) this.#use = "offered";
     return new RequestStream({
-      whole: this.#isKept ? bytes?.take() : undefined,
+      pieces: this.#isKept ? bytes?.takePieces() : undefined,
       buffer: bytes && buffer,
       onPull: () => {
         this.#use = "read";

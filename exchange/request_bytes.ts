@@ -7,83 +7,106 @@
 const MIN_GROWTH_BYTES = 262_144;
 /** How much is read at once when a large request is streamed. */
 const LARGE_CHUNK_BYTES = 262_144;
+const MAX_GROWTH_BYTES = 8_388_608;
 
 /**
- * The bytes of one request, in one buffer. At first this is a borrowed one, which
- * the next exchange will use; what callers keep is never a part of it. A larger
- * one grows where it is: the system moves pages, and copies nothing.
+ * The bytes of one request, in pieces. The first piece is a borrowed buffer
+ * that the next exchange will use, so what callers keep is never a part of it.
  */
 export class RequestBytes {
   readonly #borrowed: Uint8Array<ArrayBuffer>;
-  #buffer: Uint8Array<ArrayBuffer>;
+  /** The full pieces, then `#filled` bytes of the last one. */
+  #full: Uint8Array<ArrayBuffer>[] = [];
+  #last: Uint8Array<ArrayBuffer>;
   #filled = 0;
-  #isPinned = false;
 
   constructor(borrowed: Uint8Array<ArrayBuffer>) {
     this.#borrowed = borrowed;
-    this.#buffer = borrowed;
+    this.#last = borrowed;
   }
 
   /** Where the next bytes go. It is never empty. */
   get room(): Uint8Array<ArrayBuffer> {
-    return this.#filled === 0
-      ? this.#buffer
-      : this.#buffer.subarray(this.#filled);
+    return this.#filled === 0 ? this.#last : this.#last.subarray(this.#filled);
   }
 
   /** Adds the first `count` bytes of `room` to the request. */
   add(count: number): void {
     this.#filled += count;
-    if (this.#filled === this.#buffer.length) this.#grow();
+    if (this.#filled < this.#last.length) return;
+    this.#full.push(this.#last);
+    const size = this.#full.reduce((sum, { length }) => sum + length, 0);
+    this.#last = new Uint8Array(
+      Math.min(Math.max(size, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES),
+    );
+    this.#filled = 0;
   }
 
-  /** All bytes, to use at once: they may be in the borrowed buffer. */
+  /** All bytes in one array, to use at once: it may be the borrowed buffer. */
   peek(): Uint8Array<ArrayBuffer> {
-    return this.#buffer.subarray(0, this.#filled);
+    return this.#full.length === 0
+      ? this.#last.subarray(0, this.#filled)
+      : this.#join();
   }
 
-  /** All bytes, to keep. The request cannot be used afterwards. */
+  /** All bytes in one array, to keep. */
   take(): Uint8Array<ArrayBuffer> {
-    return this.#isBorrowed || this.#isPinned
-      ? this.#buffer.slice(0, this.#filled)
-      : new Uint8Array(this.#buffer.buffer.transfer(this.#filled));
-  }
-
-  /** Keeps the buffer where it is, as a pending read may still write to it. */
-  pin(): void {
-    this.#isPinned = true;
+    return this.#full.length === 0
+      ? this.#last.slice(0, this.#filled)
+      : this.#join();
   }
 
   /** A copy of the first bytes, at most `size`. */
   head(size: number): Uint8Array<ArrayBuffer> {
-    return this.peek().slice(0, size);
+    return (this.#full[0] ?? this.peek()).slice(0, size);
   }
 
   /**
-   * Copies bytes into a buffer.
+   * Copies bytes, as many as one piece has, into a buffer.
    *
    * @param position Where they begin in the request.
    * @returns How many were copied: 0 at the end of the request.
    */
   copyInto(buffer: Uint8Array, position: number): number {
-    const part = this.peek().subarray(position, position + buffer.length);
-    buffer.set(part);
-    return part.length;
-  }
-
-  get #isBorrowed(): boolean {
-    return this.#buffer === this.#borrowed;
-  }
-
-  #grow(): void {
-    const { buffer, length } = this.#buffer;
-    const size = length + Math.max(length / 4, MIN_GROWTH_BYTES);
-    if (!this.#isBorrowed) {
-      this.#buffer = new Uint8Array(buffer.transfer(size));
-      return;
+    let start = position;
+    for (const piece of this.#pieces()) {
+      if (start < piece.length) {
+        const part = piece.subarray(start, start + buffer.length);
+        buffer.set(part);
+        return part.length;
+      }
+      start -= piece.length;
     }
-    this.#buffer = new Uint8Array(size);
-    this.#buffer.set(this.#borrowed);
+    return 0;
+  }
+
+  /** All bytes in pieces, to keep. */
+  takePieces(): Uint8Array<ArrayBuffer>[] {
+    return this.#pieces().map((piece) =>
+      piece.buffer === this.#borrowed.buffer ? piece.slice() : piece
+    );
+  }
+
+  #pieces(): Uint8Array<ArrayBuffer>[] {
+    return this.#filled === 0
+      ? this.#full
+      : [...this.#full, this.#last.subarray(0, this.#filled)];
+  }
+
+  /** Copies the pieces into one array. They cannot be used afterwards. */
+  #join(): Uint8Array<ArrayBuffer> {
+    const pieces = this.#pieces();
+    const size = pieces.reduce((sum, { length }) => sum + length, 0);
+    const joined = new Uint8Array(size);
+    let at = 0;
+    for (const piece of pieces) {
+      joined.set(piece, at);
+      at += piece.length;
+      // Garbage collection may come late, so the largest pieces are freed now.
+      // For smaller ones that costs more than it gains.
+      if (piece.length === MAX_GROWTH_BYTES) piece.buffer.transfer(0);
+    }
+    return joined;
   }
 }
 

@@ -9,9 +9,10 @@ import { RequestChunks } from "./request_bytes.ts";
 /** Where a stream gets its bytes, and what it calls when it is used. */
 export interface StreamSource {
   /**
-   * All of the request if it is complete, or else a borrowed buffer. Both are `undefined` if the request was used in another way.
+   * All of the request in pieces if it is complete, or else a borrowed buffer.
+   * Both are `undefined` if the request was used in another way.
    */
-  readonly whole: Uint8Array<ArrayBuffer> | undefined;
+  readonly pieces: Uint8Array<ArrayBuffer>[] | undefined;
   readonly buffer: Uint8Array<ArrayBuffer> | undefined;
   /** Called before anything is taken from the stream. */
   onPull(): void;
@@ -28,15 +29,13 @@ export class RequestStream {
   #controller: ReadableByteStreamController | undefined;
 
   constructor(source: StreamSource) {
-    const { buffer } = source;
-    let { whole } = source;
-    const isKept = whole !== undefined;
+    const { pieces, buffer } = source;
     const chunks = buffer && new RequestChunks(buffer);
     this.readable = new ReadableStream({
       type: "bytes",
       start: (controller) => {
         this.#controller = controller;
-        if (isKept || chunks) return;
+        if (pieces || chunks) return;
         this.fail(
           new TypeError(
             "Cannot read the request: it has been read already, was dropped by " +
@@ -46,14 +45,11 @@ export class RequestStream {
       },
       pull: async (controller) => {
         source.onPull();
-        if (whole && whole.length > 0) {
-          controller.enqueue(whole);
-          whole = undefined;
-          return;
-        }
+        const piece = pieces?.shift();
+        if (piece) return controller.enqueue(piece);
         const byob = controller.byobRequest;
         const view = byob?.view as Uint8Array<ArrayBuffer> | undefined;
-        const room = isKept ? undefined : view ?? chunks?.room;
+        const room = pieces ? undefined : view ?? chunks?.room;
         const read = room ? await source.read(room) : null;
         if (room) source.onRead(room, read);
         if (read === null) controller.close();
