@@ -105,14 +105,29 @@ export class ReadingHalf {
   }
 
   /**
-   * Reads the next bytes of the request.
+   * Reads the next bytes of the request into a stream's buffer.
    *
-   * @param into Where to read to.
+   * @param into Where to read to. It is lost to the reader after a cut.
    * @param ours Where to read to first, if a silence may abandon the read.
    * @returns How many bytes were read, or `null` at the end of the request.
    */
-  read(into: Uint8Array, ours: Uint8Array): Promise<number | null> {
+  readForStream(into: Uint8Array, ours: Uint8Array): Promise<number | null> {
     return this.#settings.silence === Infinity
+      ? this.#read(into)
+      : this.#readThrough(ours.subarray(0, into.length), into);
+  }
+
+  /**
+   * Reads the next bytes of the request into a buffer that is free as soon as the
+   * read settles, though a silence or a cut may leave the socket's read pending.
+   *
+   * @param into Where to read to.
+   * @param ours Where to read to first in that case.
+   * @returns How many bytes were read, or `null` at the end of the request.
+   */
+  readForCaller(into: Uint8Array, ours: Uint8Array): Promise<number | null> {
+    const { silence, outlivesCuts } = this.#settings;
+    return silence === Infinity && !outlivesCuts
       ? this.#read(into)
       : this.#readThrough(ours.subarray(0, into.length), into);
   }

@@ -186,7 +186,7 @@ export class IncomingRequest implements RequestReader {
       this.#position += copied;
       return Promise.resolve(copied === 0 ? null : copied);
     }
-    const reading = this.#reading.read(buffer, this.#buffer);
+    const reading = this.#reading.readForCaller(buffer, this.#buffer);
     if (!this.#onHead) return quietly(reading);
     return quietly(reading.then((read) => {
       this.#tellHead(buffer, read);
@@ -204,7 +204,7 @@ export class IncomingRequest implements RequestReader {
       onPull: () => {
         this.#use = "read";
       },
-      read: (into) => this.#reading.read(into, buffer ?? into),
+      read: (into) => this.#reading.readForStream(into, buffer ?? into),
       onRead: (room, read) => {
         if (!this.#buffer && read !== null) throw tooLateToRead();
         this.#tellHead(room, read);

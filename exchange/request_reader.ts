@@ -68,7 +68,8 @@ export interface RequestReader {
   /**
    * Reads the next bytes of the request into a buffer of the caller's, as
    * `Deno.Conn.read()` does. Call it until it resolves to `null`. This is the
-   * fastest way through a large request.
+   * fastest way through a large request. The buffer is in use until the promise
+   * settles: await it before you respond, and before you use the buffer again.
    *
    * @param buffer Where to read to.
    * @returns How many bytes were read, or `null` at the end of the request.

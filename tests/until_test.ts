@@ -353,3 +353,30 @@ Deno.test("Conn.read() gives 0 for an empty buffer", async () => {
   }
   await answer;
 });
+
+Deno.test("Conn.read() leaves its buffer alone once a limit has cut it", async () => {
+  const buffer = new Uint8Array(100);
+  const hasRead = Promise.withResolvers<void>();
+  const written = Promise.withResolvers<void>();
+  const { server, records } = serveLocally({
+    streaming: true,
+    idleTimeout: 50,
+    onRefuse: () => "refused",
+  }, async (conn) => {
+    const read = await conn.read(buffer);
+    hasRead.resolve();
+    await written.promise;
+    return buffer.slice(0, read ?? 0);
+  });
+  const silent = await connect(server.addr);
+  await records.nth(1);
+  const next = ask(server.addr, "next");
+  await hasRead.promise;
+  // The refused client is lingered with: what it sends is read, and dropped.
+  await writeAll(silent, encode("secret"));
+  await silent.closeWrite();
+  assertEquals(await readText(silent), "refused");
+  written.resolve();
+  assertEquals(await next, "next");
+  await server.shutdown();
+});
