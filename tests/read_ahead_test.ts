@@ -13,7 +13,13 @@ import {
   readText,
   send,
 } from "./sockets.ts";
-import { lineUp, listenLocally, Records, serveLocally } from "./support.ts";
+import {
+  lineUp,
+  listenLocally,
+  Records,
+  serveLocally,
+  turnOfIo,
+} from "./support.ts";
 import { cert, connectTls, key } from "./tls.ts";
 
 Deno.test("readAhead: an honest client waits for none of 31 silent senders", async () => {
@@ -76,19 +82,12 @@ Deno.test("readAhead: at most so many are read while one is handled", async () =
   await handling.promise;
   await three.promise;
   // All are in line, and I/O has its turn again and again.
-  for (let i = 0; i < 20; i++) await askElsewhere();
+  for (let i = 0; i < 20; i++) await turnOfIo();
   assertEquals(complete.size, 3);
   goOn.resolve();
   await line.served();
   await server.shutdown();
 });
-
-/** An exchange with another server: what waits for I/O has had its turn then. */
-async function askElsewhere(): Promise<void> {
-  const { server } = serveLocally();
-  assertEquals(await ask(server.addr, "x"), "x");
-  await server.shutdown();
-}
 
 Deno.test("readAhead: waited says how long a request was complete before its turn", async () => {
   const handling = Promise.withResolvers<void>();
@@ -108,9 +107,9 @@ Deno.test("readAhead: waited says how long a request was complete before its tur
   await handling.promise;
   const next = ask(server.addr, "two");
   await second.promise;
-  await askElsewhere();
+  await turnOfIo();
   const completeAt = performance.now();
-  await askElsewhere();
+  await turnOfIo();
   const least = performance.now() - completeAt;
   goOn.resolve();
   assertEquals([await first, await next], ["one", "two"]);

@@ -13,6 +13,7 @@ import {
   type UnixOptions,
 } from "../mod.ts";
 import {
+  ask,
   begin,
   connect,
   local,
@@ -145,6 +146,13 @@ export function serveLocally(
     handler,
   );
   return { server, records };
+}
+
+/** Has an exchange elsewhere: bytes that were sent before have arrived then. */
+export async function turnOfIo(): Promise<void> {
+  const { server } = serveLocally();
+  assertEquals(await ask(server.addr, "x"), "x");
+  await server.shutdown();
 }
 
 /** As `serveLocally()`, on a Unix socket. */

@@ -5,7 +5,7 @@ import type { ListenOptions } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import { ask, begin, connect, readText, writeAll } from "./sockets.ts";
-import { listenLocally, serveLocally } from "./support.ts";
+import { listenLocally, serveLocally, turnOfIo } from "./support.ts";
 import { cert, connectTls, key } from "./tls.ts";
 
 type Options = ListenOptions<undefined, undefined>;
@@ -208,6 +208,7 @@ Deno.test("until: a silence never writes late bytes into a reader's buffer", asy
     assertEquals(await conn.read(buffer), 5);
     assertEquals(await conn.read(buffer.subarray(5)), null);
     await writeAll(client, encode("late"));
+    await turnOfIo();
     await conn.respond("answer");
     assertEquals(buffer.subarray(5), new Uint8Array(15));
     break;
@@ -374,6 +375,7 @@ Deno.test("Conn.read() leaves its buffer alone once a limit has cut it", async (
   await hasRead.promise;
   // The refused client is lingered with: what it sends is read, and dropped.
   await writeAll(silent, encode("secret"));
+  await turnOfIo();
   await silent.closeWrite();
   assertEquals(await readText(silent), "refused");
   written.resolve();
