@@ -205,7 +205,7 @@ export class ReadingHalf {
         this.#checkReadable();
         throw this.#state.cutByPeer(outcomeOf(error), "reading", error);
       } finally {
-        if (!this.#end) this.#limits.readEnds();
+        if (this.#end !== "idle") this.#limits.readEnds();
       }
       // A silence has ended it meanwhile.
       if (this.#end) break;

@@ -31,7 +31,8 @@ const decoder = new TextDecoder();
 export class IncomingRequest implements RequestReader {
   readonly #reading: ReadingHalf;
   readonly #state: State;
-  readonly #onHead: OnHead | undefined;
+  /** Until it has been called. */
+  #onHead: OnHead | undefined;
   readonly #freeBuffers: Uint8Array<ArrayBuffer>[];
   /** Borrowed until the server moves on: what callers get never aliases it. */
   #buffer: Uint8Array<ArrayBuffer> | undefined;
@@ -186,6 +187,12 @@ export class IncomingRequest implements RequestReader {
       this.#position += copied;
       return Promise.resolve(copied === 0 ? null : copied);
     }
+    if (!this.#reading.end && this.#reading.isPending) {
+      throw new TypeError(
+        "Cannot read the next piece of the request: a read is pending, await it " +
+          "first",
+      );
+    }
     const reading = this.#reading.readForCaller(buffer, this.#buffer);
     if (!this.#onHead) return quietly(reading);
     return quietly(reading.then((read) => {
@@ -222,6 +229,7 @@ export class IncomingRequest implements RequestReader {
     const head = new Uint8Array(Math.min(bytesRead, HEAD_BYTES));
     head.set(room.subarray(0, head.length));
     this.#onHead(head);
+    this.#onHead = undefined;
   }
 }
 

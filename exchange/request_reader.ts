@@ -73,8 +73,8 @@ export interface RequestReader {
    *
    * @param buffer Where to read to.
    * @returns How many bytes were read, or `null` at the end of the request.
-   * @throws {TypeError} If the request has been read in another way, or the
-   * exchange has moved on. Other errors: as with {@linkcode RequestReader.bytes}.
+   * @throws {TypeError} If the request has been read in another way, a read is
+   * pending, or the exchange has moved on. Other errors: as with {@linkcode RequestReader.bytes}.
    */
   read(buffer: Uint8Array): Promise<number | null>;
 }

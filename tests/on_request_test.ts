@@ -113,3 +113,19 @@ Deno.test("onRequest is given a copy", async () => {
   }
   assertEquals(await answer, "hello");
 });
+
+Deno.test("listen() calls onRequest once for an empty request that is read again and again", async () => {
+  const starts: RequestStart[] = [];
+  const { server } = serveLocally({
+    streaming: true,
+    onRequest: (start) => void starts.push(start),
+  }, async (conn) => {
+    for (let i = 0; i < 3; i++) {
+      assertEquals(await conn.read(new Uint8Array(5)), null);
+    }
+    return "answer";
+  });
+  assertEquals(await ask(server.addr, ""), "answer");
+  await server.shutdown();
+  assertEquals(starts.length, 1);
+});

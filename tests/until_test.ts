@@ -382,3 +382,22 @@ Deno.test("Conn.read() leaves its buffer alone once a limit has cut it", async (
   assertEquals(await next, "next");
   await server.shutdown();
 });
+
+Deno.test("Conn.read() rejects while another read is pending", async () => {
+  const { listener, records } = listenLocally({ streaming: true });
+  const client = await connect(listener.addr);
+  for await (const conn of listener) {
+    const buffer = new Uint8Array(10);
+    const first = conn.read(buffer);
+    const second = () => conn.read(new Uint8Array(10));
+    await assertRejects(second, TypeError, "a read is pending");
+    await writeAll(client, encode("hello"));
+    assertEquals(await first, 5);
+    await client.closeWrite();
+    assertEquals(await conn.read(buffer), null);
+    await conn.respond("answer");
+    break;
+  }
+  assertEquals(await readText(client), "answer");
+  assertEquals(records.outcomes, ["ok"]);
+});
