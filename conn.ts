@@ -253,7 +253,8 @@ export class Exchange<Addr extends Deno.Addr>
       }
       state.enter("waiting");
       if (this.#settings.readAhead > 0) this.#limits.turnIsDue();
-      return true;
+      // A callback may have cut it meanwhile.
+      return !state.cut;
     } catch (error) {
       if (state.verdict) return false;
       this.fail(error);

@@ -287,14 +287,17 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
 
   /** Records the connections that were accepted but never served. */
   async #endQueue(): Promise<void> {
-    try {
-      for (const socket of await this.#queue.rest()) {
+    let fault: { error: unknown } | undefined;
+    for (const socket of await this.#queue.rest()) {
+      try {
         this.#exchanges.record(this.#exchanges.begin(socket));
+      } catch (error) {
+        fault ??= { error };
       }
-    } finally {
-      this.#ended.resolve();
-      this.#exchanges.lingered().then(() => this.#forgetSignal());
     }
+    this.#ended.resolve();
+    this.#exchanges.lingered().then(() => this.#forgetSignal());
+    if (fault) throw fault.error;
   }
 }
 

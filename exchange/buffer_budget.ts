@@ -6,8 +6,8 @@
 
 /** One request that is read or held. */
 export interface Holder {
-  /** How many bytes of it have been read. */
-  readonly bytesRead: number;
+  /** How many bytes of it have been read, or may be by a pending read. */
+  readonly bytesHeld: number;
 }
 
 /** Bounds the bytes that requests hold together. */
@@ -26,7 +26,7 @@ export class BufferBudget {
   /** Whether there is room for more bytes. */
   get hasRoom(): boolean {
     let held = 0;
-    for (const { bytesRead } of this.#holders) held += bytesRead;
+    for (const { bytesHeld } of this.#holders) held += bytesHeld;
     return held < this.#maxBytes;
   }
 

@@ -100,7 +100,9 @@ export class Closing {
     } else await this.#writing.sendFin();
     if (this.#state.cut) return false;
     this.#state.enter("closing");
-    if (this.#reading.hasFin) this.closeSocket();
+    // A read that nobody awaited must not write to its buffer later on.
+    const endsNow = this.#reading.hasFin || this.#reading.holdsCallersBuffer;
+    if (endsNow) this.closeSocket();
     else this.#lingering = this.#linger();
     return true;
   }

@@ -27,6 +27,9 @@ export interface ReadingSettings {
   readonly budget: BufferBudget | undefined;
 }
 
+/** How much is read at once where bytes are counted. */
+const BUDGETED_BYTES = 65_536;
+
 /** Reads the request of one exchange. */
 export class ReadingHalf {
   /** How many bytes of the request were read. Dropped bytes do not count. */
@@ -41,6 +44,8 @@ export class ReadingHalf {
   #hasFin = false;
   #tooLarge: RequestTooLargeError | undefined;
   #isStopped = false;
+  /** Whether reads go straight to a buffer of the caller's. */
+  #isDirect = false;
   #dropping: Dropping | undefined;
   /** While a silence may end the request: resolves the pending read. */
   #onSilence: (() => void) | undefined;
@@ -73,6 +78,15 @@ export class ReadingHalf {
   /** Why no more is read, if the request is too large. */
   get tooLarge(): RequestTooLargeError | undefined {
     return this.#tooLarge;
+  }
+
+  get bytesHeld(): number {
+    return this.bytesRead + (this.#limits.isReading ? BUDGETED_BYTES : 0);
+  }
+
+  /** Whether a pending read may still write to a buffer of the caller's. */
+  get holdsCallersBuffer(): boolean {
+    return this.#isDirect && this.#limits.isReading;
   }
 
   /** Whether a read may still write to the buffer that it was given. */
@@ -127,7 +141,8 @@ export class ReadingHalf {
    */
   readForCaller(into: Uint8Array, ours: Uint8Array): Promise<number | null> {
     const { silence, outlivesCuts } = this.#settings;
-    return silence === Infinity && !outlivesCuts
+    this.#isDirect = silence === Infinity && !outlivesCuts;
+    return this.#isDirect
       ? this.#read(into)
       : this.#readThrough(ours.subarray(0, into.length), into);
   }
@@ -191,11 +206,12 @@ export class ReadingHalf {
   ): Promise<number | null> {
     while (!this.#end) {
       const { budget } = this.#settings;
-      if (budget && !budget.admits(this)) {
+      while (budget && !budget.admits(this)) {
         await this.#state.raceWithCut(budget.room(this));
       }
       this.#checkReadable();
-      const room = into instanceof RequestBytes ? into.room : into;
+      let room = into instanceof RequestBytes ? into.room : into;
+      if (budget) room = room.subarray(0, BUDGETED_BYTES);
       this.#limits.readBegins();
       let read: number | null;
       try {

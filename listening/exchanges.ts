@@ -103,7 +103,9 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#running.delete(exchange);
     if (exchange.lingering) this.#lingering.add(exchange);
     this.#options.onExchange?.(exchange.record());
-    if (this.#callbackFault) throw this.#callbackFault.error;
+    const fault = this.#callbackFault;
+    this.#callbackFault = undefined;
+    if (fault) throw fault.error;
   }
 
   /** Aborts the exchanges under way, and all that begin later. */

@@ -69,7 +69,7 @@ export class ReadAhead<Addr extends Deno.Addr> {
   async end(): Promise<void> {
     while (this.#reading > 0 || this.#isAccepting) await this.#changed.promise;
     for (const exchange of this.#ready.splice(0)) {
-      await this.#exchanges.leave(exchange);
+      await this.#exchanges.leave(exchange).catch((error) => this.#fail(error));
     }
     if (this.#failure) throw this.#failure.error;
   }

@@ -343,3 +343,48 @@ Deno.test("maxBufferedBytes: a limit of 0 is one at a time, and close() still en
   await iterating;
   await ends;
 });
+
+for (const readAhead of [0, 10]) {
+  for (const name of ["onRequest", "onExchange"] as const) {
+    Deno.test(`readAhead: ${readAhead} records everybody when ${name} throws`, async () => {
+      const records = new Records();
+      const handling = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      const listener = listen({
+        ...local,
+        readAhead,
+        onRequest: ({ id }) => {
+          if (name === "onRequest" && id === 3) throw new Error("thrown");
+        },
+        onExchange: (record) => {
+          records.add(record);
+          if (name === "onExchange" && record.id === 2) {
+            throw new Error("thrown");
+          }
+        },
+      });
+      const line = await lineUp(listener.addr, 8);
+      const iterating = assertRejects(
+        async () => {
+          for await (const conn of listener) {
+            handling.resolve();
+            await goOn.promise;
+            await conn.respond(await conn.bytes());
+          }
+        },
+        Error,
+        "thrown",
+      );
+      await handling.promise;
+      for (let i = 0; i < 5; i++) await turnOfIo();
+      // All 8 are accepted before the fault is found.
+      if (readAhead === 0) listener.shutdown();
+      for (let i = 0; i < 5; i++) await turnOfIo();
+      goOn.resolve();
+      await iterating;
+      await Promise.allSettled(line.clients.map(readText));
+      const ids = records.all.map(({ id }) => id).toSorted((a, b) => a - b);
+      assertEquals(ids, [1, 2, 3, 4, 5, 6, 7, 8]);
+    });
+  }
+}

@@ -401,3 +401,29 @@ Deno.test("Conn.read() rejects while another read is pending", async () => {
   assertEquals(await readText(client), "answer");
   assertEquals(records.outcomes, ["ok"]);
 });
+
+Deno.test("Conn.read() that nobody awaited leaves its buffer alone after the response", async () => {
+  const buffer = new Uint8Array(100);
+  const hasRead = Promise.withResolvers<void>();
+  const written = Promise.withResolvers<void>();
+  const { server } = serveLocally({ streaming: true }, async (conn) => {
+    if (conn.id === 1) {
+      conn.read(buffer);
+      return "too early";
+    }
+    const read = await conn.read(buffer);
+    hasRead.resolve();
+    await written.promise;
+    return buffer.slice(0, read ?? 0);
+  });
+  const first = await connect(server.addr);
+  const reply = readText(first).catch(() => "reset");
+  const next = ask(server.addr, "next");
+  await hasRead.promise;
+  await writeAll(first, encode("secret")).catch(() => {});
+  await turnOfIo();
+  written.resolve();
+  assertEquals(await next, "next");
+  await reply;
+  await server.shutdown();
+});
