@@ -80,6 +80,7 @@ export class ReadingHalf {
     return this.#tooLarge;
   }
 
+  /** How many bytes the request takes, with those that a read may bring. */
   get bytesHeld(): number {
     return this.bytesRead + (this.#limits.isReading ? BUDGETED_BYTES : 0);
   }
@@ -193,7 +194,7 @@ export class ReadingHalf {
     return this.#dropping.ended;
   }
 
-  /** Reads as `readAll()` or `read()`. It rejects as soon as there is a cut. */
+  /** Reads all into a request, or once into a view. It rejects after a cut. */
   #read(into: Uint8Array | RequestBytes): Promise<number | null> {
     const { silence, outlivesCuts } = this.#settings;
     let reading = this.#readWithinLimits(into);

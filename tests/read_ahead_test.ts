@@ -1,7 +1,7 @@
 // Reading ahead: requests are read while another is handled, one handler at a time.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { listen } from "../mod.ts";
+import { type Handler, listen } from "../mod.ts";
 import { pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
@@ -89,20 +89,26 @@ Deno.test("readAhead: at most so many are read while one is handled", async () =
   await server.shutdown();
 });
 
-Deno.test("readAhead: waited says how long a request was complete before its turn", async () => {
+/** A server that handles nothing until it may go on, and reads one ahead. */
+function serveHeld(handler: Handler<Deno.NetAddr> = (conn) => conn.bytes()) {
   const handling = Promise.withResolvers<void>();
   const goOn = Promise.withResolvers<void>();
   const second = Promise.withResolvers<void>();
-  const { server, records } = serveLocally({
+  const served = serveLocally({
     readAhead: 1,
     onRequest: ({ id }) => {
       if (id === 2) second.resolve();
     },
-  }, async (conn) => {
+  }, async (conn, server) => {
     handling.resolve();
     await goOn.promise;
-    return await conn.text();
+    return await handler(conn, server);
   });
+  return { ...served, handling, goOn, second };
+}
+
+Deno.test("readAhead: waited says how long a request was complete before its turn", async () => {
+  const { server, records, handling, goOn, second } = serveHeld();
   const first = ask(server.addr, "one");
   await handling.promise;
   const next = ask(server.addr, "two");
@@ -206,19 +212,9 @@ Deno.test("readAhead: faults of those who are read end nothing else", async () =
 });
 
 Deno.test("readAhead: a client that resets after its request is complete and before its turn", async () => {
-  const handling = Promise.withResolvers<void>();
-  const goOn = Promise.withResolvers<void>();
-  const second = Promise.withResolvers<void>();
-  const { server, records } = serveLocally({
-    readAhead: 1,
-    onRequest: ({ id }) => {
-      if (id === 2) second.resolve();
-    },
-  }, async (conn) => {
-    handling.resolve();
-    await goOn.promise;
-    return conn.id === 2 ? pattern(8_000_000) : await conn.bytes();
-  });
+  const { server, records, handling, goOn, second } = serveHeld((conn) =>
+    conn.id === 2 ? pattern(8_000_000) : conn.bytes()
+  );
   const first = ask(server.addr, "one");
   await handling.promise;
   const client = await RudeClient.connect(server.addr);
