@@ -56,8 +56,9 @@ import { messageOf, printable } from "./cli/wording.ts";
  *
  * @param args The arguments of the command line.
  * @returns The exit status: 0 for success, 1 for a failure, 2 for arguments
- * that cannot be understood, 128 plus its number for a second signal; `send`
- * also has 124 and 141.
+ * that cannot be understood, 128 plus its number for a signal that ends it at
+ * once. `send` also has 124 if its `--timeout` has passed, and 141 if nobody
+ * reads its output to the end.
  */
 export async function main(args: string[]): Promise<number> {
   try {

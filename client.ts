@@ -75,8 +75,9 @@ export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
  * import { request } from "@halfclose/server/client";
  *
  * const file = await Deno.open("report.txt");
+ * const printer = { hostname: "print.example.com", port: 9100 };
  * const reply = await request(
- *   { hostname: "print.example.com", port: 9100, tls: true, timeout: 10_000 },
+ *   { ...printer, tls: true, timeout: 10_000 },
  *   file.readable,
  * );
  * await reply.readable.pipeTo(Deno.stdout.writable, { preventClose: true });
@@ -106,8 +107,8 @@ export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
  * @throws {Deno.errors.NotFound} If there is no such Unix socket.
  * @throws {Deno.errors.WouldBlock} If the backlog of a Unix socket is full.
  * @throws {Deno.errors.InvalidData} If the TLS handshake fails, for example
- * because the certificate is not trusted. Connecting may fail with other errors
- * of Deno, too.
+ * because the certificate is not trusted. Connecting may also fail with other
+ * errors of Deno.
  * @throws {Deno.errors.ConnectionReset} If the server resets the connection.
  * @throws {Deno.errors.UnexpectedEof} If the server ends TLS without a
  * `close_notify`.

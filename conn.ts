@@ -7,8 +7,11 @@
 import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
 import { Closing, type ClosingSettings } from "./exchange/closing.ts";
 import { abortError, State } from "./exchange/state.ts";
+import { Opening, type OpeningSettings } from "./exchange/opening.ts";
+import { ProxiedSocket } from "./exchange/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
 import type { RequestReader } from "./exchange/request_reader.ts";
+import type { Socket } from "./exchange/socket.ts";
 import { TimeLimits, type TimeSettings } from "./exchange/time_limits.ts";
 import { ReadingHalf, type ReadingSettings } from "./exchange/reading.ts";
 import type {
@@ -29,6 +32,10 @@ import { type Whole, WritingHalf } from "./exchange/writing.ts";
  * `streaming: true` the request is read while it is used, and reading rejects
  * with the fault of the client.
  *
+ * The members for reading the request come from {@linkcode RequestReader}:
+ * `text()`, `bytes()`, `arrayBuffer()`, `json()`, `read()`, `readable` and
+ * `bodyUsed`. `await using` calls {@linkcode Conn.close} at the end of the block.
+ *
  * @example Usage
  * ```ts
  * import { listen } from "@halfclose/server";
@@ -44,19 +51,32 @@ import { type Whole, WritingHalf } from "./exchange/writing.ts";
  *   break;
  * }
  * ```
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
  */
 export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   extends RequestReader, AsyncDisposable {
   /** The number of the connection, counted from 1 for each listener. */
   readonly id: number;
-  /** The address of the client. */
+  /** The address of the client; with `proxyProtocol`, as the proxy tells it. */
   readonly remoteAddr: Addr;
-  /** The address that the client connected to. */
+  /**
+   * The address that the client connected to; with `proxyProtocol`, as the proxy
+   * tells it.
+   */
   readonly localAddr: Addr;
   /**
-   * Aborted when the exchange is cut short: by a time limit, by the server's
-   * end, by {@linkcode Conn.abort}, or by a fault of the client. A request that
-   * is too large does not abort it, because it can still be answered.
+   * The address at the other end of the socket: that of the proxy with
+   * `proxyProtocol`, and else the same as `remoteAddr`.
+   */
+  readonly peerAddr: Addr;
+  /**
+   * Aborted when the exchange is cut short: because a time limit has passed, the
+   * server was closed, {@linkcode Conn.abort} was called, or the client is gone.
+   * That the client is gone shows only while the request is read or the response
+   * is written. A request that is too large aborts nothing, because it can still
+   * be answered.
    */
   readonly signal: AbortSignal;
   /** How many bytes of the request have been read so far. */
@@ -65,10 +85,17 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   readonly bytesWritten: number;
   /**
    * A stream to write the response in pieces: bytes, or text that is sent as
-   * UTF-8. Closing it sends the FIN and ends the exchange. Moving on before it
-   * is closed cuts the connection (`"failed"`). Writes reject if the client is
-   * gone: catch that in a `for await` loop, or it ends the loop. A rejection
-   * that nobody awaits does no harm.
+   * UTF-8. Closing it sends the FIN and ends the exchange. If the handler returns
+   * or the loop moves on before that, the connection is cut, and the outcome is
+   * `"failed"`. Writes reject if the client is gone: catch that in a `for await`
+   * loop, or it ends the loop. A rejection that nobody awaits does no harm.
+   *
+   * @example Usage
+   * ```ts ignore
+   * const writer = conn.writable.getWriter();
+   * for (const name of names) await writer.write(`${name}\n`);
+   * await writer.close();
+   * ```
    */
   readonly writable: WritableStream<BodyChunk>;
   /**
@@ -83,6 +110,13 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * was closed, or `body` is not a {@linkcode ResponseBody}.
    * @throws {unknown} What `body` throws while it is read, unless the client
    * caused it. The cut response looks complete to the client.
+   *
+   * @example Usage
+   * ```ts ignore
+   * const file = await Deno.open("report.pdf");
+   * const isTaken = await conn.respond(file.readable);
+   * if (!isTaken) console.error(`${conn.id} has not taken all of it`);
+   * ```
    */
   respond(body?: ResponseBody): Promise<boolean>;
   /**
@@ -105,15 +139,13 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
 
 /** Settings that all exchanges of one listener share. */
 export interface ExchangeSettings
-  extends ReadingSettings, TimeSettings, ClosingSettings {
+  extends OpeningSettings, ReadingSettings, TimeSettings, ClosingSettings {
   /** Our address, if the connection does not know the right one. */
   readonly localAddr: Deno.Addr | undefined;
-  /** How many requests may be read while another is handled. */
-  readonly readAhead: number;
+  /** Whether connections begin with the header of a proxy. */
+  readonly proxyProtocol: boolean;
   /** Read buffers that can be reused. */
   readonly freeBuffers: Uint8Array<ArrayBuffer>[];
-  /** Whether a handler gets the connection before the request is read. */
-  readonly streaming: boolean;
   /** Called with how each request begins. */
   readonly onRequest: ((start: RequestStart) => void) | undefined;
 }
@@ -122,24 +154,25 @@ export interface ExchangeSettings
 export class Exchange<Addr extends Deno.Addr>
   implements Conn<Addr>, Watched, Whole {
   readonly id: number;
-  readonly remoteAddr: Addr;
-  readonly localAddr: Addr;
-  readonly #socket: Deno.Conn;
-  readonly #settings: ExchangeSettings;
+  readonly peerAddr: Addr;
+  remoteAddr: Addr;
+  localAddr: Addr;
   readonly #limits: TimeLimits;
   readonly #state: State;
+  readonly #opening: Opening;
   readonly #reading: ReadingHalf;
   readonly #request: IncomingRequest;
   readonly #writing: WritingHalf;
   readonly #closing: Closing;
 
-  constructor(id: number, socket: Deno.Conn, settings: ExchangeSettings) {
+  constructor(id: number, conn: Deno.Conn, settings: ExchangeSettings) {
     const { onRequest } = settings;
     this.id = id;
-    this.remoteAddr = socket.remoteAddr as Addr;
-    this.localAddr = (settings.localAddr ?? socket.localAddr) as Addr;
-    this.#socket = socket;
-    this.#settings = settings;
+    this.remoteAddr = this.peerAddr = conn.remoteAddr as Addr;
+    this.localAddr = (settings.localAddr ?? conn.localAddr) as Addr;
+    const socket: Socket = settings.proxyProtocol
+      ? new ProxiedSocket(conn, this.localAddr)
+      : conn;
     const limits = this.#limits = new TimeLimits(settings);
     const state = this.#state = new State(this);
     const reading = new ReadingHalf(socket, state, limits, settings);
@@ -153,6 +186,7 @@ export class Exchange<Addr extends Deno.Addr>
         onRequest({ id, remoteAddr, localAddr, bytesRead, head });
       }),
     );
+    this.#opening = new Opening(socket, state, limits, request, settings);
     const writing = new WritingHalf(socket, state, limits, this);
     this.#writing = writing;
     this.#closing = new Closing(
@@ -233,33 +267,12 @@ export class Exchange<Addr extends Deno.Addr>
   // What the server calls.
 
   /**
-   * Prepares the exchange for its handler: completes the TLS handshake and,
-   * unless requests are streamed, reads the request to its end.
+   * Prepares the exchange for its handler.
    *
    * @returns Whether that succeeded; if not, the fault is in the record.
    */
-  async prepare(): Promise<boolean> {
-    const state = this.#state;
-    const socket = this.#socket;
-    try {
-      if ("handshake" in socket) {
-        state.enter("handshake");
-        const handshake = this.#reading.shakeHands(socket as Deno.TlsConn);
-        await state.raceWithCut(handshake);
-      }
-      if (!this.#settings.streaming) {
-        state.enter("reading");
-        await this.#request.keep();
-      }
-      state.enter("waiting");
-      if (this.#settings.readAhead > 0) this.#limits.turnIsDue();
-      // A callback may have cut it meanwhile.
-      return !state.cut;
-    } catch (error) {
-      if (state.verdict) return false;
-      this.fail(error);
-      throw error;
-    }
+  prepare(): Promise<boolean> {
+    return this.#opening.open(this);
   }
 
   /** Begins the turn of an exchange that is ready. */
@@ -333,10 +346,11 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** The record of the exchange so far. */
   record(): ExchangeRecord<Addr> {
-    const { id, remoteAddr, localAddr, bytesRead, bytesWritten } = this;
+    const { id, remoteAddr, localAddr, peerAddr } = this;
+    const { bytesRead, bytesWritten } = this;
     const { end } = this.#reading;
     return {
-      ...{ id, remoteAddr, localAddr, bytesRead, bytesWritten },
+      ...{ id, remoteAddr, localAddr, peerAddr, bytesRead, bytesWritten },
       ...this.#limits.times(),
       ...(end && { end }),
       outcome: "ok",

@@ -3,13 +3,19 @@
  * client's FIN, answers it and closes the connection before it takes the next
  * one.
  *
+ * {@linkcode listen} and {@linkcode serve} make a server, {@linkcode request} is
+ * the client. When run as the main module, this is the command-line tool of
+ * {@link https://jsr.io/@halfclose/server/doc/cli | `@halfclose/server/cli`}.
+ *
  * @example Take connections in a loop
  * ```ts ignore
  * import { listen } from "@halfclose/server";
  *
  * for await (const conn of listen({ port: 8080 })) {
- *   const request = await conn.text(); // complete: the client has sent its FIN
- *   await conn.respond(request.toUpperCase()); // written, FIN sent, closed
+ *   // Complete: the client has sent its FIN.
+ *   const request = await conn.text();
+ *   // Written, our FIN sent, and closed.
+ *   await conn.respond(request.toUpperCase());
  * }
  * ```
  *
@@ -32,14 +38,11 @@
  * console.log(await reply.text());
  * ```
  *
- * When run as the main module, it is the command-line tool of
- * {@link https://jsr.io/@halfclose/server/doc/cli | `@halfclose/server/cli`}.
- *
  * @module
  */
 
-export * from "./client.ts";
 export * from "./server.ts";
+export * from "./client.ts";
 
 // No top-level await: code that imports this module should not wait for it.
 if (import.meta.main) {

@@ -23,16 +23,16 @@ import type { Exchange } from "./conn.ts";
 import { abortError } from "./exchange/state.ts";
 import { startTimer } from "./exchange/timer.ts";
 import type { Source } from "./listening/accepting.ts";
-import { ConnectionQueue } from "./listening/connection_queue.ts";
-import { bind } from "./listening/bind.ts";
-import { Exchanges } from "./listening/exchanges.ts";
-import type { Listener } from "./listening/listener.ts";
 import {
-  type AddrOf,
   type CheckedOptions,
   checkOptions,
-  type ListenOptions,
-} from "./listening/options.ts";
+} from "./listening/checked_options.ts";
+import { ConnectionQueue } from "./listening/connection_queue.ts";
+import { bind } from "./listening/bind.ts";
+import { type Certificate, withCertificate } from "./listening/certificate.ts";
+import { Exchanges } from "./listening/exchanges.ts";
+import type { Listener } from "./listening/listener.ts";
+import type { AddrOf, ListenOptions } from "./listening/options.ts";
 import { ReadAhead } from "./listening/read_ahead.ts";
 import {
   checkServing,
@@ -53,6 +53,7 @@ export type {
   RequestStart,
 } from "./exchange/record.ts";
 export type { RequestReader } from "./exchange/request_reader.ts";
+export type { Certificate } from "./listening/certificate.ts";
 export type { Listener } from "./listening/listener.ts";
 export type {
   AddrOf,
@@ -76,6 +77,8 @@ const GRACE_MS = 100;
 /**
  * Listens, and yields connections one at a time.
  *
+ * {@linkcode serve} runs the loop for you, and keeps exchanges separate.
+ *
  * Each request is read to its end, within the limits, before its connection is
  * yielded. A client that resets, stalls, sends too much or cuts TLS short is
  * recorded and never reaches the loop, so no client can end the iteration. When
@@ -95,8 +98,10 @@ const GRACE_MS = 100;
  * await client.closeWrite();
  *
  * for await (const conn of listener) {
- *   const request = await conn.text(); // complete: the client has sent its FIN
- *   await conn.respond(request.toUpperCase()); // written, FIN sent, closed
+ *   // Complete: the client has sent its FIN.
+ *   const request = await conn.text();
+ *   // Written, our FIN sent, and closed.
+ *   await conn.respond(request.toUpperCase());
  *   break;
  * }
  * client.close();
@@ -108,32 +113,37 @@ const GRACE_MS = 100;
  *
  * const path = await Deno.makeTempDir() + "/control.sock";
  * await using control = listen({ path });
- * await using other = listen({
- *   listener: Deno.listen({ hostname: "127.0.0.1", port: 0 }),
- * });
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * await using other = listen({ listener });
  * ```
  *
+ * @typeParam Path The type of `path`.
+ * @typeParam Source The type of `listener`.
+ * @typeParam Proxied The type of `proxyProtocol`.
  * @param options Where to listen, and the limits. `0.0.0.0:8080` by default.
- * @returns The listener, which is already listening. `path` and `listener`
- * determine the type of its addresses.
+ * @returns The listener, which is already listening. `path`,
+ * `listener` and `proxyProtocol` determine the type of its addresses.
  * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
  * @throws {RangeError} If a number is out of range.
- * @throws {Deno.errors.AddrInUse} If the address is in use.
+ * @throws {Deno.errors.AddrInUse} If the address is in use, or `path` exists.
+ * @throws {Deno.errors.NotFound} If the folder of `path` does not exist.
+ * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.
  * @throws {Deno.errors.NotCapable} If a permission is missing.
  */
 export function listen<
   Path extends string | undefined = undefined,
   Source extends Deno.Listener | undefined = undefined,
+  Proxied extends boolean | undefined = undefined,
 >(
-  options: ListenOptions<Path, Source> = {} as ListenOptions<Path, Source>,
-): Listener<AddrOf<Path, Source>> {
+  options = {} as ListenOptions<Path, Source, Proxied>,
+): Listener<AddrOf<Path, Source, Proxied>> {
   return new IterativeListener(checkOptions(options));
 }
 
 /** The listener that {@linkcode listen} returns and {@linkcode serve} uses. */
 class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   readonly #options: CheckedOptions;
-  readonly #source: Source;
+  #source: Source;
   readonly #queue: ConnectionQueue;
   readonly #exchanges: Exchanges<Addr>;
   readonly #readAhead: ReadAhead<Addr> | undefined;
@@ -158,6 +168,14 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
 
   get addr(): Addr {
     return this.#source.addr as Addr;
+  }
+
+  get inHand(): number {
+    return this.#exchanges.inHand;
+  }
+
+  get lingering(): number {
+    return this.#exchanges.lingering;
   }
 
   /** The loop: one exchange after another, each to its end. */
@@ -218,6 +236,15 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
 
   shutdown(): Promise<void> {
     return this.#shuttingDown ??= this.#shutDown();
+  }
+
+  async setCertificate(certificate: Certificate): Promise<void> {
+    const options = withCertificate(this.#options, certificate);
+    const { port } = this.addr as unknown as Deno.NetAddr;
+    const isOver = this.#shuttingDown || this.#exchanges.isStopped;
+    if (isOver) throw abortError("The server is stopping");
+    this.#source = bind({ ...options, port });
+    await this.#queue.replace(this.#source);
   }
 
   close(): void {
@@ -281,23 +308,13 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     try {
       await this.#readAhead?.end();
     } finally {
-      await this.#endQueue();
-    }
-  }
-
-  /** Records the connections that were accepted but never served. */
-  async #endQueue(): Promise<void> {
-    let fault: { error: unknown } | undefined;
-    for (const socket of await this.#queue.rest()) {
       try {
-        this.#exchanges.record(this.#exchanges.begin(socket));
-      } catch (error) {
-        fault ??= { error };
+        this.#exchanges.recordUnserved(await this.#queue.rest());
+      } finally {
+        this.#ended.resolve();
+        this.#exchanges.lingered().then(() => this.#forgetSignal());
       }
     }
-    this.#ended.resolve();
-    this.#exchanges.lingered().then(() => this.#forgetSignal());
-    if (fault) throw fault.error;
   }
 }
 
@@ -308,6 +325,8 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
  * server goes on. A handler that outlives the `deadline` is abandoned: its
  * `conn.signal` is aborted and the server moves on. It may then overlap with
  * the next handler; what it still returns is dropped.
+ *
+ * It needs the same permissions as {@linkcode listen}.
  *
  * @example Usage
  * ```ts
@@ -322,20 +341,18 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
  *
  * @param options Where to listen, the limits, and the callbacks.
  * @param handler Answers each exchange.
- * @returns The server, which is already running. `path` and `listener`
- * determine the type of its addresses.
- * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
- * @throws {RangeError} If a number is out of range.
- * @throws {Deno.errors.AddrInUse} If the address is in use.
- * @throws {Deno.errors.NotCapable} If a permission is missing.
+ * @returns The server, which is already running.
+ * @throws {TypeError} If an option is of the wrong type, two exclude each other,
+ * or the handler is not a function. Other errors: as with {@linkcode listen}.
  */
 export function serve<
   Path extends string | undefined = undefined,
   Source extends Deno.Listener | undefined = undefined,
+  Proxied extends boolean | undefined = undefined,
 >(
-  options: ServeOptions<Path, Source>,
-  handler: Handler<AddrOf<Path, Source>>,
-): Server<AddrOf<Path, Source>>;
+  options: ServeOptions<Path, Source, Proxied>,
+  handler: Handler<AddrOf<Path, Source, Proxied>>,
+): Server<AddrOf<Path, Source, Proxied>>;
 /**
  * Serves with the handler among the options.
  *
@@ -349,38 +366,35 @@ export function serve<
  *
  * @param options Where to listen, the limits, the callbacks, and the handler.
  * @returns The server, which is already running.
+ * @throws {TypeError} As with `serve(options, handler)`, like the other errors.
  */
 export function serve<
   Path extends string | undefined = undefined,
   Source extends Deno.Listener | undefined = undefined,
+  Proxied extends boolean | undefined = undefined,
 >(
   options:
-    & ServeOptions<Path, Source>
-    & { handler: Handler<AddrOf<Path, Source>> },
-): Server<AddrOf<Path, Source>>;
+    & ServeOptions<Path, Source, Proxied>
+    & { handler: Handler<AddrOf<Path, Source, Proxied>> },
+): Server<AddrOf<Path, Source, Proxied>>;
 /**
- * Serves on `0.0.0.0:8080` with the default limits.
- *
- * @example Usage
- * ```ts ignore
- * import { serve } from "@halfclose/server";
- *
- * serve(async (conn) => (await conn.text()).toUpperCase());
- * ```
+ * Serves on `0.0.0.0:8080` with the default limits: `serve(handler)`.
  *
  * @param handler Answers each exchange.
  * @returns The server, which is already running.
+ * @throws {TypeError} As with `serve(options, handler)`, like the other errors.
  */
 export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
 export function serve(
-  first: object,
-  second?: Handler<never>,
+  optionsOrHandler: object,
+  handler?: Handler<never>,
 ): Server {
-  const options = (typeof first === "function" ? { handler: first } : first) as
-    & ServeOptions
-    & { handler?: Handler };
-  const handler = second ?? options.handler;
-  checkServing(options, handler);
+  const options =
+    (typeof optionsOrHandler === "function"
+      ? { handler: optionsOrHandler }
+      : optionsOrHandler) as ServeOptions & { handler?: Handler };
+  const answer = handler ?? options.handler;
+  checkServing(options, answer);
   const listener = new IterativeListener(checkOptions(options));
-  return new IterativeServer(listener, handler as Handler, options);
+  return new IterativeServer(listener, answer as Handler, options);
 }

@@ -18,12 +18,16 @@ export interface Case {
   /** The bytes of an answer, or 0 for the length of the request in digits. */
   readonly answer: number;
   readonly clients: number;
+  /** Further clients that connect, and never say a word. */
+  readonly silent: number;
   readonly where: "tcp" | "unix" | "tls";
   /** What the figures are in. Microseconds are the fewer the better. */
   readonly unit: "exchanges/s" | "MB/s" | "µs";
   /** Whether it is run without `--full`. */
   readonly quick: boolean;
   readonly contenders: readonly Name[];
+  /** Whose speed is 1. */
+  readonly baseline: Name;
 }
 
 const KIB = 1024;
@@ -49,12 +53,20 @@ const usual = {
   work: "bytes",
   answer: 0,
   clients: 8,
+  silent: 0,
   where: "tcp",
   unit: "exchanges/s",
   quick: false,
   contenders: all,
+  baseline: "by-hand",
 } as const;
 const large = { ...usual, unit: "MB/s" } as const;
+const streaming = {
+  ...large,
+  work: "stream",
+  contenders: streamed,
+  baseline: "c",
+} as const;
 
 /** All of them, in the order in which they are run and told. */
 export const cases: readonly Case[] = [
@@ -92,31 +104,25 @@ export const cases: readonly Case[] = [
     quick: true,
   },
   {
-    ...large,
+    ...streaming,
     name: "readable-1MiB",
     title: "1 MiB streamed, 8 clients",
-    work: "stream",
     request: MIB,
     quick: true,
-    contenders: streamed,
   },
   {
-    ...large,
+    ...streaming,
     name: "readable-64MiB",
     title: "64 MiB streamed, 1 client",
-    work: "stream",
     request: 64 * MIB,
     clients: 1,
-    contenders: streamed,
   },
   {
-    ...large,
+    ...streaming,
     name: "readable-1GiB",
     title: "1 GiB streamed, 1 client",
-    work: "stream",
     request: GIB,
     clients: 1,
-    contenders: streamed,
   },
   {
     ...large,
@@ -125,6 +131,16 @@ export const cases: readonly Case[] = [
     work: "answer",
     request: 64,
     answer: 8 * MIB,
+  },
+  {
+    ...usual,
+    name: "behind-silent",
+    title: "64 B, 1 client behind 7 silent ones",
+    request: 64,
+    clients: 1,
+    silent: 7,
+    contenders: ["alone", "ahead", "short-idle", "node", "bun"],
+    baseline: "alone",
   },
   {
     ...usual,

@@ -9,6 +9,8 @@ export const deno = [Deno.execPath(), "run", "--no-config", "-A"];
 export type Name =
   | "listen"
   | "ahead"
+  | "alone"
+  | "short-idle"
   | "read"
   | "byob"
   | "no-limits"
@@ -26,6 +28,8 @@ export interface Contender {
   readonly title: string;
   /** Whether it is this module. */
   readonly ours?: boolean;
+  /** Whether no silent clients come to it. */
+  readonly alone?: boolean;
   /** What it is. */
   readonly note: string;
   /** Prints the version of what it needs. */
@@ -66,6 +70,21 @@ export const contenders: { readonly [name in Name]: Contender } = {
     note: "this module, `listen()` with `readAhead: 8`",
     version: denoVersion,
     start: onDeno("halfclose_listen.ts", "on", "8"),
+  },
+  alone: {
+    title: "nobody silent",
+    ours: true,
+    alone: true,
+    note: "this module, `listen()` with `readAhead: 8`, without silent clients",
+    version: denoVersion,
+    start: onDeno("halfclose_listen.ts", "on", "8"),
+  },
+  "short-idle": {
+    title: "listen(), idleTimeout: 50",
+    ours: true,
+    note: "this module, `listen()` with `readAhead: 0` and `idleTimeout: 50`",
+    version: denoVersion,
+    start: onDeno("halfclose_listen.ts", "on", "0", "50"),
   },
   read: {
     title: "listen(), read()",

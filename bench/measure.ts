@@ -1,7 +1,7 @@
 // One run of one server in one case.
 
 import {
-  cpuTime,
+  cpuTimes,
   memory,
   peakMemory,
   resetPeak,
@@ -27,8 +27,14 @@ export interface Run {
   peak?: number;
 }
 
+/** A server, and what has clients at it for some seconds. */
+export interface RunningServer {
+  readonly pid: number;
+  load(seconds: number): Promise<Load>;
+}
+
 /** What a load generator tells. */
-interface Load {
+export interface Load {
   exchanges: number;
   seconds: number;
   cpu: number;
@@ -51,13 +57,55 @@ export function endAll(): void {
  *
  * @throws {Error} If the server does not listen, answers wrongly or too late.
  */
-export async function measure(
+export function measure(
   race: Case,
   name: Name,
   seconds: number,
   field: Field,
   folder: string,
 ): Promise<Run> {
+  return withServer(race, name, seconds, field, folder, async (server) => {
+    const { pid, load } = server;
+    resetPeak(pid);
+    const idle = memory(pid);
+    await load(seconds * WARM_UP);
+    const before = cpuTimes(pid);
+    const result = await load(seconds);
+    const after = cpuTimes(pid);
+    const peak = peakMemory(pid);
+    const run: Run = {
+      exchanges: result.exchanges,
+      seconds: result.seconds,
+      loadShare: result.cpu / result.seconds,
+    };
+    if (before && after) {
+      const cpu = after.user - before.user + (after.system - before.system);
+      run.cpuPerExchange = cpu / result.exchanges;
+      run.serverShare = cpu / result.seconds;
+    }
+    if (idle !== undefined && peak !== undefined) {
+      run.idle = idle;
+      run.peak = peak - idle;
+    }
+    return run;
+  });
+}
+
+/**
+ * Starts a server, and ends it when all is done.
+ *
+ * @param seconds How long clients are at it, about.
+ * @param act What to do with it.
+ * @throws {Error} If the server does not listen, answers wrongly or too late.
+ */
+export async function withServer<Result>(
+  race: Case,
+  name: Name,
+  seconds: number,
+  field: Field,
+  folder: string,
+  act: (server: RunningServer) => Promise<Result>,
+): Promise<Result> {
   const path = `${folder}/${crypto.randomUUID().slice(0, 8)}.sock`;
   const where = race.where === "unix" ? path : race.where;
   const command = contenders[name].start(race.work, where, field.built(name));
@@ -71,28 +119,12 @@ export async function measure(
       : race.where === "tls"
       ? `tls:${told}`
       : told;
-    const load = (seconds: number) => runLoad(race, address, seconds, field);
-    resetPeak(server.pid);
-    const idle = memory(server.pid);
-    await load(seconds * WARM_UP);
-    const cpuBefore = cpuTime(server.pid);
-    const result = await load(seconds);
-    const cpuAfter = cpuTime(server.pid);
-    const peak = peakMemory(server.pid);
-    const run: Run = {
-      exchanges: result.exchanges,
-      seconds: result.seconds,
-      loadShare: result.cpu / result.seconds,
-    };
-    if (cpuBefore !== undefined && cpuAfter !== undefined) {
-      run.cpuPerExchange = (cpuAfter - cpuBefore) / result.exchanges;
-      run.serverShare = (cpuAfter - cpuBefore) / result.seconds;
-    }
-    if (idle !== undefined && peak !== undefined) {
-      run.idle = idle;
-      run.peak = peak - idle;
-    }
-    return run;
+    const silent = contenders[name].alone ? 0 : race.silent;
+    return await act({
+      pid: server.pid,
+      load: (seconds) =>
+        runLoad({ ...race, silent }, address, seconds, field.load),
+    });
   } finally {
     clearTimeout(guard);
     kill(server);
@@ -102,16 +134,18 @@ export async function measure(
 }
 
 /** Has clients at a server. */
-async function runLoad(
-  { clients, request, answer, where }: Case,
+export async function runLoad(
+  { clients, silent = 0, request, answer, where }:
+    & Pick<Case, "clients" | "request" | "answer" | "where">
+    & Partial<Pick<Case, "silent">>,
   address: string,
   seconds: number,
-  field: Field,
+  load: Field["load"],
 ): Promise<Load> {
   const child = start([
-    ...field.load[where],
+    ...load[where],
     address,
-    ...[clients, seconds, request, answer].map(String),
+    ...[clients, seconds, request, answer, silent].map(String),
   ], "piped");
   try {
     const { code, stdout, stderr } = decoded(await child.output());

@@ -10,8 +10,8 @@ export interface Result {
   contender: Name;
   /** In the unit of the case. */
   value: number;
-  /** Its speed, where that of the loop by hand is 1: the median of all rounds. */
-  toByHand?: number;
+  /** Its speed, where that of the baseline is 1: the median of all rounds. */
+  toBaseline?: number;
   /** The speed of `listen()`, where its own is 1. */
   listenToIt?: number;
   cpuPerExchange?: number;
@@ -26,6 +26,7 @@ export interface CaseResults {
   name: string;
   title: string;
   unit: Case["unit"];
+  baseline: Name;
   request: number;
   answer: number;
   clients: number;
@@ -72,17 +73,18 @@ export function summarize(
       return theirs &&
         median(mine.map((run, i) => speed(run) / speed(theirs[i])));
     };
-    const toByHand = against("by-hand");
-    if (toByHand !== undefined) result.toByHand = toByHand;
+    const toBaseline = against(race.baseline);
+    if (toBaseline !== undefined) result.toBaseline = toBaseline;
     const toListen = against("listen");
     if (toListen !== undefined) result.listenToIt = 1 / toListen;
     return [result];
   });
-  const { name, title, unit, request, answer, clients } = race;
+  const { name, title, unit, baseline, request, answer, clients } = race;
   return {
     name,
     title,
     unit,
+    baseline,
     request,
     answer,
     clients,
@@ -105,7 +107,8 @@ function valueOf({ unit, request, answer }: Case, run: Run): number {
     : speed(run);
 }
 
-function median(values: number[]): number {
+/** The middle one, or between the two in the middle. */
+export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const [low, high] = [(sorted.length - 1) >> 1, sorted.length >> 1];
   return ((sorted[low] ?? NaN) + (sorted[high] ?? NaN)) / 2;

@@ -4,12 +4,14 @@ import { contenders } from "./contenders.ts";
 import type { CaseResults, Report, Result } from "./results.ts";
 
 /** The table of one case. */
-export function caseTable({ title, unit, results, failures }: CaseResults) {
+export function caseTable(
+  { title, unit, baseline, results, failures }: CaseResults,
+) {
   const lines = table([
     [
       title,
       unit,
-      "by hand = 1",
+      `${contenders[baseline].title} = 1`,
       "listen() to it",
       "server CPU",
       "server share",
@@ -19,7 +21,7 @@ export function caseTable({ title, unit, results, failures }: CaseResults) {
     ...results.map((result) => [
       contenders[result.contender].title,
       figure(result.value),
-      ratio(result.toByHand),
+      ratio(result.toBaseline),
       ratio(result.listenToIt),
       cpu(result),
       percent(result.serverShare),
@@ -66,7 +68,7 @@ function cpu({ cpuPerExchange }: Result): string {
     : `${figure(cpuPerExchange * 1e3)} ms`;
 }
 
-function ratio(value: number | undefined): string {
+export function ratio(value: number | undefined): string {
   return value === undefined ? "–" : value.toFixed(2);
 }
 
@@ -79,7 +81,7 @@ function mebibytes(bytes: number | undefined): string {
 }
 
 /** The first row is the heading; its first column is text, the others figures. */
-function table(rows: string[][]): string[] {
+export function table(rows: string[][]): string[] {
   const widths = (rows[0] ?? []).map((_, i) =>
     Math.max(3, ...rows.map((row) => row[i]?.length ?? 0))
   );

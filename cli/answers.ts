@@ -21,6 +21,8 @@ export interface Answer {
   readonly handler: Handler;
   /** Waits for what outlives its exchanges, such as programs being killed. */
   settled?(): Promise<unknown>;
+  /** Reads anew what answers. Without it, there is nothing to read anew. */
+  reload?(): Promise<Answer>;
 }
 
 /**

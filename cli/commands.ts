@@ -8,6 +8,7 @@
 import {
   bytes,
   type FlagTable,
+  hostPort,
   integer,
   mode,
   oneOf,
@@ -75,18 +76,19 @@ const places = {
   "tls-key": text("FILE", "private key for TLS, in PEM", "a PEM file", {
     completes: "files",
   }),
-  "reuse-port": toggle("share the port with other processes"),
+  "reuse-port": toggle("share the port; needs deno's --unstable-net"),
   backlog: integer(
     "N",
     "how many clients may wait in the backlog",
     "a whole number from 1",
     { min: 1, max: 2 ** 31 - 1, default: "511" },
   ),
+  "proxy-protocol": toggle("clients come through a proxy that names them"),
 };
 
 const limits = {
   until: bytes("TEXT", String.raw`end a request after this, too: \n, \r\n`),
-  "until-idle": time("end a request after such a silence, too"),
+  "until-idle": time("also end a request after this much silence"),
   "max-request-bytes": size("largest request: 1000, 64KiB", {
     default: "16MiB",
   }),
@@ -121,6 +123,19 @@ const logs = {
     { default: "info" },
   ),
   quiet: toggle("log warnings and errors only", { short: "q" }),
+  view: toggle("show what happens, on a terminal"),
+  trace: text("FILE", "also write all events as JSON", "the path of a file", {
+    completes: "files",
+  }),
+};
+
+const monitoring = {
+  metrics: hostPort("serve /metrics and /healthz over HTTP there"),
+  "lame-duck": time("how long /healthz says 503 before a stop", {
+    default: "0",
+    zero: true,
+    endless: false,
+  }),
 };
 
 /** Flags of every command. */
@@ -134,6 +149,7 @@ export const serveFlags = {
   ...answers,
   ...places,
   ...limits,
+  ...monitoring,
   ...logs,
   ...common,
 };
@@ -183,7 +199,10 @@ export const server: Command = {
       title: 'Requests and their limits ("none" for no limit)',
       flags: limits,
     },
-    { title: "Log and help", flags: { ...logs, ...common } },
+    {
+      title: "Monitoring, log and help",
+      flags: { ...monitoring, ...logs, ...common },
+    },
   ],
   completes: "files",
   notes: [

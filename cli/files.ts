@@ -27,3 +27,20 @@ export async function useFile<T>(
     throw new Error(`Cannot ${action}: ${messageOf(error)}`);
   }
 }
+
+/**
+ * Creates a file, or empties the one that is there, once the permission is
+ * there.
+ *
+ * @param path The path, as given on the command line.
+ * @throws {Error} If it cannot be written; the message names it.
+ */
+export async function createFile(path: string): Promise<Deno.FsFile> {
+  const action = `write ${path}`;
+  await ensurePermission({ name: "write", path }, action);
+  try {
+    return await Deno.open(path, { write: true, create: true, truncate: true });
+  } catch (error) {
+    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
+  }
+}

@@ -6,6 +6,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { type HostPort, readHostPort } from "./host_port.ts";
 import { nearest } from "./nearest.ts";
 
 /** The error of arguments that cannot be understood. It names the argument. */
@@ -111,18 +112,37 @@ export function size(help: string, details: Details = {}): Flag<number> {
  */
 export function time(
   help: string,
-  { zero = false, ...details }: Details & { zero?: boolean } = {},
+  { zero = false, endless = true, ...details }: Details & {
+    zero?: boolean;
+    endless?: boolean;
+  } = {},
 ): Flag<number> {
+  const examples = `${zero ? "0, " : ""}700ms, 10s`;
   return {
     help,
     value: "TIME",
-    expected: `a time such as ${zero ? "0, " : ""}700ms, 10s, 1m or "none"`,
+    expected: `a time such as ${examples}${
+      endless ? ', 1m or "none"' : " or 1m"
+    }`,
     ...details,
     read(text) {
       const units = { s: 1000, ms: 1, m: 60_000, h: 3_600_000 };
       const time = readQuantity(text, units);
-      return time === 0 && !zero ? undefined : time;
+      const isAllowed = (zero || time !== 0) && (endless || time !== Infinity);
+      return isAllowed ? time : undefined;
     },
+  };
+}
+
+/** A flag whose value is a place on TCP: `127.0.0.1:9090`, `:9090` for any host. */
+export function hostPort(help: string, details: Details = {}): Flag<HostPort> {
+  return {
+    help,
+    value: "HOST:PORT",
+    expected: "HOST:PORT, [IPV6]:PORT or :PORT",
+    ...details,
+    read: (text) =>
+      readHostPort(text.startsWith(":") ? `0.0.0.0${text}` : text),
   };
 }
 

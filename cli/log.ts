@@ -7,17 +7,23 @@
  * - `time` (ISO 8601), `level` (`"DEBUG"`, `"INFO"`, `"WARN"`, `"ERROR"`),
  *   `event` and `msg`, always;
  * - with the event `"listening"`: `server`, the address;
- * - with `"accept"` (at `DEBUG`): `client`;
+ * - with `"metrics"`: `url`, where they are;
+ * - with `"accept"` (at `DEBUG`): `client`, which may be a proxy;
  * - with `"request"` (at `DEBUG`): `id` and `head`, its first 64 bytes, escaped;
  * - with `"exchange"`: `id`, `client`, `server`, `startedAt` (ISO 8601),
  *   `durationMs`, `waitedMs`, `bytesIn`, `bytesOut`, `end`, `phase`, `outcome`, and `error` if
- *   something went wrong;
+ *   something went wrong; behind a proxy that names the client, `peer`, the proxy.
+ *   Health checks are at `DEBUG`;
  * - with `"program"`, a line of a program's standard error: `id` and `line`;
  * - with `"fault"`: `error`, and `id` if it belongs to a connection; at `DEBUG`
  *   also `stack`;
+ * - with `"stopping"`, if it goes on serving until then: `delayMs`;
+ * - with `"reloaded"`: `renewed`, the names of what was read anew: `"module"`,
+ *   `"certificate"`;
+ * - with `"warning"`: nothing else;
  * - with `"stopped"`: `exchanges`, how many there were.
  *
- * `client` is `null` where clients have no address.
+ * `client` is `null` where clients have no address, and so is `peer`.
  *
  * @module
  */
@@ -25,7 +31,8 @@
 import { BaseHandler } from "@std/log/base-handler";
 import type { LevelName } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
-import type { ExchangeRecord, RequestStart } from "../server.ts";
+import type { ExchangeRecord, Outcome, RequestStart } from "../server.ts";
+import type { Observer, Renewable } from "./observer.ts";
 import { messageOf, nameOf, printable, quoted } from "./wording.ts";
 
 /** How the lines are written. */
@@ -33,6 +40,23 @@ export type LogFormat = "text" | "json";
 
 /** The lowest level that is logged. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
+
+/** A line of the log, for those who show it in their own way. */
+export interface LogLine {
+  /** When it was logged. */
+  readonly time: Date;
+  /** Its level, in capitals. */
+  readonly level: string;
+  /** What it is about. */
+  readonly event: string;
+  /** What has happened. It may have control characters. */
+  readonly message: string;
+  /** All of it, as it is written. */
+  readonly text: string;
+}
+
+/** Is shown a line first. Returns whether it must not be written. */
+export type Diversion = (line: LogLine) => boolean;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -46,19 +70,36 @@ const colors: Partial<Record<string, number>> = {
   ERROR: 31,
 };
 
+/** The level of outcomes that are not worth a warning. */
+const levels: Partial<Record<Outcome, LogLevel>> = {
+  ok: "info",
+  "health-check": "debug",
+};
+
 /** The log: a method for each event. */
-export class Log {
+export class Log implements Observer {
   /** Whether events of the level `DEBUG` are logged. */
   readonly debugging: boolean;
   readonly #logger: Logger;
+  readonly #handler: StandardError;
 
   constructor(format: LogFormat, level: LogLevel) {
     const levelName = level.toUpperCase() as LevelName;
     this.debugging = level === "debug";
-    const handler = new StandardError(levelName, {
+    const handler = this.#handler = new StandardError(levelName, {
       formatter: format === "json" ? asJson : asText(usesColors()),
     });
     this.#logger = new Logger("halfclose", levelName, { handlers: [handler] });
+  }
+
+  /** Has every line pass by here first, or no longer. */
+  divert(diversion: Diversion | undefined): void {
+    this.#handler.diversion = diversion;
+  }
+
+  /** Writes a line that was kept from being written. */
+  write(text: string): void {
+    this.#handler.log(text);
   }
 
   /** The server listens. */
@@ -70,7 +111,13 @@ export class Log {
     });
   }
 
-  /** The turn of a client has begun. */
+  /** Monitoring is answered there. */
+  metrics(addr: Deno.NetAddr): void {
+    const url = `http://${nameOf(addr)}/metrics`;
+    this.#logger.info(`metrics on ${url}`, { event: "metrics", url });
+  }
+
+  /** A client, or a proxy, is let in. */
   accept(addr: Deno.Addr): void {
     if (!this.debugging) return;
     this.#logger.debug(`accepted ${nameOf(addr)}`, {
@@ -91,11 +138,14 @@ export class Log {
 
   /** An exchange is over. */
   exchange(record: ExchangeRecord): void {
-    const { id, remoteAddr, localAddr, duration, phase, outcome } = record;
+    const { id, remoteAddr, localAddr, peerAddr } = record;
+    const { duration, phase, outcome } = record;
+    const isProxied = peerAddr !== remoteAddr;
     const fields = {
       event: "exchange",
       id,
       client: clientOf(remoteAddr),
+      ...(isProxied && { peer: clientOf(peerAddr) }),
       server: nameOf(localAddr),
       startedAt: new Date(record.startedAt).toISOString(),
       durationMs: Number(duration.toFixed(3)),
@@ -107,8 +157,13 @@ export class Log {
       outcome,
       ...(record.error !== undefined && { error: messageOf(record.error) }),
     };
-    const level = outcome === "ok" ? "info" : "warn";
+    const level = levels[outcome] ?? "warn";
     this.#logger[level](() => describe(record), fields);
+  }
+
+  /** No connection can be accepted for now. */
+  acceptError(error: Error): void {
+    this.fault(error, "cannot accept for now: ");
   }
 
   /** A program has written a line to its standard error. */
@@ -137,6 +192,29 @@ export class Log {
     this.#logger.debug(messageOf(error), this.#fault(error, id));
   }
 
+  /** The server was told to stop. That it does so at once goes without saying. */
+  stopping(delay: number): void {
+    if (delay === 0) return;
+    this.#logger.info(`stopping in ${delay} ms: /healthz says 503`, {
+      event: "stopping",
+      delayMs: delay,
+    });
+  }
+
+  /** What can be read anew was read anew. */
+  reloaded(renewed: readonly Renewable[]): void {
+    const what = renewed.map((name) => `the ${name}`).join(" and ");
+    this.#logger.info(`reloaded ${what || "nothing"}`, {
+      event: "reloaded",
+      renewed,
+    });
+  }
+
+  /** Something does not work as one might expect. */
+  warn(message: string): void {
+    this.#logger.warn(message, { event: "warning" });
+  }
+
   /** The server has stopped. */
   stopped(exchanges: number): void {
     this.#logger.info(
@@ -159,6 +237,13 @@ export class Log {
 }
 
 class StandardError extends BaseHandler {
+  diversion: Diversion | undefined;
+
+  override handle(record: LogRecord): void {
+    const line = { ...partsOf(record), text: this.format(record) };
+    if (!this.diversion?.(line)) this.log(line.text);
+  }
+
   override log(line: string): void {
     try {
       console.error(line);
@@ -166,6 +251,15 @@ class StandardError extends BaseHandler {
       // For example a full disk. Nobody can be told, and serving goes on.
     }
   }
+}
+
+function partsOf(record: LogRecord): Omit<LogLine, "text"> {
+  return {
+    time: record.datetime,
+    level: record.levelName,
+    event: `${fieldsOf(record)["event"]}`,
+    message: record.msg,
+  };
 }
 
 function usesColors(): boolean {
@@ -206,7 +300,7 @@ function describe(record: ExchangeRecord): string {
   const reason = record.error === undefined
     ? ""
     : `: ${messageOf(record.error)}`;
-  const end = outcome === "ok"
+  const end = outcome in levels
     ? outcome
     : `${outcome} while ${record.phase}${reason}`;
   return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +

@@ -36,6 +36,7 @@ const optionNames = Object.keys(
     until: true,
     readAhead: true,
     maxBufferedBytes: true,
+    proxyProtocol: true,
     signal: true,
     allow: true,
     onRefuse: true,
@@ -47,16 +48,32 @@ const optionNames = Object.keys(
   } satisfies Record<keyof ServeOptions, true>,
 );
 
+/** How often modules were loaded anew. */
+let reloads = 0;
+
 /**
  * Loads a module that answers. Its default export is a {@linkcode HandlerModule}:
  * a handler, or an object with the options of `serve()` and a `handler`.
+ *
+ * A file can be loaded anew. The modules that it imports stay as they are.
  *
  * @param specifier Its path, relative to the working directory, or its URL.
  * @throws {Error} If it cannot be found or loaded, exports something else, or has
  * an option that does not exist.
  */
 export async function loadHandler(specifier: string): Promise<Answer> {
-  const exported = await load(specifier);
+  const url = urlOf(specifier);
+  const answer = answerOfExport(await load(url, specifier), specifier);
+  if (url.protocol !== "file:") return answer;
+  const reload = async () => {
+    // Another URL of the same file, or Deno would not load it again.
+    url.hash = `reload-${++reloads}`;
+    return { ...answerOfExport(await load(url, specifier), specifier), reload };
+  };
+  return { ...answer, reload };
+}
+
+function answerOfExport(exported: unknown, specifier: string): Answer {
   if (typeof exported === "function") {
     return { options: {}, handler: exported as Handler };
   }
@@ -79,8 +96,7 @@ export async function loadHandler(specifier: string): Promise<Answer> {
   return { options, handler: handler as Handler };
 }
 
-async function load(specifier: string): Promise<unknown> {
-  const url = urlOf(specifier);
+async function load(url: URL, specifier: string): Promise<unknown> {
   const action = `load ${specifier}`;
   if (url.protocol === "file:") {
     const path = isUrl(specifier) ? fileURLToPath(url) : specifier;

@@ -19,20 +19,33 @@ export async function ensurePermission(
   descriptor: Deno.PermissionDescriptor,
   action: string,
 ): Promise<void> {
-  const { state } = await Deno.permissions.query(descriptor);
-  if (state === "granted") return;
+  const flag = await missingFlag(descriptor);
+  if (flag === undefined) return;
   throw new Deno.errors.NotCapable(
-    `Cannot ${action} without permission: run deno with ${
-      printable(flagOf(descriptor))
-    }`,
+    `Cannot ${action} without permission: run deno with ${flag}`,
   );
+}
+
+/**
+ * Looks whether a permission is granted, without a prompt.
+ *
+ * @param descriptor What is needed.
+ * @returns The flag of Deno that grants it, unless it is granted.
+ */
+export async function missingFlag(
+  descriptor: Deno.PermissionDescriptor,
+): Promise<string | undefined> {
+  const { state } = await Deno.permissions.query(descriptor);
+  return state === "granted" ? undefined : printable(flagOf(descriptor));
 }
 
 /** The flag that grants a permission, in short and in full. */
 function flagOf(descriptor: Deno.PermissionDescriptor): string {
   switch (descriptor.name) {
     case "net":
-      return "-N (--allow-net)";
+      return descriptor.host?.startsWith("unix:/")
+        ? `-N=${descriptor.host} (--allow-net)`
+        : "-N (--allow-net)";
     case "read":
       return `-R=${descriptor.path} (--allow-read)`;
     case "write":

@@ -57,6 +57,12 @@ export function checkPlace(flags: ServeFlags): void {
       `--unix and --${tcp} exclude each other, give only one of them`,
     );
   }
+  if (flags["proxy-protocol"] && flags["tls-cert"] !== undefined) {
+    throw new UsageError(
+      "--proxy-protocol and --tls-cert exclude each other, the header of a proxy " +
+        "comes before TLS: have the proxy end TLS",
+    );
+  }
   for (
     const [given, needed] of [
       ["mode", "unix"],

@@ -8,6 +8,7 @@ import { type Reply, request, type RequestOptions } from "../client.ts";
 import { startTimer } from "../exchange/timer.ts";
 import type { sendFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
+import { readHostPort } from "./host_port.ts";
 import { ensurePermission } from "./permissions.ts";
 import { Progress } from "./progress.ts";
 import { useFile } from "./files.ts";
@@ -139,15 +140,9 @@ function parseDestination(text: string): Destination | undefined {
   if (path !== undefined) {
     return path.includes("\0") ? undefined : { name: path, options: { path } };
   }
-  const [, bracketed, plain, digits] =
-    /^(?:\[([\da-f:.]+(?:%[^\]\s]+)?)\]|([^\s:/[\]]+)):(\d{1,5})$/i.exec(
-      text,
-    ) ?? [];
-  const hostname = bracketed ?? plain;
-  const port = Number(digits);
-  if (hostname === undefined || port < 1 || port > 65_535) return undefined;
-  const name = nameOf({ transport: "tcp", hostname, port });
-  return { name, options: { hostname, port } };
+  const place = readHostPort(text);
+  if (place === undefined || place.port === 0) return undefined;
+  return { name: nameOf({ transport: "tcp", ...place }), options: place };
 }
 
 function checkTls(flags: SendFlags, { options }: Destination): void {

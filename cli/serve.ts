@@ -7,19 +7,27 @@
 import {
   type Conn,
   type ExchangeRecord,
+  type Handler,
   type RequestStart,
-  RequestTooLargeError,
   serve,
   type ServeOptions,
   type Server,
-  type TimeoutError,
 } from "../server.ts";
 import { type Answer, answerOf } from "./answers.ts";
 import type { serveFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
+import { limitsOf, refusalOf, untilOf } from "./limits.ts";
 import { Log } from "./log.ts";
+import { Monitor } from "./monitor.ts";
+import { type Observer, tellAll } from "./observer.ts";
 import { checkPlace, nameOfPlace, type Place, placeOf } from "./place.ts";
+import { Reloading } from "./reloading.ts";
+import { ServiceManager } from "./service_manager.ts";
 import { heedSignals } from "./signals.ts";
+import { Stopping } from "./stopping.ts";
+import { type Trace, traceTo } from "./trace.ts";
+import { catchUncaught } from "./uncaught.ts";
+import { viewOf } from "./view/view.ts";
 import { messageOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
@@ -37,15 +45,40 @@ export async function serveUntilStopped(
 ): Promise<number> {
   const { flags } = line;
   checkPlace(flags);
+  checkLameDuck(flags);
   const log = openLog(flags);
+  const view = flags.view && Deno.stdout.isTerminal() ? viewOf(log) : undefined;
   const uncaught = catchUncaught();
+  let trace: Trace | undefined;
   const serving = async () => {
+    if (flags.trace !== undefined) trace = await traceTo(flags.trace, log);
     const answer = await answerOf(line, log);
     const place = await placeOf(flags, answer.options);
-    return await run(flags, answer, place, log, uncaught.promise);
+    await using monitor = flags.metrics &&
+      await Monitor.open(flags.metrics, log);
+    await using manager = await ServiceManager.find((message) =>
+      log.warn(message)
+    );
+    const reloading = new Reloading(answer, log);
+    const observers = tellAll([
+      // It comes first, so that its times are right.
+      ...trace ? [trace] : [],
+      // Its line is there when the log tells that the server listens.
+      ...monitor ? [monitor] : [],
+      log,
+      reloading,
+      ...manager ? [manager] : [],
+      ...view?.observers ?? [],
+    ]);
+    return await run({
+      ...{ flags, answer, place, log, observers, reloading, trace },
+      uncaught: uncaught.promise,
+    });
   };
   try {
-    return await Promise.race([serving(), uncaught.promise]);
+    return await Promise.race([serving(), uncaught.promise])
+      .finally(() => view?.close())
+      .finally(() => trace?.close());
   } catch (error) {
     if (error instanceof UsageError) throw error;
     log.trace(error instanceof Error ? error.cause ?? error : error);
@@ -57,31 +90,12 @@ export async function serveUntilStopped(
   }
 }
 
-/**
- * Catches what a module leaves uncaught. Deno would otherwise end the process
- * with a stack trace.
- */
-function catchUncaught() {
-  const { promise, reject } = Promise.withResolvers<never>();
-  promise.catch(() => {});
-  const onError = (event: ErrorEvent) => {
-    event.preventDefault();
-    reject(event.error);
-  };
-  const onRejection = (event: PromiseRejectionEvent) => {
-    event.preventDefault();
-    reject(event.reason);
-  };
-  addEventListener("error", onError);
-  addEventListener("unhandledrejection", onRejection);
-  return {
-    /** Rejects with what was not caught. */
-    promise,
-    stopCatching(): void {
-      removeEventListener("error", onError);
-      removeEventListener("unhandledrejection", onRejection);
-    },
-  };
+function checkLameDuck(flags: ServeFlags): void {
+  if (flags["lame-duck"] === undefined || flags.metrics) return;
+  throw new UsageError(
+    "--lame-duck needs --metrics, too: only /healthz tells a balancer that " +
+      "the server is about to stop",
+  );
 }
 
 function openLog(flags: ServeFlags): Log {
@@ -97,41 +111,58 @@ function openLog(flags: ServeFlags): Log {
   );
 }
 
+/** What a run of the server needs. */
+interface Run {
+  readonly flags: ServeFlags;
+  readonly answer: Answer;
+  readonly place: Place;
+  readonly log: Log;
+  readonly observers: Required<Observer>;
+  readonly reloading: Reloading;
+  readonly trace: Trace | undefined;
+  /** Rejects with what a module leaves uncaught. */
+  readonly uncaught: Promise<never>;
+}
+
 async function run(
-  flags: ServeFlags,
-  { options, handler, settled }: Answer,
-  place: Place,
-  log: Log,
-  uncaught: Promise<never>,
+  { flags, answer, place, log, observers, reloading, trace, uncaught }: Run,
 ): Promise<number> {
   const { count = Infinity } = flags;
+  const { options, settled } = answer;
   const controller = new AbortController();
   uncaught.catch((error) => controller.abort(error));
   let turns = 0;
+  let checks = 0;
   const logged = new LoggedExchanges();
+  using stopping = new Stopping(flags["lame-duck"] ?? 0, {
+    announce: (delay) => observers.stopping(delay),
+    drain: () => server.shutdown(),
+    cut: (signal) =>
+      controller.abort(new Error(`Stopped by another ${signal}`)),
+  });
   const callbacks = {
     allow(addr: Deno.Addr): boolean {
       // Clients that wait in the backlog behind the last one.
       if (turns === count) return false;
-      log.accept(addr);
-      if (++turns === count) server.shutdown();
+      // Connections are counted in the order in which they are let in.
+      observers.accept(addr, ++turns);
+      if (turns === count) stopping.drain();
       return options.allow ? options.allow(addr as never) : true;
     },
-    onRefuse: options.onRefuse ??
-      ((error: RequestTooLargeError | TimeoutError) =>
-        `halfclose: ${refusalOf(error)}\n`),
+    onRefuse: options.onRefuse ?? refusalOf,
     onRequest(start: RequestStart): void {
-      log.request(start);
+      observers.request(start);
       options.onRequest?.(start as never);
     },
     onExchange(record: ExchangeRecord): void {
       if (record.id > count) return;
       logged.add(record.id);
-      log.exchange(record);
+      if (record.outcome === "health-check") checks++;
+      observers.exchange(record);
       options.onExchange?.(record as never);
     },
     onAcceptError(error: Error): void {
-      log.fault(error, "cannot accept for now: ");
+      observers.acceptError(error);
       options.onAcceptError?.(error);
     },
     onError(error: unknown, conn: Conn) {
@@ -150,6 +181,7 @@ async function run(
       readAhead: flags["read-ahead"],
       streaming: false,
     }),
+    ...(flags["proxy-protocol"] && { proxyProtocol: true }),
     ...place,
     ...callbacks,
     signal: AbortSignal.any(
@@ -158,23 +190,34 @@ async function run(
       ),
     ),
   };
-  const server = listening(
-    merged,
-    () => serve(merged as ServeOptions, handler),
-  );
-  using signals = heedSignals({
-    onFirst: () => server.shutdown(),
-    onNext: (signal) =>
-      controller.abort(new Error(`Stopped by a second ${signal}`)),
+  const watched = trace?.watching(merged as ServeOptions) ?? merged;
+  const takeTurn: Handler = (conn) => {
+    observers.turn(conn);
+    return reloading.handler(conn, stoppableServer);
+  };
+  // Before it listens: from then on a signal must not lose those who connect.
+  using _signals = heedSignals({
+    stop: (signal, status) => stopping.heed(signal, status),
+    reload: () =>
+      reloading.begin({
+        server,
+        options: merged as ServeOptions,
+        readPlace: ({ options }) => placeOf(flags, options),
+      }, observers),
   });
-  // Only now: a reader of this line may send a signal at once.
-  log.listening(server.addr);
+  const server: Server = listening(
+    merged,
+    () => serve(watched as ServeOptions, takeTurn),
+  );
+  const stoppableServer = stoppable(server, stopping);
+  observers.listening(server.addr, server);
   await server.finished;
   // Wait for clients that are still being sent a refusal.
   await server.shutdown();
   await settled?.();
-  log.stopped(logged.size);
-  return signals.status;
+  await reloading.settled();
+  observers.stopped(logged.size - checks);
+  return stopping.status;
 }
 
 /** The numbers of the exchanges that were logged. They come nearly in order. */
@@ -198,6 +241,29 @@ class LoggedExchanges {
   }
 }
 
+/** A server as its handler sees it: everybody hears of it if that stops it. */
+function stoppable(server: Server, stopping: Stopping): Server {
+  const shutdown = () => {
+    stopping.drain();
+    return server.shutdown();
+  };
+  return {
+    addr: server.addr,
+    finished: server.finished,
+    get inHand() {
+      return server.inHand;
+    },
+    get lingering() {
+      return server.lingering;
+    },
+    shutdown,
+    setCertificate: (certificate) => server.setCertificate(certificate),
+    ref: () => server.ref(),
+    unref: () => server.unref(),
+    [Symbol.asyncDispose]: shutdown,
+  };
+}
+
 /** Starts the server. Adds the address to an error that lacks it. */
 function listening(place: Place, start: () => Server): Server {
   try {
@@ -212,41 +278,4 @@ function listening(place: Place, start: () => Server): Server {
       cause: error,
     });
   }
-}
-
-/** The limits that flags set. */
-function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
-  const limits = {
-    maxRequestBytes: flags["max-request-bytes"],
-    deadline: flags.deadline,
-    idleTimeout: flags["idle-timeout"],
-    lingerTimeout: flags["linger-timeout"],
-  };
-  const given = Object.entries(limits).filter(([, value]) =>
-    value !== undefined
-  );
-  return Object.fromEntries(given);
-}
-
-/** What ends a request, if flags say so. */
-function untilOf(
-  { until, "until-idle": idle }: ServeFlags,
-): Pick<ServeOptions, "until"> {
-  if (until !== undefined && idle !== undefined) {
-    throw new UsageError(
-      "--until and --until-idle exclude each other, give only one of them",
-    );
-  }
-  if (until !== undefined) return { until };
-  return idle === undefined ? {} : { until: { idle } };
-}
-
-/** What to tell a client that is refused. */
-function refusalOf(error: RequestTooLargeError | TimeoutError): string {
-  if (error instanceof RequestTooLargeError) {
-    return `request refused, it is larger than the ${error.maxRequestBytes} bytes allowed`;
-  }
-  return error.option === "idleTimeout"
-    ? `request refused, nothing came or went for ${error.timeout} ms`
-    : `request refused, it took longer than the ${error.timeout} ms allowed`;
 }

@@ -1,5 +1,5 @@
 /**
- * Stopping by signals.
+ * Signals that ask the server to stop or to reload.
  *
  * @module
  */
@@ -11,51 +11,49 @@
  */
 const SAME_KEYPRESS_MS = 500;
 
+const numbers: Partial<Record<Deno.Signal, number>> =
+  Deno.build.os === "windows"
+    ? { SIGINT: 2, SIGBREAK: 21 }
+    : { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
+
 /** What to do on signals. */
 export interface SignalActions {
-  /** Called on the first one. */
-  onFirst(): void;
-  /** Called on each further one. */
-  onNext(signal: Deno.Signal): void;
+  /**
+   * Called on each signal to stop, with the exit status of a process that it
+   * ends: 128 plus its number.
+   */
+  stop(signal: Deno.Signal, status: number): void;
+  /** Called on SIGHUP, unless it means that the terminal has gone. */
+  reload(): void;
 }
 
-/** The handling of signals, until this is disposed of. */
-export interface HeededSignals extends Disposable {
-  /** The exit status: 128 plus the number of a further signal, or else 0. */
-  readonly status: number;
-}
-
-/** Handles the signals that ask the server to stop. */
-export function heedSignals(
-  { onFirst, onNext }: SignalActions,
-): HeededSignals {
-  const numbers: Partial<Record<Deno.Signal, number>> =
-    Deno.build.os === "windows"
-      ? { SIGINT: 2, SIGBREAK: 21 }
-      : { SIGINT: 2, SIGTERM: 15 };
-  let status = 0;
-  let first: number | undefined;
+/** Heeds the signals that ask the server to stop or to reload, until disposed of. */
+export function heedSignals({ stop, reload }: SignalActions): Disposable {
+  const hadTerminal = hasTerminal();
+  let last = -Infinity;
   const removers = Object.entries(numbers).map(([name, number]) => {
     const signal = name as Deno.Signal;
     const listener = () => {
+      const isReload = signal === "SIGHUP" && (!hadTerminal || hasTerminal());
+      if (isReload) return reload();
       const now = performance.now();
-      if (first === undefined) {
-        first = now;
-        onFirst();
-      } else if (now - first > SAME_KEYPRESS_MS) {
-        status = 128 + number;
-        onNext(signal);
-      }
+      if (now - last <= SAME_KEYPRESS_MS) return;
+      last = now;
+      stop(signal, 128 + number);
     };
     Deno.addSignalListener(signal, listener);
     return () => Deno.removeSignalListener(signal, listener);
   });
   return {
-    get status() {
-      return status;
-    },
     [Symbol.dispose]() {
       for (const remove of removers) remove();
     },
   };
+}
+
+/** Whether a terminal is there: one that was closed is none any more. */
+function hasTerminal(): boolean {
+  return [Deno.stdin, Deno.stdout, Deno.stderr].some((stream) =>
+    stream.isTerminal()
+  );
 }

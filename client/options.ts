@@ -9,8 +9,8 @@ import { OptionChecks } from "../exchange/option_checks.ts";
 /** The signal and the limits: options of every request. */
 export interface RequestLimits {
   /**
-   * Ends the request at once when it is aborted, whatever is under way. Pending
-   * work then rejects with the signal's reason.
+   * Ends the request at once when it is aborted, whatever is under way. The call,
+   * or reading the reply, then rejects with the signal's reason.
    */
   signal?: AbortSignal;
   /**
@@ -23,14 +23,18 @@ export interface RequestLimits {
   timeout?: number;
   /**
    * How large the reply may be, in bytes, also when it is streamed: a whole
-   * number from 0, or `Infinity` for no limit.
+   * number from 0, or `Infinity` for no limit. Reading a larger one rejects with
+   * a {@linkcode ResponseTooLargeError}.
    *
    * @default {16_777_216}
    */
   maxResponseBytes?: number;
 }
 
-/** Options of a request over TCP, such as the `addr` of a server. */
+/**
+ * Options of a request over TCP. `{ port: 8080 }` is enough; the `addr` of a
+ * server is a valid value, too.
+ */
 export interface RequestTcpOptions extends RequestLimits {
   /**
    * The name or address to connect to.
@@ -41,7 +45,7 @@ export interface RequestTcpOptions extends RequestLimits {
   /** The port to connect to, from 1 to 65535. */
   port: number;
   /**
-   * Only `"tcp"`; the type is that of {@linkcode Deno.NetAddr}.
+   * Nothing to set: a {@linkcode Deno.NetAddr} has it. Only `"tcp"` is accepted.
    *
    * @default {"tcp"}
    */
@@ -62,7 +66,7 @@ export interface RequestTcpOptions extends RequestLimits {
   autoSelectFamilyAttemptDelay?: number;
 }
 
-/** Options that make a request use TLS over TCP. */
+/** Options of a request over TLS, besides those of {@linkcode RequestTcpOptions}. */
 export interface RequestTlsOptions {
   /** Turns on TLS. */
   tls: true;
@@ -82,19 +86,44 @@ export interface RequestTlsOptions {
   unsafelyDisableHostnameVerification?: boolean;
 }
 
-/** Options of a request over a Unix socket, such as the `addr` of a server. */
+/**
+ * Options of a request over a Unix socket. The `addr` of a server is a valid
+ * value.
+ */
 export interface RequestUnixOptions extends RequestLimits {
   /** The path of the socket. */
   path: string;
   /**
-   * Only `"unix"`; the type is that of {@linkcode Deno.UnixAddr}.
+   * Nothing to set: a {@linkcode Deno.UnixAddr} has it. Only `"unix"` is accepted.
    *
    * @default {"unix"}
    */
   transport?: Deno.UnixAddr["transport"];
 }
 
-/** Options of {@linkcode request}: where to connect, and the limits. */
+/**
+ * Options of {@linkcode request}: where to connect, and the limits.
+ *
+ * They are one of these; options of two of them exclude each other:
+ *
+ * - {@linkcode RequestTcpOptions}, with a `port`: TCP;
+ * - the same and {@linkcode RequestTlsOptions}, with `tls: true`: TLS;
+ * - {@linkcode RequestUnixOptions}, with a `path`: a Unix socket.
+ *
+ * Each also takes the `signal` and the limits of {@linkcode RequestLimits}.
+ *
+ * @example Usage
+ * ```ts
+ * import type { RequestOptions } from "@halfclose/server/client";
+ *
+ * const options: RequestOptions[] = [
+ *   { port: 8080 },
+ *   { hostname: "print.example.com", port: 9100, timeout: 10_000 },
+ *   { hostname: "print.example.com", port: 9101, tls: true },
+ *   { path: "/run/control.sock", signal: AbortSignal.timeout(1_000) },
+ * ];
+ * ```
+ */
 export type RequestOptions =
   | RequestTcpOptions
     & { tls?: false }
@@ -188,7 +217,7 @@ function checkWhere(
   const { hostname, port, path } = options;
   if (path === undefined && port === undefined) {
     throw checks.fault(
-      'where to is missing, give a "port" or the "path" of a Unix socket',
+      'no place to connect to, give a "port" or the "path" of a Unix socket',
     );
   }
   if (path !== undefined) {

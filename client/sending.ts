@@ -50,16 +50,16 @@ export class Sending {
 
   async #writeAll(bytes: Uint8Array): Promise<boolean> {
     const size = bytes.length;
-    for (let sent = 0; sent < size;) {
-      if (bytes.length !== size) {
+    let written: number | undefined = size;
+    for (let sent = 0; sent < size; sent += written) {
+      if (written === 0 || bytes.length !== size) {
         throw new TypeError(
           "Cannot send the request: its buffer was detached meanwhile, send a copy",
         );
       }
       const rest = sent === 0 ? bytes : bytes.subarray(sent);
-      const written = await this.#attempt(() => this.#socket.write(rest));
+      written = await this.#attempt(() => this.#socket.write(rest));
       if (written === undefined) return false;
-      sent += written;
     }
     return true;
   }

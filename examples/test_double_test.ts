@@ -61,6 +61,36 @@ Deno.test("printLabel() sends one job of PostScript", async () => {
   await printed;
 });
 
+/** A server that expects these requests, in this order, and has these answers. */
+function scripted(script: [request: string, answer: string][]) {
+  const server = serve(local, async (conn) => {
+    const received = await conn.text();
+    const [expected, answer] = script.shift() ?? ["nothing more", ""];
+    if (received !== expected) mismatches.push({ expected, received });
+    return answer;
+  });
+  const mismatches: { expected: string; received: string }[] = [];
+  return {
+    addr: server.addr,
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+      assertEquals({ mismatches, unasked: script }, {
+        mismatches: [],
+        unasked: [],
+      });
+    },
+  };
+}
+
+Deno.test("phoneOf() asks again after the number has changed", async () => {
+  await using directory = scripted([
+    ["ada\r\n", "name: Ada\nphone: 1815\n"],
+    ["ada\r\n", "name: Ada\nphone: 1852\n"],
+  ]);
+  assertEquals(await phoneOf("ada", directory.addr), "1815");
+  assertEquals(await phoneOf("ada", directory.addr), "1852");
+});
+
 Deno.test("phoneOf() rejects when the directory is down", async () => {
   const directory = serve(local, () => "");
   await directory.shutdown();

@@ -4,18 +4,13 @@
  * @module
  */
 
-/** One request that is read or held. */
-export interface Holder {
-  /** How many bytes of it have been read, or may be by a pending read. */
-  readonly bytesHeld: number;
-}
-
 /** Bounds the bytes that requests hold together. */
 export class BufferBudget {
   readonly #maxBytes: number;
-  /** All requests from their accept to their record, the oldest first. */
-  readonly #holders = new Set<Holder>();
-  #waiting = new Map<Holder, () => void>();
+  /** What each request holds, from accept to record, the oldest first. */
+  readonly #holders = new Map<object, number>();
+  readonly #waiting = new Map<object, () => void>();
+  #held = 0;
   #onRoom: (() => void) | undefined;
 
   /** @param maxBytes How many bytes may be held before reading pauses. */
@@ -25,9 +20,7 @@ export class BufferBudget {
 
   /** Whether there is room for more bytes. */
   get hasRoom(): boolean {
-    let held = 0;
-    for (const { bytesHeld } of this.#holders) held += bytesHeld;
-    return held < this.#maxBytes;
+    return this.#held < this.#maxBytes;
   }
 
   /** @param callback Called when there is room again. */
@@ -36,12 +29,26 @@ export class BufferBudget {
   }
 
   /** A request begins. */
-  enter(holder: Holder): void {
-    this.#holders.add(holder);
+  enter(holder: object): void {
+    this.#holders.set(holder, 0);
+  }
+
+  /**
+   * Tells how much a request holds.
+   *
+   * @param bytes How many were read, with those that a pending read may bring.
+   */
+  hold(holder: object, bytes: number): void {
+    const before = this.#holders.get(holder);
+    // A read may end after its exchange.
+    if (before === undefined) return;
+    this.#holders.set(holder, bytes);
+    this.#held += bytes - before;
   }
 
   /** A request is over, and its bytes are free. */
-  leave(holder: Holder): void {
+  leave(holder: object): void {
+    this.hold(holder, 0);
     this.#holders.delete(holder);
     this.#waiting.delete(holder);
     const hasRoom = this.hasRoom;
@@ -52,22 +59,22 @@ export class BufferBudget {
   }
 
   /** Whether a request may read on. The oldest always may, or all might wait. */
-  admits(holder: Holder): boolean {
+  admits(holder: object): boolean {
     return this.hasRoom || this.#isOldest(holder);
   }
 
   /** Waits until a request may read on. */
-  room(holder: Holder): Promise<void> {
+  room(holder: object): Promise<void> {
     return new Promise((resolve) => this.#waiting.set(holder, resolve));
   }
 
-  #wake(holder: Holder): void {
+  #wake(holder: object): void {
     this.#waiting.get(holder)?.();
     this.#waiting.delete(holder);
   }
 
-  #isOldest(holder: Holder): boolean {
-    const [oldest] = this.#holders;
+  #isOldest(holder: object): boolean {
+    const [oldest] = this.#holders.keys();
     return oldest === holder;
   }
 }

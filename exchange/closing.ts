@@ -5,11 +5,13 @@
  * @module
  */
 
-import type { State } from "./state.ts";
 import { type RequestTooLargeError, TimeoutError } from "./errors.ts";
 import { closeQuietly } from "./quiet.ts";
+import type { ExchangeRecord } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
 import type { IncomingRequest } from "./request.ts";
+import type { Socket } from "./socket.ts";
+import type { State } from "./state.ts";
 import { startTimer } from "./timer.ts";
 import type { WritingHalf } from "./writing.ts";
 
@@ -19,7 +21,10 @@ export interface ClosingSettings {
   readonly lingerTimeout: number;
   /** Returns what to tell a client whose request is too large or slow. */
   readonly onRefuse:
-    | ((error: RequestTooLargeError | TimeoutError) => string | void)
+    | ((
+      error: RequestTooLargeError | TimeoutError,
+      request: Pick<ExchangeRecord, "bytesRead" | "end">,
+    ) => string | void)
     | undefined;
 }
 
@@ -28,7 +33,7 @@ const MAX_LINGER_BYTES = 268_435_456;
 
 /** The closing of one exchange. */
 export class Closing {
-  readonly #socket: Deno.Conn;
+  readonly #socket: Socket;
   readonly #state: State;
   readonly #reading: ReadingHalf;
   readonly #request: IncomingRequest;
@@ -39,7 +44,7 @@ export class Closing {
   #isClosed = false;
 
   constructor(
-    socket: Deno.Conn,
+    socket: Socket,
     state: State,
     reading: ReadingHalf,
     request: IncomingRequest,
@@ -110,18 +115,21 @@ export class Closing {
   /** Tells the client why it is refused, if that is still possible. */
   #refuse(): boolean {
     const { onRefuse } = this.#settings;
+    const { bytesRead, end } = this.#reading;
     const cause = this.#causeToRefuse();
     if (!onRefuse || !cause || this.isOver || !this.#writing.isUntouched) {
       return false;
     }
-    const text = onRefuse(cause);
+    const text = onRefuse(cause, { bytesRead, ...(end && { end }) });
     if (text) this.#lingering = this.#linger(text);
     return this.isOver;
   }
 
   #causeToRefuse(): RequestTooLargeError | TimeoutError | undefined {
     const { cut, stage } = this.#state;
-    if (cut?.outcome === "aborted" || stage === "handshake") return undefined;
+    // Before the handshake, or the header of a proxy, there is no client to tell.
+    if (stage === "handshake" || stage === "header") return undefined;
+    if (cut?.outcome === "aborted") return undefined;
     if (this.#reading.tooLarge) return this.#reading.tooLarge;
     // A handler may throw such an error, too: that is not our limit.
     const isLimit = cut?.error instanceof TimeoutError &&

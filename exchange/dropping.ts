@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Socket } from "./socket.ts";
 import type { TimeLimits } from "./time_limits.ts";
 
 const BUFFER_BYTES = 65_536;
@@ -15,13 +16,13 @@ let waste: Uint8Array<ArrayBuffer> | undefined;
 export class Dropping {
   /** Resolves at the FIN, at the end of the budget, or when the socket closes. */
   readonly ended: Promise<void>;
-  readonly #socket: Deno.Conn;
+  readonly #socket: Socket;
   readonly #limits: TimeLimits;
   readonly #onFin: () => void;
   #budget = Infinity;
 
   /** @param onFin Called when the client's FIN has been read. */
-  constructor(socket: Deno.Conn, limits: TimeLimits, onFin: () => void) {
+  constructor(socket: Socket, limits: TimeLimits, onFin: () => void) {
     this.#socket = socket;
     this.#limits = limits;
     this.#onFin = onFin;

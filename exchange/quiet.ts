@@ -24,6 +24,27 @@ export function closeQuietly(resource: { close(): void }): void {
   }
 }
 
+/** A stream of bytes whose unawaited reads do not end the process. */
+export class QuietReadableStream
+  extends ReadableStream<Uint8Array<ArrayBuffer>> {
+  /** @param strategy How much is read before somebody asks for it. */
+  constructor(source: UnderlyingByteSource, strategy: QueuingStrategy) {
+    super(source, strategy);
+  }
+
+  override getReader(options: { mode: "byob" }): ReadableStreamBYOBReader;
+  override getReader(
+    options?: { mode?: undefined },
+  ): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  override getReader(options?: object): object {
+    const reader: { read(...args: unknown[]): Promise<unknown> } = super
+      .getReader(options as { mode: "byob" });
+    const { read } = reader;
+    reader.read = (...args) => quietly(read.apply(reader, args));
+    return reader;
+  }
+}
+
 /** A stream whose unawaited rejections do not end the process. */
 export class QuietWritableStream extends WritableStream<BodyChunk> {
   readonly #onClose: (closing: Promise<void>) => void;

@@ -10,6 +10,7 @@ import { Dropping } from "./dropping.ts";
 import { RequestTooLargeError } from "./errors.ts";
 import type { Outcome, RequestEnd } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
+import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
 
@@ -35,7 +36,7 @@ export class ReadingHalf {
   /** How many bytes of the request were read. Dropped bytes do not count. */
   bytesRead = 0;
 
-  readonly #socket: Deno.Conn;
+  readonly #socket: Socket;
   readonly #state: State;
   readonly #limits: TimeLimits;
   readonly #settings: ReadingSettings;
@@ -51,7 +52,7 @@ export class ReadingHalf {
   #onSilence: (() => void) | undefined;
 
   constructor(
-    socket: Deno.Conn,
+    socket: Socket,
     state: State,
     limits: TimeLimits,
     settings: ReadingSettings,
@@ -80,11 +81,6 @@ export class ReadingHalf {
     return this.#tooLarge;
   }
 
-  /** How many bytes the request takes, with those that a read may bring. */
-  get bytesHeld(): number {
-    return this.bytesRead + (this.#limits.isReading ? BUDGETED_BYTES : 0);
-  }
-
   /** Whether a pending read may still write to a buffer of the caller's. */
   get holdsCallersBuffer(): boolean {
     return this.#isDirect && this.#limits.isReading;
@@ -98,20 +94,6 @@ export class ReadingHalf {
   /** How long the client may be silent now before that ends its request. */
   get patience(): number {
     return this.#onSilence ? this.#settings.silence : Infinity;
-  }
-
-  /** Completes the TLS handshake, or throws. */
-  async shakeHands(socket: Deno.TlsConn): Promise<void> {
-    this.#limits.readBegins();
-    try {
-      await socket.handshake();
-    } catch (error) {
-      const reset = error instanceof Deno.errors.ConnectionReset;
-      const outcome = reset ? "reset" : "handshake";
-      throw this.#state.cutByPeer(outcome, "reading", error);
-    } finally {
-      this.#limits.readEnds();
-    }
   }
 
   /** Reads the request to its end. */
@@ -205,14 +187,17 @@ export class ReadingHalf {
   async #readWithinLimits(
     into: Uint8Array | RequestBytes,
   ): Promise<number | null> {
+    const { budget } = this.#settings;
     while (!this.#end) {
-      const { budget } = this.#settings;
       while (budget && !budget.admits(this)) {
         await this.#state.raceWithCut(budget.room(this));
       }
       this.#checkReadable();
       let room = into instanceof RequestBytes ? into.room : into;
-      if (budget) room = room.subarray(0, BUDGETED_BYTES);
+      if (budget) {
+        room = room.subarray(0, BUDGETED_BYTES);
+        budget.hold(this, this.bytesRead + room.length);
+      }
       this.#limits.readBegins();
       let read: number | null;
       try {
@@ -237,6 +222,7 @@ export class ReadingHalf {
       if (!(into instanceof RequestBytes)) return count;
       into.add(count);
     }
+    budget?.hold(this, this.bytesRead);
     return null;
   }
 

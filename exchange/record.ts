@@ -15,6 +15,9 @@
  *   the response.
  * - `"truncated"`: a TLS request stopped without a `close_notify`.
  * - `"handshake"`: a TLS handshake failed.
+ * - `"proxy"`: with `proxyProtocol`, the header was malformed or missing.
+ * - `"health-check"`: with `proxyProtocol`, the peer left without a request and
+ *   without naming a client. Nothing went wrong, and no handler was called.
  * - `"refused"`: `allow` did not let the peer in.
  * - `"failed"`: the handler, the response body or the use of {@linkcode Conn}
  *   was at fault.
@@ -28,6 +31,8 @@ export type Outcome =
   | "reset"
   | "truncated"
   | "handshake"
+  | "proxy"
+  | "health-check"
   | "refused"
   | "failed"
   | "aborted";
@@ -45,47 +50,86 @@ export type Phase = "reading" | "waiting" | "handling" | "writing";
 export type RequestEnd = "fin" | "delimiter" | "idle";
 
 /**
- * How the exchange on one accepted connection went. Each has exactly one
- * record, made when the server moves on to the next. Bytes that are dropped or
- * sent as a refusal are not counted.
+ * How the exchange on one accepted connection went, for `onExchange`. Each
+ * connection has exactly one record, made when the server moves on to the next.
+ * Bytes that are dropped or sent as a refusal are not counted.
+ *
+ * @example Usage
+ * ```ts
+ * import type { ExchangeRecord } from "@halfclose/server";
+ *
+ * function line(record: ExchangeRecord<Deno.NetAddr>): string {
+ *   const { remoteAddr, outcome, phase, duration } = record;
+ *   return `${remoteAddr.hostname}: ${outcome} in ${phase}, ${duration} ms`;
+ * }
+ * ```
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
  */
 export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   /** The number of the connection, counted from 1 for each listener. */
   readonly id: number;
-  /** The address of the client. */
+  /** The address of the client; with `proxyProtocol`, as the proxy tells it. */
   readonly remoteAddr: Addr;
-  /** The address that the client connected to. */
+  /**
+   * The address that the client connected to; with `proxyProtocol`, as the proxy
+   * tells it.
+   */
   readonly localAddr: Addr;
+  /**
+   * The address at the other end of the socket: that of the proxy with
+   * `proxyProtocol`, and else the same as `remoteAddr`.
+   */
+  readonly peerAddr: Addr;
   /** When the exchange began, in milliseconds since the epoch. */
   readonly startedAt: number;
   /** How long the exchange took, in milliseconds, without lingering. */
   readonly duration: number;
   /**
-   * How long the request was complete before its turn, in milliseconds. It is 0
-   * without `readAhead`.
+   * How long the complete request waited for its turn, in milliseconds, or for the
+   * end of the exchange if its turn never came. It is 0 without `readAhead`.
    */
   readonly waited: number;
+  /**
+   * How long it was handled, in milliseconds: from the beginning of the handler,
+   * or of the loop body, until the server moved on. The reading of the request
+   * counts only with `streaming`. It is missing if the exchange had no turn.
+   */
+  readonly handled?: number;
   /** How many bytes of the request were read. */
   readonly bytesRead: number;
   /** How many bytes of the response the kernel took. */
   readonly bytesWritten: number;
-  /** What ended the request, unless the exchange ended before that. */
+  /** What ended the request. It is missing if the request did not end. */
   readonly end?: RequestEnd;
   /** In which phase it ended. */
   readonly phase: Phase;
   /** How it ended. */
   readonly outcome: Outcome;
-  /** What went wrong, unless the outcome is `"ok"` or `"refused"`. */
+  /**
+   * What went wrong. It is missing if the outcome is `"ok"`, `"refused"` or
+   * `"health-check"`.
+   */
   readonly error?: unknown;
 }
 
-/** How a request begins, once its first bytes, or all of them, are read. */
+/**
+ * How a request begins, for `onRequest`: once all of it is read or, with
+ * `streaming: true`, its first chunk.
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
+ */
 export interface RequestStart<Addr extends Deno.Addr = Deno.Addr> {
   /** The number of the connection, counted from 1 for each listener. */
   readonly id: number;
-  /** The address of the client. */
+  /** The address of the client; with `proxyProtocol`, as the proxy tells it. */
   readonly remoteAddr: Addr;
-  /** The address that the client connected to. */
+  /**
+   * The address that the client connected to; with `proxyProtocol`, as the proxy
+   * tells it.
+   */
   readonly localAddr: Addr;
   /** How many bytes of the request have been read so far. */
   readonly bytesRead: number;

@@ -89,7 +89,8 @@ export class IncomingRequest implements RequestReader {
     try {
       return this.#readPiece(buffer);
     } catch (error) {
-      return Promise.reject(error);
+      const rejected = Promise.reject(error);
+      return this.#state.cut ? quietly(rejected) : rejected;
     }
   }
 
@@ -145,11 +146,16 @@ export class IncomingRequest implements RequestReader {
     );
   }
 
+  /** The error of reading when the exchange has moved on, perhaps after a cut. */
+  #tooLate(): unknown {
+    return this.#state.cut?.error ?? tooLateToRead();
+  }
+
   #consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
-    const isKept = this.#isKept;
+    const isSure = this.#isKept && !this.#state.cut;
     const consumed = this.#take(convert);
-    // A fault of the client must not end a process that ignores it.
-    return isKept ? consumed : quietly(consumed);
+    // A fault of the client, or a cut, must not end a process that ignores it.
+    return isSure ? consumed : quietly(consumed);
   }
 
   /** Converts the request at once, before the buffer serves another exchange. */
@@ -161,9 +167,9 @@ export class IncomingRequest implements RequestReader {
     }
     this.#use = "read";
     const bytes = this.#bytes;
-    if (!bytes) throw tooLateToRead();
+    if (!bytes) throw this.#tooLate();
     if (!this.#isKept) await this.keep();
-    if (!this.#buffer) throw tooLateToRead();
+    if (!this.#buffer) throw this.#tooLate();
     this.#bytes = undefined;
     return convert(bytes);
   }
@@ -180,7 +186,7 @@ export class IncomingRequest implements RequestReader {
       }
       this.#use = "in pieces";
     }
-    if (!this.#buffer) throw tooLateToRead();
+    if (!this.#buffer) throw this.#tooLate();
     if (buffer.length === 0) return Promise.resolve(0);
     if (this.#isKept) {
       const copied = this.#bytes?.copyInto(buffer, this.#position) ?? 0;

@@ -7,6 +7,27 @@
 /**
  * The request of a connection. It can be read once, in one of three ways: whole,
  * as a stream, or piece by piece with {@linkcode RequestReader.read}.
+ *
+ * @example Read a request of any size into one buffer
+ * ```ts
+ * import { request, serve } from "@halfclose/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const buffer = new Uint8Array(65_536);
+ * await using server = serve(
+ *   { hostname: "127.0.0.1", port: 0, streaming: true },
+ *   async (conn) => {
+ *     let total = 0;
+ *     for (;;) {
+ *       const length = await conn.read(buffer);
+ *       if (length === null) return `${total} bytes`;
+ *       total += length;
+ *     }
+ *   },
+ * );
+ * const reply = await request(server.addr, "hello");
+ * assertEquals(await reply.text(), "5 bytes");
+ * ```
  */
 export interface RequestReader {
   /**
@@ -17,8 +38,9 @@ export interface RequestReader {
    * client still sends is then dropped while the response is sent.
    *
    * This is not Deno's stream, which closes the whole socket at the end of
-   * file, so that no response can be sent (denoland/deno#22258,
-   * denoland/deno#27510).
+   * file, so that no response can be sent
+   * ({@link https://github.com/denoland/deno/issues/22258 | denoland/deno#22258},
+   * {@link https://github.com/denoland/deno/issues/27510 | denoland/deno#27510}).
    *
    * With `streaming: true` it reads from the socket and keeps nothing. If the
    * response is a stream or an iterable that uses the request, take `readable`
@@ -37,7 +59,8 @@ export interface RequestReader {
    * has moved on.
    * @throws {RequestTooLargeError} Only with `streaming: true`: if it is larger
    * than `maxRequestBytes`.
-   * @throws {TimeoutError} Only with `streaming: true`: if a time limit passes.
+   * @throws {TimeoutError} If a time limit has passed. A complete request can
+   * still be read until the server moves on.
    * @throws {Deno.errors.ConnectionReset} Only with `streaming: true`: if the
    * client resets the connection. Other errors of Deno are possible.
    */
@@ -46,7 +69,8 @@ export interface RequestReader {
    * Reads the whole request.
    *
    * @returns Its bytes, as a buffer.
-   * @throws {TypeError} As with {@linkcode RequestReader.bytes}, like the other errors.
+   * @throws {TypeError} As with {@linkcode RequestReader.bytes}, like the other
+   * errors.
    */
   arrayBuffer(): Promise<ArrayBuffer>;
   /**
@@ -68,8 +92,9 @@ export interface RequestReader {
   /**
    * Reads the next bytes of the request into a buffer of the caller's, as
    * `Deno.Conn.read()` does. Call it until it resolves to `null`. This is the
-   * fastest way through a large request. The buffer is in use until the promise
-   * settles: await it before you respond, and before you use the buffer again.
+   * fastest way through a large request, with `streaming: true`. The buffer is in
+   * use until the promise settles: await it before you respond, and before you
+   * use the buffer again.
    *
    * @param buffer Where to read to.
    * @returns How many bytes were read, or `null` at the end of the request.

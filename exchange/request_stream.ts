@@ -4,6 +4,7 @@
  * @module
  */
 
+import { QuietReadableStream } from "./quiet.ts";
 import { RequestChunks } from "./request_bytes.ts";
 
 /** Where a stream gets its bytes, and what it calls when it is used. */
@@ -31,7 +32,7 @@ export class RequestStream {
   constructor(source: StreamSource) {
     const { pieces, buffer } = source;
     const chunks = buffer && new RequestChunks(buffer);
-    this.readable = new ReadableStream({
+    this.readable = new QuietReadableStream({
       type: "bytes",
       start: (controller) => {
         this.#controller = controller;

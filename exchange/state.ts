@@ -8,8 +8,9 @@ import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
 
 /**
  * The stage of an exchange. The stages come in this order, and each is left
- * once; `"handshake"` is for TLS only, `"reading"` is skipped when the request
- * is streamed, and `"lingering"` is for clients that have not sent their FIN.
+ * once; `"handshake"` is for TLS only, `"header"` for the header of a proxy,
+ * `"reading"` is skipped when the request is streamed, and `"lingering"` is for
+ * clients that have not sent their FIN.
  *
  * - `"waiting"`: the request is complete. With `readAhead` it may have to wait
  *   for its turn.
@@ -20,6 +21,7 @@ import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
 export type Stage =
   | "accepted"
   | "handshake"
+  | "header"
   | "reading"
   | "waiting"
   | "handling"

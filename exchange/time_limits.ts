@@ -31,16 +31,26 @@ export class TimeLimits {
   #doubtedSince = -1;
   /** When the request was complete, if it may have to wait for its turn. */
   #dueAt: number | undefined;
-  #waited = 0;
+  /** When its turn to be handled came. */
+  #turnAt: number | undefined;
 
   constructor(limits: TimeSettings) {
     this.#limits = limits;
   }
 
   /** What a record says of times, in milliseconds. */
-  times(): Pick<ExchangeRecord, "startedAt" | "duration" | "waited"> {
-    const duration = performance.now() - this.#started;
-    return { startedAt: this.#startedAt, duration, waited: this.#waited };
+  times(): Pick<
+    ExchangeRecord,
+    "startedAt" | "duration" | "waited" | "handled"
+  > {
+    const now = performance.now();
+    const startedAt = this.#startedAt;
+    const duration = now - this.#started;
+    const turnAt = this.#turnAt;
+    const waitedUntil = turnAt ?? now;
+    const waited = waitedUntil - (this.#dueAt ?? waitedUntil);
+    if (turnAt === undefined) return { startedAt, duration, waited };
+    return { startedAt, duration, waited, handled: now - turnAt };
   }
 
   /** The request is complete, and may have to wait for its turn. */
@@ -49,8 +59,7 @@ export class TimeLimits {
   }
 
   turnBegins(): void {
-    if (this.#dueAt === undefined) return;
-    this.#waited = performance.now() - this.#dueAt;
+    this.#turnAt = performance.now();
   }
 
   get isReading(): boolean {

@@ -12,6 +12,7 @@ import {
   type ResponseBody,
   sendChunks,
 } from "./body.ts";
+import type { Socket } from "./socket.ts";
 import { abortError, type State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { quietly, QuietWritableStream } from "./quiet.ts";
@@ -40,7 +41,7 @@ export class WritingHalf {
   /** How many bytes of the response the kernel has taken. */
   bytesWritten = 0;
 
-  readonly #socket: Deno.Conn;
+  readonly #socket: Socket;
   readonly #state: State;
   readonly #limits: TimeLimits;
   readonly #whole: Whole;
@@ -52,7 +53,7 @@ export class WritingHalf {
   #isFinal = false;
 
   constructor(
-    socket: Deno.Conn,
+    socket: Socket,
     state: State,
     limits: TimeLimits,
     whole: Whole,

@@ -39,10 +39,11 @@ const transientCodes: ReadonlySet<string> = new Set([
 ]);
 
 /** The source of connections: the part of `Deno.Listener` that is needed. */
-export type Source = Pick<
-  Deno.Listener,
-  "addr" | "accept" | "close" | "ref" | "unref"
->;
+export interface Source
+  extends Pick<Deno.Listener, "addr" | "accept" | "close" | "ref" | "unref"> {
+  /** Lets nobody else connect, and keeps the backlog. Only some can do this. */
+  hide?(): void;
+}
 
 /** Accepts from a listener, and retries after temporary errors. */
 export class Acceptor {
@@ -73,9 +74,14 @@ export class Acceptor {
     return this.#listener.addr;
   }
 
-  /** The pending accept, if there is one. */
-  get pending(): Promise<Deno.Conn | undefined> | undefined {
-    return this.#pending;
+  /** Whether an accept is pending, or its connection has yet to be taken. */
+  get isPending(): boolean {
+    return this.#pending !== undefined;
+  }
+
+  /** Whether `abort()` was called. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** During a backoff: resolves when the accept is retried. */
@@ -97,6 +103,19 @@ export class Acceptor {
   /** Takes the accepted connection, so that the next one can be accepted. */
   take(): void {
     this.#pending = undefined;
+  }
+
+  /** Lets nobody else connect, where the system can do this. */
+  hide(): void {
+    this.#listener.hide?.();
+  }
+
+  /**
+   * Has the engine compile what closes a listener, without closing it: the first
+   * call takes longer than those that follow.
+   */
+  rehearseClose(): void {
+    closeQuietly(Object.create(Object.getPrototypeOf(this.#listener)));
   }
 
   /** Closes the listener, which resets the connections in its backlog. */

@@ -5,7 +5,8 @@
  */
 
 import type { Source } from "./accepting.ts";
-import type { CheckedOptions } from "./options.ts";
+import type { CheckedOptions } from "./checked_options.ts";
+import { tap } from "./tap.ts";
 import { UnixListener } from "./unix.ts";
 
 /**
@@ -16,6 +17,11 @@ import { UnixListener } from "./unix.ts";
  * @throws {Deno.errors.AddrInUse} If the address is in use.
  */
 export function bind(options: CheckedOptions): Source {
+  const source = open(options);
+  return options[tap]?.(source) ?? source;
+}
+
+function open(options: CheckedOptions): Source {
   const { listener, path, mode, hostname, port, cert, key } = options;
   if (listener) return listener;
   if (path !== undefined) return new UnixListener(path, mode);

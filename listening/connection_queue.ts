@@ -7,10 +7,13 @@
 import { closeQuietly } from "../exchange/quiet.ts";
 import { Acceptor, type Source } from "./accepting.ts";
 import { drain, type DrainOptions } from "./drain.ts";
-import type { CheckedOptions } from "./options.ts";
+import type { CheckedOptions } from "./checked_options.ts";
 
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
 const MAX_BACKLOG = 4096;
+
+/** How long nobody has a turn, at most, while the backlog is drained. */
+const MAX_HOLD_MS = 500;
 
 /** What the queue needs to know of its listener. */
 export type QueueOptions = Pick<
@@ -20,11 +23,19 @@ export type QueueOptions = Pick<
 
 /** Hands out connections: from the kernel, or while draining from a queue. */
 export class ConnectionQueue {
-  readonly #acceptor: Acceptor;
+  #acceptor: Acceptor;
+  /** The listeners that will take its place, already open. */
+  readonly #successors = new Set<Acceptor>();
+  readonly #onAcceptError: QueueOptions["onAcceptError"];
   readonly #options: DrainOptions;
-  /** While draining: accepted connections that wait for their turn. */
+  /** Accepted while draining: connections that wait for their turn. */
   readonly #queue: Deno.Conn[] = [];
-  #draining: Promise<void> | undefined;
+  /** The drains under way: one of them after the other. */
+  #drains = 0;
+  #lastDrain: Promise<void> | undefined;
+  #finalDrain: Promise<void> | undefined;
+  /** While nobody may have a turn: resolves at the end of that. */
+  #held: PromiseWithResolvers<void> | undefined;
   #isDrained = false;
   #isClosed = false;
   #failure: { error: unknown } | undefined;
@@ -38,6 +49,7 @@ export class ConnectionQueue {
     const { listener, path, reusePort, tcpBacklog, onAcceptError } = options;
     const isOurs = listener === undefined && path === undefined;
     this.#acceptor = new Acceptor(source, onAcceptError);
+    this.#onAcceptError = onAcceptError;
     this.#options = {
       isExclusive: listener === undefined && !reusePort,
       capacity: isOurs ? tcpBacklog : MAX_BACKLOG,
@@ -52,22 +64,38 @@ export class ConnectionQueue {
    * what the callback threw.
    */
   async next(): Promise<Deno.Conn | undefined> {
-    if (!this.#draining) {
-      const conn = await this.#acceptor.accept();
-      // A drain that began meanwhile adds it to the queue.
-      if (!this.#draining) {
-        this.#acceptor.take();
-        return conn;
-      }
-    }
     while (!this.#isClosed) {
+      if (this.#held) {
+        await this.#held.promise;
+        continue;
+      }
       const conn = this.#queue.shift();
       if (conn) return conn;
       if (this.#failure) throw this.#failure.error;
       if (this.#isDrained) break;
-      await this.#changed.promise;
+      if (this.#drains > 0) {
+        await this.#changed.promise;
+        continue;
+      }
+      const acceptor = this.#acceptor;
+      const accepted = await acceptor.accept();
+      // A drain that began meanwhile adds it to the queue.
+      if (this.#drains > 0 || acceptor !== this.#acceptor) continue;
+      acceptor.take();
+      return accepted;
     }
     return undefined;
+  }
+
+  /**
+   * While the backlog is drained nobody may have a turn, for a moment: clients
+   * that wait for their answers before they connect again come no more then, and
+   * the backlog can be seen to be empty.
+   *
+   * @returns Resolves at the end of that, or `undefined` at any other time.
+   */
+  get released(): Promise<void> | undefined {
+    return this.#held?.promise;
   }
 
   /**
@@ -77,13 +105,29 @@ export class ConnectionQueue {
    * @returns Resolves when the listener is closed.
    */
   drain(): Promise<void> {
-    return this.#draining ??= this.#drain();
+    return this.#finalDrain ??= this.#drain();
+  }
+
+  /**
+   * Drains the listener, as `drain()` does, while another one is already open
+   * in its place, and goes on with that one.
+   *
+   * @param source Where to accept from then. It is closed at the end.
+   * @returns Resolves when the former listener is closed.
+   */
+  async replace(source: Source): Promise<void> {
+    const successor = new Acceptor(source, this.#onAcceptError);
+    if (this.#isClosed || this.#finalDrain) return successor.close();
+    this.#successors.add(successor);
+    await this.#drain(successor);
   }
 
   /** Closes the listener, which resets its backlog, and the queue, at once. */
   close(): void {
     this.#isClosed = true;
+    this.#release();
     this.#acceptor.abort();
+    for (const successor of this.#successors) successor.abort();
     for (const conn of this.#queue) closeQuietly(conn);
   }
 
@@ -93,11 +137,23 @@ export class ConnectionQueue {
    * @returns Those connections, closed.
    */
   async rest(): Promise<Deno.Conn[]> {
-    await this.#draining;
+    await this.#lastDrain;
     return this.#queue.splice(0);
   }
 
-  async #drain(): Promise<void> {
+  /** Drains the listener, and goes on with another one if there is one. */
+  #drain(successor?: Acceptor): Promise<void> {
+    this.#drains++;
+    return this.#lastDrain = this.#drainAfter(this.#lastDrain, successor);
+  }
+
+  async #drainAfter(
+    others: Promise<void> | undefined,
+    successor: Acceptor | undefined,
+  ): Promise<void> {
+    if (others) await others;
+    this.#held = Promise.withResolvers();
+    const timer = setTimeout(() => this.#release(), MAX_HOLD_MS);
     try {
       await drain(this.#acceptor, this.#options, (conns) => {
         this.#enqueue(conns);
@@ -105,8 +161,19 @@ export class ConnectionQueue {
     } catch (error) {
       this.#failure = { error };
     }
-    this.#isDrained = true;
+    clearTimeout(timer);
+    if (successor) {
+      this.#acceptor = successor;
+      this.#successors.delete(successor);
+    } else this.#isDrained = true;
+    this.#drains--;
+    this.#release();
     this.#signalChange();
+  }
+
+  #release(): void {
+    this.#held?.resolve();
+    this.#held = undefined;
   }
 
   #enqueue(conns: Deno.Conn[]): void {

@@ -9,7 +9,7 @@ import { BufferBudget } from "../exchange/buffer_budget.ts";
 import { Delimiter } from "../exchange/delimiter.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
-import type { CheckedOptions } from "./options.ts";
+import type { CheckedOptions } from "./checked_options.ts";
 
 /** Begins exchanges, enforces their limits, and records how they ended. */
 export class Exchanges<Addr extends Deno.Addr> {
@@ -55,6 +55,16 @@ export class Exchanges<Addr extends Deno.Addr> {
   /** Whether `stop()` was called. */
   get isStopped(): boolean {
     return this.#stopped !== undefined;
+  }
+
+  /** How many are under way. */
+  get inHand(): number {
+    return this.#running.size;
+  }
+
+  /** How many linger. */
+  get lingering(): number {
+    return this.#lingering.size;
   }
 
   /** Begins an exchange. After `stop()` it is aborted at once. */
@@ -108,6 +118,24 @@ export class Exchanges<Addr extends Deno.Addr> {
     if (fault) throw fault.error;
   }
 
+  /**
+   * Records connections that were accepted but never served. All are recorded,
+   * whatever a callback throws.
+   *
+   * @throws {unknown} What a callback threw first.
+   */
+  recordUnserved(sockets: Deno.Conn[]): void {
+    let fault: { error: unknown } | undefined;
+    for (const socket of sockets) {
+      try {
+        this.record(this.begin(socket));
+      } catch (error) {
+        fault ??= { error };
+      }
+    }
+    if (fault) throw fault.error;
+  }
+
   /** Aborts the exchanges under way, and all that begin later. */
   stop(reason: unknown): void {
     this.#stopped ??= { reason };
@@ -137,7 +165,7 @@ export class Exchanges<Addr extends Deno.Addr> {
   #letsIn(exchange: Exchange<Addr>): boolean {
     const { allow } = this.#options;
     try {
-      if (!allow || allow(exchange.remoteAddr) === true) return true;
+      if (!allow || allow(exchange.peerAddr) === true) return true;
     } catch (error) {
       exchange.fail(error);
       throw error;
@@ -147,12 +175,12 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /** Wraps a callback: what it throws ends the iteration after the exchange. */
-  #guarded<Argument, Result>(
-    callback: ((argument: Argument) => Result) | undefined,
-  ): ((argument: Argument) => Result | undefined) | undefined {
-    return callback && ((argument) => {
+  #guarded<Arguments extends unknown[], Result>(
+    callback: ((...args: Arguments) => Result) | undefined,
+  ): ((...args: Arguments) => Result | undefined) | undefined {
+    return callback && ((...args) => {
       try {
-        return callback(argument);
+        return callback(...args);
       } catch (error) {
         this.#callbackFault ??= { error };
       }

@@ -19,6 +19,10 @@ export interface Lingering {
 export class LingeringSet {
   readonly #set = new Set<Lingering>();
 
+  get size(): number {
+    return this.#set.size;
+  }
+
   /** Lets a connection linger. */
   add(one: Lingering): void {
     this.#set.add(one);

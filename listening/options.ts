@@ -1,26 +1,47 @@
 /**
- * The options of a listener, and their checks before anything is bound.
+ * The options of a listener.
  *
  * @module
  */
 
 import type { RequestTooLargeError, TimeoutError } from "../exchange/errors.ts";
-import { OptionChecks } from "../exchange/option_checks.ts";
 import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
 
-/** TimeLimits and callbacks: the options of every listener. */
+/**
+ * Limits and callbacks: the options of {@linkcode listen} and of
+ * {@linkcode serve}, wherever they listen.
+ *
+ * @example Refuse strangers, and say why a request is refused
+ * ```ts
+ * import { serve } from "@halfclose/server";
+ *
+ * await using server = serve({
+ *   hostname: "127.0.0.1",
+ *   port: 0,
+ *   maxRequestBytes: 1024,
+ *   deadline: 5_000,
+ *   allow: (addr) => addr.hostname === "127.0.0.1",
+ *   onRefuse: (error) => `${error.message}\n`,
+ *   onExchange: ({ id, outcome, error }) => console.log(id, outcome, error),
+ * }, (conn) => conn.bytes());
+ * ```
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
+ */
 export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * How large a request may be, in bytes: a whole number from 0, or `Infinity`
-   * for no limit.
+   * for no limit. A larger one ends with the outcome `"too-large"`.
    *
    * @default {16_777_216}
    */
   maxRequestBytes?: number;
   /**
    * How long an exchange may take as a whole, in milliseconds, from its turn
-   * until the server moves on: at least 1, or `Infinity` for no limit. This is
-   * how long one client, or one handler, can hold up all the others.
+   * (with `readAhead` from its accept) until the server moves on: at least 1, or
+   * `Infinity` for no limit. This is how long one client, or one handler, can
+   * hold up all the others. It also bounds how long a graceful stop takes.
    *
    * @default {60_000}
    */
@@ -38,75 +59,104 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   idleTimeout?: number;
   /**
    * How long to read and drop what a client still sends after the response, in
-   * milliseconds from 0, so that no reset destroys the response
+   * milliseconds: at least 0, or `Infinity` for no limit. This lingering close
+   * keeps a reset from destroying the response
    * ({@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
-   * The next connection does not wait for it.
+   * The next connection does not wait for it. At most 64 connections linger at
+   * once, each for at most 256 MiB.
    *
    * @default {2_000}
    */
   lingerTimeout?: number;
   /**
-   * What ends a request besides the client's FIN, for clients that never
-   * half-close; whichever comes first. The server then sends its FIN before the
-   * client does.
+   * What else may end a request, for clients that never half-close. By default
+   * only the client's FIN does. The request ends with what comes first; without
+   * the client's FIN, the server is the first to send one.
    *
-   * - Text (as UTF-8) or bytes, at least one: the request ends after their first
-   *   occurrence, which is part of the request. What follows is dropped.
-   * - `{ idle: milliseconds }`: the request ends when nothing has come for so
-   *   long, at least 1, from the beginning or since the last byte.
+   * - A delimiter: text (in UTF-8) or bytes, not empty: the request ends
+   *   after its first occurrence. The delimiter is part of the request; what
+   *   follows it is dropped.
+   * - `{ idle: milliseconds }`, at least 1: the request ends when nothing has
+   *   come for that long, from the beginning or since the last byte.
    */
   until?: string | Uint8Array | { idle: number };
   /**
-   * How many further connections may be accepted and read while one is handled,
-   * from 0 to 65535. The loop still gets one at a time, in the order in which the
-   * requests became complete, so that a slow sender delays nobody else. The
-   * `deadline` of each counts from its accept. All requests together take up to
-   * `(readAhead + 1) * maxRequestBytes`. It excludes `streaming`.
+   * How many further connections may be accepted and read while one is handled:
+   * a whole number from 0 to 65535. The loop still gets one at a time, in the
+   * order in which the requests became complete, so that a slow sender delays
+   * nobody else. The `deadline` of each counts from its accept. All requests
+   * together take up to `(readAhead + 1) * maxRequestBytes` of memory. It
+   * excludes `streaming`.
    *
    * @default {0}
    */
   readAhead?: number;
   /**
-   * How many bytes of requests may be held at once, with `readAhead`: a whole
-   * number from 0, or `Infinity` for no limit. Beyond it nobody is accepted and
-   * only the oldest request is read on, until there is room.
+   * How many bytes all requests together may hold in memory: a whole number from
+   * 0, or `Infinity` for no limit. Beyond it nobody is accepted and only the
+   * oldest request is read on, until there is room. It needs `readAhead`.
    *
    * @default {Infinity}
    */
   maxBufferedBytes?: number;
   /**
    * Whether to hand over a connection before its request is read, for requests
-   * that should not be kept in memory. Reading can then fail because of the
-   * client: catch that in a `for await` loop, or it ends the loop, which closes
-   * the listener. {@linkcode serve} catches it by itself.
+   * that should not be kept in memory, or for answers that do not depend on the
+   * request. Reading can then fail because of the client: catch that in a
+   * `for await` loop, or it ends the loop, which closes the listener.
+   * {@linkcode serve} catches it by itself.
    *
    * @default {false}
    */
   streaming?: boolean;
+  /**
+   * Whether each connection comes from a proxy and begins with a header of the
+   * PROXY protocol, version 1 or 2, of at most 4096 bytes. `remoteAddr` and
+   * `localAddr` are then those of the client, and `peerAddr` is the proxy. If the
+   * header is malformed or missing, the connection is closed with the outcome
+   * `"proxy"`. Health checks end with `"health-check"`, and take no turn.
+   *
+   * Whoever can connect can claim to be any client, so let only the proxy
+   * connect, for instance with `allow`. TLS must end at the proxy, so `cert` and
+   * `key` are excluded: the header comes before the handshake, where Deno cannot
+   * read it.
+   *
+   * @default {false}
+   */
+  proxyProtocol?: boolean;
   /**
    * Ends everything at once when it is aborted, as {@linkcode Listener.close}
    * does. If it is already aborted, the iteration ends at once.
    */
   signal?: AbortSignal;
   /**
-   * Decides who is let in, before a byte is read. Any result but `true`, even a
-   * promise of it, closes the connection with the outcome `"refused"`. If it
-   * throws, the iteration ends with that error.
+   * Decides who is let in, before a byte is read. By default everybody is. Any
+   * result but `true`, even a promise of it, closes the connection with the
+   * outcome `"refused"`. If it throws, the iteration ends with that error.
    *
-   * @param remoteAddr The address of the client.
-   * @returns Whether the client is let in.
+   * With `proxyProtocol` it decides which proxies are trusted. It is not asked
+   * again about the client: the handler can refuse that.
+   *
+   * @param peerAddr The address of the client, or with `proxyProtocol` of the
+   * proxy.
+   * @returns Whether it is let in.
    */
-  allow?: (remoteAddr: Addr) => boolean;
+  allow?: (peerAddr: Addr) => boolean;
   /**
    * Returns what to tell a client whose request is too large or whose exchange
-   * is too slow, if nothing has been sent to it yet. The text is sent while the
-   * next connection is already served. If it throws, the iteration ends with
-   * that error.
+   * is too slow, if nothing has been sent to it yet. By default its connection is
+   * just closed. The text is sent while the next connection is already served.
+   * If it throws, the iteration ends with that error.
    *
    * @param error The error of the limit that was exceeded.
+   * @param request How much of the request has come, and what ended it:
+   * `bytesRead` is 0 and `end` is missing if the client has sent nothing at all.
    * @returns The text to send, or nothing to just close.
    */
-  onRefuse?: (error: RequestTooLargeError | TimeoutError) => string | void;
+  onRefuse?: (
+    error: RequestTooLargeError | TimeoutError,
+    request: Pick<ExchangeRecord, "bytesRead" | "end">,
+  ) => string | void;
   /**
    * Called once for each request that is read: when it is complete or, with
    * `streaming: true`, when the first chunk of `readable` is read. It is not
@@ -134,7 +184,10 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   onAcceptError?: (error: Error) => void;
 }
 
-/** Options of a listener on TCP, or on TLS if `cert` and `key` are given. */
+/**
+ * Options of a listener on TCP, or on TLS if `cert` and `key` are given. The
+ * limits and callbacks of {@linkcode ExchangeOptions} are among them.
+ */
 export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   /**
    * The address to listen on.
@@ -151,13 +204,14 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   port?: number;
   /**
    * Whether other processes may listen on the same port. It needs Deno's flag
-   * `--unstable-net`.
+   * `--unstable-net`: without it, `true` is a `TypeError`.
    *
    * @default {false}
    */
   reusePort?: boolean;
   /**
-   * How many connections may wait in the backlog, at least 1.
+   * How many connections may wait in the backlog, at least 1. The kernel may
+   * allow fewer (on Linux `net.core.somaxconn`).
    *
    * @default {511}
    */
@@ -168,14 +222,18 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   key?: string;
 }
 
-/** Options of a listener on a Unix socket. */
+/**
+ * Options of a listener on a Unix socket. The limits and callbacks of
+ * {@linkcode ExchangeOptions} are among them.
+ */
 export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
   /**
    * The path of the socket. Nothing may exist there yet: remove the socket that
-   * a killed or failed server has left behind. At the end the socket is
-   * removed, but not anything that has taken its place.
+   * a killed or failed server has left behind. At the end the server removes its
+   * socket, but not anything that has taken its place.
    *
-   * The permissions must include its folder, where it first has another name.
+   * Deno's permissions to read and write must cover its folder, where the socket
+   * is created under another name and then renamed.
    */
   path: string;
   /**
@@ -187,7 +245,13 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
   mode?: number;
 }
 
-/** Options of a listener that already exists. */
+/**
+ * Options for a `Deno.Listener` that is already open. The limits and callbacks
+ * of {@linkcode ExchangeOptions} are among them.
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
+ */
 export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
   extends ExchangeOptions<Addr> {
   /**
@@ -200,26 +264,49 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
 
 /**
  * The type of addresses for given options: that of `listener` if there is one,
- * {@linkcode Deno.UnixAddr} with a `path`, or else {@linkcode Deno.NetAddr}.
+ * {@linkcode Deno.UnixAddr} with a `path`, or else {@linkcode Deno.NetAddr}. With
+ * `proxyProtocol: true` each may also be a {@linkcode Deno.NetAddr}.
+ *
+ * @typeParam Path The type of `path`.
+ * @typeParam Source The type of `listener`.
+ * @typeParam Proxied The type of `proxyProtocol`.
  */
-export type AddrOf<Path, Source> = Source extends
-  Deno.Listener<Deno.Conn, infer Addr> ? Addr
-  : Path extends string ? Deno.UnixAddr
-  : Deno.NetAddr;
+export type AddrOf<Path, Source, Proxied = undefined> =
+  | (Source extends Deno.Listener<Deno.Conn, infer Addr> ? Addr
+    : Path extends string ? Deno.UnixAddr
+    : Deno.NetAddr)
+  | ([Proxied] extends [true] ? Deno.NetAddr : never);
 
 /**
  * Options of {@linkcode listen}: where to listen, limits and callbacks.
  *
- * They are those of {@linkcode TcpOptions}, {@linkcode UnixOptions} or
- * {@linkcode ListenerOptions}. `path` and `listener` determine the type of
- * addresses, also in the callbacks.
+ * They are one of {@linkcode TcpOptions} (with `cert` and `key` for TLS),
+ * {@linkcode UnixOptions} (with a `path`) and {@linkcode ListenerOptions} (with a
+ * `listener`); options of two of them exclude each other. Each has the limits and
+ * callbacks of {@linkcode ExchangeOptions}. `path`, `listener` and
+ * `proxyProtocol` determine the type of addresses, also in the callbacks.
+ *
+ * @example Usage
+ * ```ts
+ * import type { ListenOptions } from "@halfclose/server";
+ *
+ * const options: ListenOptions[] = [
+ *   { port: 9100, maxRequestBytes: 1_048_576 },
+ *   { path: "/run/control.sock", mode: 0o600, until: "\n" },
+ * ];
+ * ```
+ *
+ * @typeParam Path The type of `path`.
+ * @typeParam Source The type of `listener`.
+ * @typeParam Proxied The type of `proxyProtocol`.
  */
 export type ListenOptions<
   Path extends string | undefined = string | undefined,
   Source extends Deno.Listener | undefined = Deno.Listener | undefined,
+  Proxied extends boolean | undefined = boolean | undefined,
 > =
-  & ExchangeOptions<AddrOf<Path, Source>>
-  & { path?: Path; listener?: Source }
+  & ExchangeOptions<AddrOf<Path, Source, Proxied>>
+  & { path?: Path; listener?: Source; proxyProtocol?: Proxied }
   & (
     | Omit<TcpOptions, keyof ExchangeOptions>
       & {
@@ -241,142 +328,3 @@ export type ListenOptions<
         ]?: undefined;
       }
   );
-
-/** All options by name. */
-type AnyOptions =
-  & ExchangeOptions
-  & Partial<Pick<UnixOptions, "path" | "mode">>
-  & Partial<Pick<ListenerOptions, "listener">>
-  & Pick<TcpOptions, typeof tcpNames[number]>;
-
-/** Checked options, with all defaults. */
-export type CheckedOptions =
-  & AnyOptions
-  & Required<
-    Pick<
-      AnyOptions,
-      | "hostname"
-      | "port"
-      | "reusePort"
-      | "tcpBacklog"
-      | "maxRequestBytes"
-      | "deadline"
-      | "idleTimeout"
-      | "lingerTimeout"
-      | "streaming"
-      | "readAhead"
-    >
-  >;
-
-const tcpNames = [
-  "hostname",
-  "port",
-  "reusePort",
-  "tcpBacklog",
-  "cert",
-  "key",
-] as const;
-
-/**
- * Checks options and fills in the defaults.
- *
- * @param options The options as given.
- * @returns The options with defaults.
- * @throws {TypeError} If an option is of the wrong type, or two exclude each
- * other.
- * @throws {RangeError} If a number is out of range.
- */
-export function checkOptions(options: object): CheckedOptions {
-  const checks = new OptionChecks("listen", options);
-  const given: AnyOptions = options;
-  checkWhere(given, checks);
-  checks.type("string", ["hostname", "path", "cert", "key"]);
-  checks.type("boolean", ["streaming", "reusePort"]);
-  checks.type("function", [
-    "allow",
-    "onRefuse",
-    "onRequest",
-    "onExchange",
-    "onAcceptError",
-  ]);
-  checks.signal("signal");
-  checkUntil(given.until, checks);
-  checks.integer("port", 0, 65_535);
-  checks.integer("tcpBacklog", 1, 2 ** 31 - 1);
-  checks.integer("mode", 0, 0o777);
-  checks.integer("maxRequestBytes", 0, Infinity);
-  checks.integer("readAhead", 0, 65_535);
-  checks.integer("maxBufferedBytes", 0, Infinity);
-  checks.time("deadline", 1);
-  checks.time("idleTimeout", 1);
-  checks.time("lingerTimeout", 0);
-  if (given.readAhead && given.streaming) {
-    throw checks.fault(
-      'options "readAhead" and "streaming" exclude each other, a streamed ' +
-        "request is read by its handler",
-    );
-  }
-  if (checks.has("maxBufferedBytes") && !given.readAhead) {
-    throw checks.fault(
-      'option "maxBufferedBytes" needs "readAhead", without it `maxRequestBytes` ' +
-        "is the limit",
-    );
-  }
-  // Without the flag, Deno ends the whole process when asked for this. The
-  // function exists only with the flag.
-  if (given.reusePort && !("listenDatagram" in Deno)) {
-    throw checks.fault(
-      'option "reusePort" needs Deno to run with `--unstable-net`',
-    );
-  }
-  return {
-    ...given,
-    hostname: given.hostname ?? "0.0.0.0",
-    port: given.port ?? 8080,
-    reusePort: given.reusePort ?? false,
-    tcpBacklog: given.tcpBacklog ?? 511,
-    maxRequestBytes: given.maxRequestBytes ?? 16_777_216,
-    deadline: given.deadline ?? 60_000,
-    idleTimeout: given.idleTimeout ?? 15_000,
-    lingerTimeout: given.lingerTimeout ?? 2_000,
-    streaming: given.streaming ?? false,
-    readAhead: given.readAhead ?? 0,
-  };
-}
-
-/** Checks that `until` can end a request. */
-function checkUntil(until: unknown, checks: OptionChecks): void {
-  if (until === undefined) return;
-  if (typeof until === "string" || until instanceof Uint8Array) {
-    if (until.length > 0) return;
-    throw checks.fault('option "until" must not be empty, name a delimiter');
-  }
-  const { idle } = Object(until) as { idle?: unknown };
-  if (typeof idle !== "number") {
-    throw checks.wrong("until", "a string, a Uint8Array or { idle: number }");
-  }
-  new OptionChecks("listen", { "until.idle": idle }).time("until.idle", 1);
-}
-
-/** Checks that the options name exactly one place to listen. */
-function checkWhere(options: AnyOptions, checks: OptionChecks): void {
-  for (const place of ["listener", "path"] as const) {
-    if (!checks.has(place)) continue;
-    const other = checks.has("path") && place === "listener"
-      ? "path"
-      : tcpNames.find((name) => checks.has(name));
-    if (other) throw checks.exclusive(place, other);
-  }
-  checks.pair("cert", "key");
-  if (checks.has("mode") && !checks.has("path")) {
-    throw checks.fault(
-      'option "mode" needs "path", only a Unix socket has one',
-    );
-  }
-  checks.path("path");
-  if (
-    checks.has("listener") && typeof options.listener?.accept !== "function"
-  ) {
-    throw checks.wrong("listener", "a Deno.Listener");
-  }
-}

@@ -49,10 +49,13 @@ export class ReadAhead<Addr extends Deno.Addr> {
     this.#isHandling = false;
     this.#fill();
     for (;;) {
+      await this.#queue.released;
       if (this.#failure) throw this.#failure.error;
       const exchange = this.#ready.shift();
-      if (exchange?.isCut) await this.#exchanges.leave(exchange);
-      else if (exchange) {
+      if (exchange?.isCut) {
+        await this.#exchanges.leave(exchange);
+        this.#fill();
+      } else if (exchange) {
         this.#isHandling = true;
         this.#fill();
         return exchange;

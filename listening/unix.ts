@@ -51,6 +51,11 @@ export class UnixListener {
     return this.#listener.accept();
   }
 
+  /** Removes the socket, so that nobody else can connect. */
+  hide(): void {
+    this.#remove();
+  }
+
   close(): void {
     this.#remove();
     this.#listener.close();

@@ -5,14 +5,23 @@
  */
 
 import type { Conn, Exchange } from "../conn.ts";
+import type { Certificate } from "../listening/certificate.ts";
 import { handle } from "./handling.ts";
 import type { Handler, ServeOptions, Server } from "./options.ts";
 
 /** The listener of a server. */
-export interface ExchangeListener
-  extends
-    Pick<Server, "addr" | "shutdown" | "ref" | "unref">,
-    AsyncIterable<Exchange<Deno.Addr>> {
+export interface ExchangeListener extends
+  Pick<
+    Server,
+    | "addr"
+    | "inHand"
+    | "lingering"
+    | "shutdown"
+    | "setCertificate"
+    | "ref"
+    | "unref"
+  >,
+  AsyncIterable<Exchange<Deno.Addr>> {
   close(): void;
 }
 
@@ -40,8 +49,20 @@ export class IterativeServer implements Server {
     return this.#listener.addr;
   }
 
+  get inHand(): number {
+    return this.#listener.inHand;
+  }
+
+  get lingering(): number {
+    return this.#listener.lingering;
+  }
+
   shutdown(): Promise<void> {
     return this.#listener.shutdown();
+  }
+
+  setCertificate(certificate: Certificate): Promise<void> {
+    return this.#listener.setCertificate(certificate);
   }
 
   ref(): void {

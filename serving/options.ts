@@ -7,13 +7,40 @@
 import type { Conn } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
 import { OptionChecks } from "../exchange/option_checks.ts";
+import type { Certificate } from "../listening/certificate.ts";
 import type { AddrOf, ListenOptions } from "../listening/options.ts";
 
-/** A running server. Its shape is that of `Deno.HttpServer`. */
+/**
+ * A running server, as {@linkcode serve} returns it. It has the shape of
+ * `Deno.HttpServer`. `await using` calls {@linkcode Server.shutdown} at the end
+ * of the block. To stop the server at once, abort the `signal` of its options.
+ *
+ * @example Stop gracefully on Ctrl-C
+ * ```ts ignore
+ * import { serve } from "@halfclose/server";
+ *
+ * const server = serve({ port: 8080 }, (conn) => conn.bytes());
+ * Deno.addSignalListener("SIGINT", () => server.shutdown());
+ * await server.finished;
+ * ```
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
+ */
 export interface Server<Addr extends Deno.Addr = Deno.Addr>
   extends AsyncDisposable {
   /** The address that the server listens on. */
   readonly addr: Addr;
+  /**
+   * How many connections are accepted whose exchange is not over, as with
+   * {@linkcode Listener.inHand}.
+   */
+  readonly inHand: number;
+  /**
+   * How many connections linger after their exchange, as with
+   * {@linkcode Listener.lingering}.
+   */
+  readonly lingering: number;
   /**
    * Resolves when the server has stopped. Rejects if no more connections can be
    * accepted, or if a callback throws.
@@ -26,9 +53,24 @@ export interface Server<Addr extends Deno.Addr = Deno.Addr>
    * @returns Resolves when the server has stopped.
    */
   shutdown(): Promise<void>;
+  /**
+   * Changes the certificate for new connections, without a stop, as
+   * {@linkcode Listener.setCertificate} does.
+   *
+   * @param certificate The new certificate.
+   * @returns Resolves when all later connections see it.
+   * @throws {TypeError} If the server has no `reusePort` or no TLS, or the
+   * certificate is of the wrong type.
+   * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.
+   * @throws {DOMException} Named `"AbortError"`: if the server is stopping.
+   */
+  setCertificate(certificate: Certificate): Promise<void>;
   /** Keeps the process alive while it waits for connections: the default. */
   ref(): void;
-  /** Lets the process end while it waits for connections. */
+  /**
+   * Lets the process end while it waits for connections. Deno ignores this for
+   * TLS.
+   */
   unref(): void;
 }
 
@@ -37,23 +79,32 @@ export interface Server<Addr extends Deno.Addr = Deno.Addr>
  * responded or has nothing to send. The promise of `conn.respond()` is not a
  * response: await it.
  *
- * It also gets the server, so that it can stop it:
+ * Its second argument is the server, so that a handler can stop its own server.
  *
+ * @example Stop on request
  * ```ts
  * import type { Handler } from "@halfclose/server";
  *
  * const handler: Handler = async (conn, server) => {
- *   if (await conn.text() === "stop") server.shutdown();
+ *   if (await conn.text() === "stop") server.shutdown(); // not awaited
  *   return "ok";
  * };
  * ```
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
  */
 export type Handler<Addr extends Deno.Addr = Deno.Addr> = (
   conn: Conn<Addr>,
   server: Server<Addr>,
 ) => ResponseBody | void | Promise<ResponseBody | void>;
 
-/** Options of {@linkcode serve} besides those of {@linkcode listen}. */
+/**
+ * Options of {@linkcode serve} besides those of {@linkcode listen}.
+ *
+ * @typeParam Addr The type of the addresses: {@linkcode Deno.NetAddr} on TCP,
+ * {@linkcode Deno.UnixAddr} on a Unix socket.
+ */
 export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Called when the server listens. By default nothing is printed.
@@ -67,7 +118,8 @@ export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
    *
    * @param error What was thrown.
    * @param conn The connection that was being handled.
-   * @returns What to send instead, if nothing has been sent yet.
+   * @returns What to send instead, if nothing has been sent yet. By default the
+   * connection is just closed.
    */
   onError?: (
     error: unknown,
@@ -75,11 +127,33 @@ export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
   ) => ResponseBody | void | Promise<ResponseBody | void>;
 }
 
-/** Options of {@linkcode serve}, for every kind of address. */
+/**
+ * Options of {@linkcode serve}: those of {@linkcode ListenOptions} and of
+ * {@linkcode ServeCallbacks}.
+ *
+ * @example Usage
+ * ```ts
+ * import type { ServeOptions } from "@halfclose/server";
+ *
+ * const options: ServeOptions = {
+ *   port: 9100,
+ *   maxRequestBytes: 1_048_576,
+ *   deadline: 10_000,
+ *   onError: () => "sorry\n",
+ * };
+ * ```
+ *
+ * @typeParam Path The type of `path`.
+ * @typeParam Source The type of `listener`.
+ * @typeParam Proxied The type of `proxyProtocol`.
+ */
 export type ServeOptions<
   Path extends string | undefined = string | undefined,
   Source extends Deno.Listener | undefined = Deno.Listener | undefined,
-> = ListenOptions<Path, Source> & ServeCallbacks<AddrOf<Path, Source>>;
+  Proxied extends boolean | undefined = boolean | undefined,
+> =
+  & ListenOptions<Path, Source, Proxied>
+  & ServeCallbacks<AddrOf<Path, Source, Proxied>>;
 
 /**
  * The default export of a module that answers for the command-line tool: a
@@ -94,7 +168,7 @@ export type ServeOptions<
  *   maxRequestBytes: 1024,
  *   handler: async (conn) => (await conn.text()).toUpperCase(),
  * } satisfies HandlerModule;
- * // and then: export default module;
+ * // The file ends with: export default module;
  * ```
  */
 export type HandlerModule = Handler | (ServeOptions & { handler: Handler });

@@ -93,6 +93,34 @@ Deno.test("Server.shutdown() serves a backlog though accepts fail meanwhile", as
   await checkShutdown({ server, records }, 5, { meanwhile });
 });
 
+for (const readAhead of [0, 8]) {
+  Deno.test(`Server.shutdown() keeps nobody waiting for accepts that fail on and on, reading ${readAhead} ahead`, async () => {
+    const faults = [undefined, undefined, undefined, withCode("EMFILE")];
+    const failed = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    let isShort = true;
+    const server = serve({
+      listener: failing(faults),
+      readAhead,
+      deadline: 10_000,
+      onAcceptError: () => {
+        if (isShort) faults.push(withCode("EMFILE"));
+        failed.resolve();
+      },
+    }, async (conn) => {
+      await goOn.promise;
+      return await conn.bytes();
+    });
+    const line = await lineUp(server.addr, 3);
+    const stopped = server.shutdown();
+    await failed.promise;
+    goOn.resolve();
+    await line.served();
+    isShort = false;
+    await stopped;
+  });
+}
+
 Deno.test("Server.finished rejects when a shutdown meets an accept error that will not pass", async () => {
   const faults: unknown[] = [];
   const server = serve(

@@ -14,6 +14,7 @@ import type { Report } from "../bench/results.ts";
 import {
   importMap,
   type Output,
+  printed,
   root,
   runDeno,
   runProgram,
@@ -70,12 +71,12 @@ Deno.test("bench has every server that there is answer, and tells its figures", 
   }
 });
 
-Deno.test("bench measures TLS, large answers, no limits and Unix sockets", async () => {
-  const names = ["answer-8MiB", "limits-64B", "tls-64B"];
+Deno.test("bench measures TLS, large answers, no limits, silent clients and Unix sockets", async () => {
+  const names = ["answer-8MiB", "behind-silent", "limits-64B", "tls-64B"];
   if (Deno.build.os !== "windows") names.push("unix-64B");
   const { report } = await measure([
     `--case=${names.join()}`,
-    "--only=listen,serve,no-limits,by-hand,one-buffer",
+    "--only=listen,serve,no-limits,by-hand,one-buffer,alone,ahead,short-idle",
   ]);
   const done = report.cases.map(({ name, failures, results }) => {
     assertEquals(failures, []);
@@ -85,11 +86,37 @@ Deno.test("bench measures TLS, large answers, no limits and Unix sockets", async
     done.toSorted(),
     [
       "answer-8MiB listen serve by-hand one-buffer",
+      "behind-silent alone ahead short-idle",
       "limits-64B listen no-limits",
       "tls-64B listen serve by-hand one-buffer",
       "unix-64B listen serve by-hand one-buffer",
     ].filter((line) => names.includes(line.split(" ")[0] ?? "")),
   );
+});
+
+Deno.test({
+  name: "bench:calls counts the system calls of an exchange",
+  ignore: await printed(["strace", "--version"]) === undefined,
+  async fn() {
+    const { code, stdout, stderr } = await runDeno(
+      "run",
+      "-A",
+      ...importMap(),
+      `${bench}/system_calls.ts`,
+      "--only=listen,by-hand",
+      "--rounds=1",
+      "--seconds=0.2",
+    );
+    assertEquals(code, 0, stderr);
+    for (const name of ["listen", "by-hand"] as const) {
+      const row = stdout.split("\n").find((line) =>
+        line.startsWith(`| ${contenders[name].title} `)
+      );
+      // One connection is accepted for each exchange, and its request read.
+      assertMatch(row ?? "", /\brecvfrom [12]\.\d, /);
+      assertMatch(row ?? "", /\baccept4 [01]\.\d, /);
+    }
+  },
 });
 
 Deno.test("bench draws what it has measured", async () => {
@@ -142,7 +169,7 @@ Deno.test("bench notices answers that are wrong or cut", async (t) => {
           const load = await runProgram(program, [
             ...args,
             tls ? `tls:${port}` : String(port),
-            ...[2, 0.01, 5, asked].map(String),
+            ...[2, 0.01, 5, asked, 0].map(String),
           ]);
           await server.shutdown();
           assertEquals(load.code, code, `${name} was answered "${answer}"`);

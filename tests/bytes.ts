@@ -3,6 +3,10 @@
 import { assert } from "@std/assert";
 import { Buffer } from "node:buffer";
 
+export function decode(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
 export function encode(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }

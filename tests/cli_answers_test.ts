@@ -36,7 +36,7 @@ testWithSignals(
   async () => {
     const limit = ["--deadline", "300ms"];
     await using tool = await Tool.listening(["--text", "hello", ...limit]);
-    const conn = await connect(tool.addr);
+    const conn = await begin(tool.addr, "hello");
     assertStringIncludes(await readText(conn), "300 ms");
     assertEquals(outcomes(await tool.stop()), ["deadline"]);
   },

@@ -4,7 +4,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { type Client, clients, talk, testWith } from "./clients.ts";
 import { printed } from "./programs.ts";
-import { ask, exchangeOn, readText } from "./sockets.ts";
+import { ask, begin, exchangeOn, readText } from "./sockets.ts";
 import {
   namesIn,
   temporaryFolder,
@@ -93,6 +93,13 @@ for (const client of clients.endless) {
     );
   });
 }
+
+Deno.test("cli: a client that sends nothing is told nothing", async () => {
+  await using tool = await Tool.listening(["--idle-timeout", "50ms"]);
+  const silent = await begin(tool.addr, "");
+  assertEquals(await readText(silent), "");
+  await tool.line(/ WARN .* 0 bytes in, 0 bytes out, .* idle while reading: /);
+});
 
 for (const client of clients.truncating) {
   testWith(client, `cli: ${client.name} is logged as truncated`, async () => {

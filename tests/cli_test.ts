@@ -1,13 +1,14 @@
 // The command-line tool, run as its users run it: as a process of its own.
 
 import {
+  assert,
   assertEquals,
   assertFalse,
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
 import { assertSame, pattern } from "./bytes.ts";
-import { importMap, runDeno } from "./programs.ts";
+import { canTrace, importMap, runDeno } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
   ask,
@@ -18,8 +19,14 @@ import {
   readText,
   send,
 } from "./sockets.ts";
-import { lineUp, temporaryFolder, testWithSignals } from "./support.ts";
-import { checkEnding, checkRefusal, outcomes, Tool } from "./tool.ts";
+import { lineUp, temporaryFolder, testIf, testWithSignals } from "./support.ts";
+import {
+  checkEnding,
+  checkRefusal,
+  moduleUrl,
+  outcomes,
+  Tool,
+} from "./tool.ts";
 
 function portOf(conn: Deno.Conn): number {
   return (conn.localAddr as Deno.NetAddr).port;
@@ -113,7 +120,7 @@ const times: [spelling: string, milliseconds: number][] = [
 for (const [spelling, milliseconds] of times) {
   Deno.test(`cli: --idle-timeout ${spelling} is ${milliseconds} ms`, async () => {
     await using tool = await Tool.listening(["--idle-timeout", spelling]);
-    const reply = await readText(await begin(tool.addr, ""));
+    const reply = await readText(await begin(tool.addr, "x"));
     assertMatch(reply, new RegExp(`^halfclose: .* ${milliseconds} ms.*\n$`));
   });
 }
@@ -257,6 +264,24 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
   });
 }
 
+testWithSignals(
+  "cli: whoever waits one --deadline after a SIGTERM is closed without an answer",
+  async () => {
+    const hangs = moduleUrl("export default () => new Promise(() => {})");
+    await using tool = await Tool.listening(["--deadline", "400ms", hangs]);
+    const { clients } = await lineUp(tool.addr, 8);
+    tool.kill("SIGTERM");
+    const ending = await tool.ending();
+    const exchanges = checkEnding(ending, 0);
+    for (const client of clients) {
+      const reply = await readText(client).catch(() => "");
+      const exchange = exchanges.find(({ port }) => port === portOf(client));
+      assertEquals(reply === "", exchange?.outcome === "aborted");
+    }
+    assertEquals(outcomes(exchanges).at(-1), "aborted");
+  },
+);
+
 testWithSignals("cli: takes a Ctrl-C that arrives twice for one", async () => {
   await using tool = await Tool.listening();
   const slow = await begin(tool.addr, "slow");
@@ -266,3 +291,28 @@ testWithSignals("cli: takes a Ctrl-C that arrives twice for one", async () => {
   assertEquals(await readText(slow), "slow");
   checkEnding(await tool.ending(), 0);
 });
+
+testIf(
+  await canTrace(),
+  "a strace that may trace",
+  "cli: heeds signals before anybody can connect",
+  async () => {
+    await using folder = await temporaryFolder();
+    const calls = `${folder.path}/calls`;
+    const strace = "-D -f -e trace=rt_sigaction,listen -o".split(" ");
+    const args = ["--host", "127.0.0.1", "--port", "0"];
+    await using tool = new Tool([...strace, calls, ...Tool.command(args)], {
+      command: "strace",
+    });
+    await tool.line(/ INFO listening on /);
+    const lines = (await Deno.readTextFile(calls)).split("\n");
+    const listens = lines.findIndex((line) => line.includes(" listen("));
+    assert(listens >= 0);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+      const heeded = new RegExp(`rt_sigaction\\(${signal}, \\{sa_handler=0x`);
+      const heeds = lines.findIndex((line) => heeded.test(line));
+      assert(heeds >= 0 && heeds < listens, signal);
+    }
+    await tool.stop();
+  },
+);

@@ -82,8 +82,8 @@ function overTls(port: number) {
 
 const wrong: [unknown, new () => Error, string][] = [
   [null, TypeError, "the options must be an object, received null"],
-  [{}, TypeError, 'where to is missing, give a "port" or the "path"'],
-  [{ hostname: "localhost" }, TypeError, "where to is missing"],
+  [{}, TypeError, 'no place to connect to, give a "port" or the "path"'],
+  [{ hostname: "localhost" }, TypeError, "no place to connect to"],
   [{ port: "80" }, TypeError, 'option "port" must be a number, received "80"'],
   [{ port: 0 }, RangeError, 'option "port" must be a whole number from 1 to'],
   [{ port: 65_536 }, RangeError, "from 1 to 65535, received 65536"],
@@ -183,6 +183,26 @@ Deno.test("request() brings 8 MiB there and back", async (t) => {
     assertEquals(await reply.bytes(), large);
     assert(await reply.sent);
   });
+});
+
+Deno.test("request() rejects where a connection takes nothing", async () => {
+  await using server = serve(local, () => {});
+  const { connect } = Deno;
+  using _ = {
+    [Symbol.dispose]() {
+      Deno.connect = connect;
+    },
+  };
+  Deno.connect = (async (options: Deno.ConnectOptions) => {
+    const socket = await connect(options);
+    socket.write = () => Promise.resolve(0);
+    return socket;
+  }) as typeof connect;
+  await assertRejects(
+    () => request(server.addr, "request"),
+    TypeError,
+    "detached",
+  );
 });
 
 Deno.test("request() reads while it still writes", async (t) => {

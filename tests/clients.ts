@@ -43,6 +43,7 @@ const installed = {
   "nc with -N and -q": ncHalfCloses && usageOfNc.includes("-q secs"),
   "nc.traditional": said("nc.traditional", "-h").includes("-q secs"),
   "busybox nc": said("busybox", "nc", "--help").includes("IPADDR PORT"),
+  "logger": said("logger", "--help").includes("--tcp"),
   "ncat": said("ncat", "--version").includes("Ncat"),
   "ncat with --ssl": said("ncat", "--help").includes("--ssl"),
   "socat": said("socat", "-V").includes("socat"),

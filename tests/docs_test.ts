@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "node:path";
+import { metrics } from "../metrics/mod.ts";
 
 const root = join(import.meta.dirname ?? "", "..");
 
@@ -76,6 +77,41 @@ Deno.test("docs/promises.md has a test for every fault", () => {
   for (const fault of faults) assertStringIncludes(tests, fault);
 });
 
+Deno.test("documents say alike what becomes of those whom a stop does not serve", () => {
+  for (const name of ["cli", "production", "promises"]) {
+    const text = read(`docs/${name}.md`).replaceAll(/\s+/g, " ");
+    assertStringIncludes(
+      text,
+      "closed without an answer, and the exchange under way is cut",
+      name,
+    );
+  }
+});
+
+Deno.test("documents have tables with one line below the heading", () => {
+  for (const path of documents) {
+    const tables = prose(read(path)).matchAll(/(?:^\|.*\|\n)+/gm);
+    for (const [table] of tables) {
+      const heads = table.match(/^\|(?: :?-+:? \|)+$/gm) ?? [];
+      assertEquals(heads.length, 1, `${path}:\n${table}`);
+    }
+  }
+});
+
+Deno.test("docs/library.md tells of each field of a record, and of each metric", () => {
+  const [, record = ""] =
+    /^export interface ExchangeRecord\b[^]*?\{\n([^]*?)^\}/m
+      .exec(read("exchange/record.ts")) ?? [];
+  const fields = record.match(/(?<=^ {2}readonly )\w+/gm) ?? [];
+  const numbers = metrics().text().match(/(?<=^# TYPE )\w+/gm) ?? [];
+  assert(fields.length > 10 && numbers.length > 5);
+  const page = read("docs/library.md");
+  const missing = [...fields, ...numbers].filter((name) =>
+    !RegExp(`^\\|.*\`${name}\`.*\\| `, "m").test(page)
+  );
+  assertEquals(missing, []);
+});
+
 Deno.test("README.md has at most 200 lines", () => {
   const lines = read("README.md").trimEnd().split("\n").length;
   assert(lines <= 200, `it has ${lines}: move what is not needed at first`);
@@ -89,4 +125,10 @@ Deno.test("documents link only to files and headings that exist", () => {
   const faults = links.map(({ from, link }) => faultOf(from, link))
     .filter((fault) => fault !== undefined);
   assertEquals(faults, []);
+});
+
+Deno.test("documents have nothing that is yet to be filled in", () => {
+  for (const path of documents) {
+    assertEquals(read(path).match(/@@\w+|\b(?:TODO|TBD|FIXME)\b/g), null, path);
+  }
 });

@@ -7,11 +7,14 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { serve } from "../mod.ts";
+import { chromiumFlags } from "./browser.ts";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { clients, talk, testWith } from "./clients.ts";
 import { importMap, root, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, begin, exchange, readText } from "./sockets.ts";
+import { ask, begin, exchange, freePort, readText } from "./sockets.ts";
+import { namesIn, until } from "./support.ts";
 import { Tool } from "./tool.ts";
 
 const folder = `${root}/examples`;
@@ -71,28 +74,59 @@ function copied(file: string): string {
 /** An example that runs in a folder of its own, which holds only copies. */
 class Running implements AsyncDisposable {
   readonly dir: string;
-  readonly tool: Tool;
+  tool: Tool;
+  readonly #args: string[];
+  readonly #env: Record<string, string>;
   readonly #talk: string[];
 
-  constructor({ start, talk }: Example, port = 0) {
+  /** @param change What is changed in the copies, as their reader would. */
+  constructor(
+    { start, talk }: Example,
+    port = 0,
+    change = (source: string) => source,
+    env: Record<string, string> = {},
+  ) {
     this.dir = Deno.makeTempDirSync();
     Deno.mkdirSync(`${this.dir}/examples`);
     for (const file of files) {
-      Deno.writeTextFileSync(`${this.dir}/examples/${file}`, copied(file));
+      Deno.writeTextFileSync(
+        `${this.dir}/examples/${file}`,
+        change(copied(file)),
+      );
     }
-    const [deno, command, ...rest] = start.split(" ");
-    assertEquals(deno, "deno");
-    const args = [
+    const words = start.split(" ");
+    const settings = words.splice(0, words.indexOf("deno"));
+    const [, command, ...rest] = words;
+    const place = rest.includes("--unix")
+      ? []
+      : ["--host", "127.0.0.1", "--port", `${port}`];
+    this.#env = {
+      ...Object.fromEntries(settings.map((setting) => setting.split("="))),
+      ...env,
+    };
+    this.#args = [
       command ?? "",
       ...inCheckout,
       ...rest.flatMap((word) =>
-        word === "jsr:@halfclose/server"
-          ? [`${root}/cli.ts`, "--host", "127.0.0.1", "--port", `${port}`]
-          : [word]
+        word === "jsr:@halfclose/server" ? [`${root}/cli.ts`, ...place] : [word]
       ),
     ];
-    this.tool = new Tool(args, { command: Deno.execPath(), cwd: this.dir });
+    this.tool = this.#start();
     this.#talk = talk;
+  }
+
+  #start(): Tool {
+    return new Tool(this.#args, {
+      command: Deno.execPath(),
+      cwd: this.dir,
+      env: this.#env,
+    });
+  }
+
+  /** Ends it as a crash does, and starts it again. */
+  async restart(): Promise<void> {
+    await this.tool[Symbol.asyncDispose]();
+    this.tool = this.#start();
   }
 
   /** The address, when it listens there. */
@@ -104,7 +138,7 @@ class Running implements AsyncDisposable {
   /** Talks to it as one is told to, and gives what that prints. */
   async talk(where?: Deno.NetAddr): Promise<string> {
     const script = this.#talk.join("\n").replaceAll(
-      /\blocalhost(:| | -p )\d+/g,
+      /\blocalhost(:| | -p | --port )\d+/g,
       `${where?.hostname}$1${where?.port}`,
     ).replaceAll(/@localhost\b/g, `@${where?.hostname}`);
     const args = ["-c", `${halfclose}\n${script}`];
@@ -132,14 +166,15 @@ const halfclose = `halfclose() { ${
 function testExample(
   name: string,
   fn: (example: Running) => Promise<void>,
-  { needs = "nc with -N", port }: {
+  { needs = "nc with -N", port, change }: {
     needs?: Parameters<typeof testWith>[0]["needs"];
     port?: number;
+    change?: (source: string) => string;
   } = {},
 ): void {
   testWith({ needs }, `examples: ${name}`, async () => {
     const [title = ""] = name.split(": ");
-    await using running = new Running(exampleCalled(title), port);
+    await using running = new Running(exampleCalled(title), port, change);
     await fn(running);
   });
 }
@@ -166,9 +201,12 @@ Deno.test("examples/README.md tells of each file what it tells itself", () => {
     const lines = block.trimEnd().split("\n").map((line) => line.slice(3));
     assertEquals(lines, [start, ...talk], file);
     // It listens where the client is told to go.
-    const [, port = "8080"] = /^ {2}port: (\d+),$/m.exec(source) ?? [];
+    const [, port = "8080"] =
+      /^(?:export default \{| ) port: (\d+),/m.exec(source) ?? [];
     for (
-      const [, told] of talk.join().matchAll(/localhost(?::| | -p )(\d+)/g)
+      const [, told] of talk.join().matchAll(
+        /localhost(?::| | -p | --port )(\d+)/g,
+      )
     ) {
       assertEquals(told, port, file);
     }
@@ -182,7 +220,7 @@ Deno.test("README.md links to the examples, and deno.json does not publish them"
   for (const path of config.publish.include) {
     assertMatch(
       path,
-      /^(((cli|client|exchange|listening|serving)\/)?\*\.ts|[^/*]+|docs\/\*\.md)$/,
+      /^(((cli(\/view)?|client|exchange|listening|metrics|serving)\/)?\*\.ts|[^/*]+|docs\/\*\.(md|html))$/,
     );
   }
 });
@@ -280,6 +318,51 @@ testExample("paste bin: reads no other file", async (example) => {
   assertEquals(await ask(addr, unknown), "no such paste\n");
   assertEquals(await ask(addr), "send a paste, or the name of one\n");
 });
+
+testExample("paste bin: forgets a paste after a day", async (example) => {
+  const addr = await example.addr();
+  const [old, recent] = [await ask(addr, "old"), await ask(addr, "recent")];
+  const hour = 60 * 60;
+  for (const [name, hours] of [[old, 24], [recent, 23]] as const) {
+    const then = Date.now() / 1000 - hours * hour;
+    await Deno.utime(`${example.dir}/pastes/${name.trim()}`, then, then);
+  }
+  assertEquals(await ask(addr, old), "no such paste\n");
+  assertEquals(await ask(addr, recent), "recent");
+  assertEquals(namesIn(`${example.dir}/pastes`), [recent.trim()]);
+});
+
+testExample("rotating log: keeps what logger sends", async (example) => {
+  const addr = await example.addr();
+  assertEquals(await example.talk(addr), "");
+  assertEquals(await ask(addr, "one\r\ntwo\x1b[m\n\n"), "");
+  const log = await Deno.readTextFile(`${example.dir}/logs/current.log`);
+  const lines = log.split("\n").map((line) =>
+    line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, "")
+  );
+  assertMatch(lines[0] ?? "", /^127\.0\.0\.1 <13>.* disk 91% full$/);
+  assertEquals(lines.slice(1), [
+    "127.0.0.1 one",
+    "127.0.0.1 two?[m",
+    "",
+  ]);
+}, { needs: "logger" });
+
+testExample("rotating log: never fills up the disk", async (example) => {
+  const addr = await example.addr();
+  const logs = `${example.dir}/logs`;
+  for (let file = 0; file < 8; file++) {
+    assertEquals(await ask(addr, "x".repeat(1024 * 1024)), "");
+  }
+  const names = namesIn(logs);
+  assertEquals(names.length, 6);
+  assertEquals(names.at(-1), "current.log");
+  // Each is as long as its one line.
+  for (const name of names) {
+    const { size } = await Deno.stat(`${logs}/${name}`);
+    assert(size > 1024 * 1024 && size < 1024 * 1024 + 100, `${size}`);
+  }
+}, { needs: "logger" });
 
 testExample("raw printer: keeps jobs as they came", async (example) => {
   const addr = await example.addr();
@@ -563,22 +646,191 @@ testExample("web server: is shown by a browser", async (example) => {
   assertEquals((await Deno.readFile(picture)).slice(1, 4), encode("PNG"));
 }, { needs: "chromium" });
 
-/** Without what a browser asks of others by itself. */
-const chromiumFlags = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--disable-dev-shm-usage",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+Deno.test("examples: printer queue: prints in order, also after a crash", async () => {
+  // The printer is off.
+  const port = freePort();
+  const point = (source: string) => source.replaceAll("9101", `${port}`);
+  await using example = new Running(exampleCalled("printer queue"), 0, point);
+  const addr = await example.addr();
+  await Deno.writeTextFile(`${example.dir}/report.ps`, "%!PS first");
+  assertEquals(await example.talk(addr), "job 1 is in the queue\n");
+  assertEquals(await ask(addr, "second"), "job 2 is in the queue\n");
+  await example.tool.line(/^cannot print queue\/0*1\.job for now: /);
+
+  const unfinished = await begin(addr, "never promised");
+  await until(() =>
+    namesIn(`${example.dir}/queue`).some((name) => name.endsWith(".part"))
+  );
+  await example.restart();
+  unfinished.close();
+
+  const printed: string[] = [];
+  await using _printer = serve(
+    { hostname: "127.0.0.1", port },
+    async (conn) => void printed.push(await conn.text()),
+  );
+  const again = await example.addr();
+  assertEquals(await ask(again, "third"), "job 3 is in the queue\n");
+  await until(() => namesIn(`${example.dir}/queue`).length === 0);
+  assertEquals(printed, ["%!PS first", "second", "third"]);
+});
+
+testExample("pipeline: sorts, and leaves out repetitions", async (example) => {
+  const addr = await example.addr();
+  assertEquals(await example.talk(addr), "a\nb\n");
+  assertEquals(await ask(addr, ""), "");
+  const lines = Array.from({ length: 100_000 }, (_, at) => `${at % 1000}\n`);
+  const reply = await ask(addr, lines.join(""));
+  assertEquals(reply, [...new Set(lines)].sort().join(""));
+});
+
+testExample("deploy hook: runs the script, once at a time", async (example) => {
+  const script = `${example.dir}/deploy.sh`;
+  // It fails if another one runs.
+  await Deno.writeTextFile(
+    script,
+    "#!/bin/sh\nmkdir lock || exit 3\necho to $1\nsleep 0.1\nrmdir lock\n" +
+      'test "$1" != v0.0.0',
+    { mode: 0o755 },
+  );
+  await example.tool.line(/ listening on deploy\.sock$/);
+  assertEquals(await example.talk(), "to v1.2.3\ndeployed v1.2.3\n");
+  const place = { transport: "unix", path: `${example.dir}/deploy.sock` };
+  const send = (version: string) => ask(place as Deno.UnixAddr, version);
+  const replies = await Promise.all(["v2.0.0", "v2.0.1", "v0.0.0"].map(send));
+  assertEquals(replies, [
+    "to v2.0.0\ndeployed v2.0.0\n",
+    "to v2.0.1\ndeployed v2.0.1\n",
+    "to v0.0.0\nfailed with status 1\n",
+  ]);
+  for (const version of ["v1", "$(id)", "v1.2.3; id", "", "-v1.2.3"]) {
+    assertMatch(await send(version), /^send a version/);
+  }
+  assertEquals((await Deno.stat(place.path)).mode ?? 0, 0o140660);
+});
 
 testExample("word counter: counts", async (example) => {
   assertEquals((await example.talk(await example.addr())).trim(), "3");
 });
+
+/** What the tests read of the attributes of OTLP. */
+interface Attributes {
+  attributes: {
+    key: string;
+    value: { stringValue?: string; doubleValue?: number };
+  }[];
+}
+
+/** What they read of an export of it. */
+interface Export {
+  resourceSpans?: { scopeSpans: { spans: Span[] }[] }[];
+  resourceMetrics?: {
+    scopeMetrics: { scope: { name: string }; metrics: Metric[] }[];
+  }[];
+}
+
+interface Span extends Attributes {
+  name: string;
+  kind: number;
+  startTimeUnixNano: string;
+  endTimeUnixNano: string;
+  status: { code: number; message: string };
+  events: { name: string }[];
+}
+
+interface Metric {
+  name: string;
+  unit: string;
+  histogram: { dataPoints: (Attributes & { count: number; sum: number })[] };
+}
+
+function attributesOf({ attributes }: Attributes): Record<string, unknown> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [key, Object.values(value)[0]]),
+  );
+}
+
+testWith(
+  { needs: "nc with -N" },
+  "examples: OpenTelemetry: exports a span and metrics for each exchange",
+  async () => {
+    const exports: Export[] = [];
+    await using collector = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen() {} },
+      async (request) => {
+        exports.push(await request.json());
+        return Response.json({});
+      },
+    );
+    const { hostname, port } = collector.addr;
+    const example = exampleCalled("OpenTelemetry");
+    await using running = new Running(example, 0, undefined, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://${hostname}:${port}`,
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+    });
+    const addr = await running.addr();
+    assertEquals(await running.talk(addr), "HELLO\n");
+    await ask(addr, "x".repeat(1025)).catch(() => "");
+    running.tool.kill("SIGTERM");
+    assertEquals((await running.tool.ending()).code, 0);
+
+    const spans = exports.flatMap(({ resourceSpans = [] }) => resourceSpans)
+      .flatMap(({ scopeSpans }) => scopeSpans).flatMap(({ spans }) => spans);
+    assertEquals(
+      spans.map(({ name, kind, status, events }) => [
+        ...[name, kind, status.code, status.message],
+        ...events.map(({ name }) => name),
+      ]),
+      [
+        ["exchange", 2, 0, ""],
+        ["exchange", 2, 2, "too-large", "exception"],
+      ],
+    );
+    const [first, second] = spans.map(attributesOf);
+    assertEquals(
+      { ...first, "client.port": 0 },
+      {
+        "halfclose.outcome": "ok",
+        "halfclose.phase": "writing",
+        "halfclose.request.size": 6,
+        "halfclose.response.size": 6,
+        "client.address": "127.0.0.1",
+        "client.port": 0,
+        "server.address": "127.0.0.1",
+        "server.port": addr.port,
+        "network.transport": "tcp",
+      },
+    );
+    assertEquals(second?.["halfclose.outcome"], "too-large");
+    for (const { startTimeUnixNano, endTimeUnixNano } of spans) {
+      assert(BigInt(endTimeUnixNano) > BigInt(startTimeUnixNano));
+    }
+
+    // The last export has all of it.
+    const { resourceMetrics = [] } =
+      exports.findLast(({ resourceMetrics }) => resourceMetrics) ?? {};
+    const metrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics)
+      // Deno has some of its own.
+      .filter(({ scope }) => scope.name === "halfclose")
+      .flatMap(({ metrics }) => metrics);
+    const counted = metrics.map(({ name, unit, histogram }) => [
+      ...[name, unit],
+      Object.fromEntries(histogram.dataPoints.map((point) => [
+        attributesOf(point)["halfclose.outcome"],
+        Number(point.count),
+      ])),
+    ]);
+    const each = { ok: 1, "too-large": 1 };
+    assertEquals(
+      counted.toSorted(),
+      [
+        ["halfclose.exchange.duration", "s", each],
+        ["halfclose.request.size", "By", each],
+        ["halfclose.response.size", "By", each],
+      ],
+    );
+  },
+);
 
 testExample(
   "control channel: tells how it is, and stops",
@@ -614,5 +866,5 @@ Deno.test("examples: test double: its tests pass", async () => {
   await using example = new Running(exampleCalled("test double"));
   const { code, stdout, lines } = await example.tool.ending();
   assertEquals(code, 0, stdout + lines.join("\n"));
-  assertStringIncludes(stdout, "3 passed | 0 failed");
+  assertStringIncludes(stdout, "4 passed | 0 failed");
 });

@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import type { ExchangeRecord, Handler, Outcome, Phase } from "../mod.ts";
 import { areSame, encode, pattern } from "./bytes.ts";
+import { binary } from "./proxy_headers.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
   ask,
@@ -22,6 +23,7 @@ import {
   listenLocally,
   serveLocally,
   type ServeTcpOptions,
+  turnOfIo,
 } from "./support.ts";
 
 const MiB = 1024 ** 2;
@@ -73,7 +75,10 @@ function testFault(name: string, makeFault: () => Fault): void {
         handling.resolve();
         return handler && conn.id === 1 ? handler(conn, server) : conn.bytes();
       });
-      const next = accepted.promise.then(() => ask(server.addr, "next"));
+      const header = options?.proxyProtocol ? "PROXY UNKNOWN\r\n" : "";
+      const next = accepted.promise.then(() => {
+        return ask(server.addr, `${header}next`);
+      });
       const sees = await client(server.addr, {
         accepted: accepted.promise,
         handling: handling.promise,
@@ -457,4 +462,82 @@ testFault("a response left half written", () => ({
   sees: "half",
   outcome: "failed",
   phase: "writing",
+}));
+
+// Behind a proxy that speaks the PROXY protocol
+
+const proxyProtocol = true;
+
+testFault("a connection without a PROXY header", () => ({
+  options: { proxyProtocol },
+  async client(addr) {
+    const client = await send(addr, "GET / HTTP/1.1\r\n\r\n");
+    return await readText(client).catch(() => "");
+  },
+  sees: "",
+  outcome: "proxy",
+  phase: "reading",
+}));
+
+testFault("a PROXY header that is cut", () => ({
+  options: { proxyProtocol },
+  async client(addr) {
+    return await readText(await send(addr, "PROXY TCP4 192.0.2.1"));
+  },
+  sees: "",
+  outcome: "proxy",
+  phase: "reading",
+}));
+
+testFault("a client that resets within its PROXY header", () => ({
+  options: { proxyProtocol },
+  async client(addr, { accepted }) {
+    const client = await RudeClient.connect(addr);
+    await accepted;
+    await client.write("PROXY TCP4 192.0.2.1");
+    await turnOfIo();
+    await client.reset();
+  },
+  outcome: "reset",
+  phase: "reading",
+}));
+
+testFault("a PROXY header that never ends", () => ({
+  options: { proxyProtocol, idleTimeout: 50 },
+  async client(addr) {
+    return await readText(await begin(addr, "PROXY TCP4 192.0.2.1"));
+  },
+  sees: "",
+  outcome: "idle",
+  phase: "reading",
+}));
+
+testFault("a PROXY header whose checksum is wrong", () => ({
+  options: { proxyProtocol },
+  async client(addr) {
+    const fields = [{ type: 3, value: [0, 0, 0, 0] }];
+    const header = binary({ addresses: Array(12).fill(1), fields });
+    return await readText(await send(addr, header));
+  },
+  sees: "",
+  outcome: "proxy",
+  phase: "reading",
+}));
+
+testFault("a health check that sends nothing", () => ({
+  options: { proxyProtocol },
+  async client(addr) {
+    (await connect(addr)).close();
+  },
+  outcome: "health-check",
+  phase: "reading",
+}));
+
+testFault("a health check with a PROXY header", () => ({
+  options: { proxyProtocol },
+  async client(addr) {
+    (await begin(addr, binary({ command: 0x20, family: 0 }))).close();
+  },
+  outcome: "health-check",
+  phase: "reading",
 }));

@@ -6,6 +6,7 @@
 import { deepStrictEqual, ok, rejects, throws } from "node:assert/strict";
 import config from "../deno.json" with { type: "json" };
 import * as assertStandIn from "../offline/assert.ts";
+import { linksTo } from "../offline/dry_run.ts";
 import { importMapFlag } from "../offline/flag.ts";
 import importMap from "../offline/import_map.json" with { type: "json" };
 import * as logStandIn from "../offline/log.ts";
@@ -1547,4 +1548,19 @@ Deno.test({
   async fn() {
     deepStrictEqual(await importMapFlag(), flag);
   },
+});
+
+Deno.test("linksTo() gives the stand-ins the names of the packages", () => {
+  const links = linksTo(
+    { "@std/a": "jsr:@std/a@^1.0.2", "@std/ab": "jsr:@std/ab@0.1.0" },
+    { "@std/a": "./a.ts", "@std/a/part": "./part.ts", "@std/ab": "./ab.ts" },
+  );
+  deepStrictEqual(links, [
+    {
+      name: "@std/a",
+      version: "1.0.2",
+      exports: { ".": "./a.ts", "./part": "./part.ts" },
+    },
+    { name: "@std/ab", version: "0.1.0", exports: { ".": "./ab.ts" } },
+  ]);
 });

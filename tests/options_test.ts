@@ -48,6 +48,16 @@ const wrong: [object | null, new () => Error, string][] = [
   [{ idleTimeout: null }, TypeError, 'option "idleTimeout"'],
   [{ lingerTimeout: -1 }, RangeError, 'option "lingerTimeout"'],
   [{ streaming: "yes" }, TypeError, 'option "streaming" must be a boolean'],
+  [
+    { proxyProtocol: 2 },
+    TypeError,
+    'option "proxyProtocol" must be a boolean',
+  ],
+  [
+    { proxyProtocol: true, cert: "x", key: "x" },
+    TypeError,
+    '"proxyProtocol" and "cert" exclude each other',
+  ],
   [{ readAhead: -1 }, RangeError, 'option "readAhead" must be a whole number'],
   [{ readAhead: 1.5 }, RangeError, 'option "readAhead"'],
   [

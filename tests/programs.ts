@@ -76,6 +76,22 @@ export async function printed(
   }
 }
 
+/** Whether system calls can be traced: that may be forbidden though strace is there. */
+export async function canTrace(): Promise<boolean> {
+  return await printed(["strace", "-e", "trace=none", "true"]) !== undefined;
+}
+
+/**
+ * The words before a program that run it in a network of its own, where all ports
+ * are free. Only root can do this.
+ *
+ * @param setup A command of the shell that prepares the network.
+ */
+export function inOwnNetwork(setup = "true"): string[] {
+  const script = `ip link set lo up && ${setup} && exec "$@"`;
+  return ["unshare", "--net", "sh", "-c", script, "sh"];
+}
+
 /** Sends a signal to a program, unless it has ended by itself. */
 export function kill(
   child: Deno.ChildProcess,

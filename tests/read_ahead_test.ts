@@ -1,7 +1,7 @@
 // Reading ahead: requests are read while another is handled, one handler at a time.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Handler, listen } from "../mod.ts";
+import { type Handler, listen, serve } from "../mod.ts";
 import { pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
@@ -19,6 +19,7 @@ import {
   Records,
   serveLocally,
   turnOfIo,
+  until,
 } from "./support.ts";
 import { cert, connectTls, key } from "./tls.ts";
 
@@ -125,12 +126,64 @@ Deno.test("readAhead: waited says how long a request was complete before its tur
   await server.shutdown();
 });
 
+Deno.test("readAhead: waited says for how long a request waited for a turn that never came", async () => {
+  const complete = Promise.withResolvers<void>();
+  const { listener, records } = listenLocally({
+    readAhead: 1,
+    onRequest: ({ id }) => {
+      if (id === 2) complete.resolve();
+    },
+  });
+  using _one = await send(listener.addr, "one");
+  using _two = await send(listener.addr, "two");
+  let least = Infinity;
+  for await (const _ of listener) {
+    await complete.promise;
+    await turnOfIo();
+    const completeAt = performance.now();
+    await turnOfIo();
+    least = performance.now() - completeAt;
+    break;
+  }
+  const { phase, waited, handled } = await records.nth(2);
+  assertEquals({ phase, handled }, { phase: "waiting", handled: undefined });
+  assert(waited >= least, `${waited} ms, at least ${least}`);
+});
+
 Deno.test("readAhead: waited is 0 without it", async () => {
   const { server, records } = serveLocally();
   await ask(server.addr, "x");
   assertEquals((await records.nth(1)).waited, 0);
   await server.shutdown();
 });
+
+for (const readAhead of [0, 1]) {
+  Deno.test(`readAhead: with ${readAhead}, handled leaves out the reading`, async () => {
+    const handling = Promise.withResolvers<void>();
+    const goOn = Promise.withResolvers<void>();
+    const { server, records } = serveLocally({ readAhead }, async () => {
+      handling.resolve();
+      await goOn.promise;
+    });
+    const client = await begin(server.addr, "slow");
+    await until(() => server.inHand > 0);
+    const readFrom = performance.now();
+    await turnOfIo();
+    const read = performance.now() - readFrom;
+    await client.closeWrite();
+    await handling.promise;
+    const handledFrom = performance.now();
+    await turnOfIo();
+    const least = performance.now() - handledFrom;
+    goOn.resolve();
+    assertEquals(await readText(client), "");
+    const { duration, waited, handled = NaN } = await records.nth(1);
+    assert(handled >= least, `${handled} ms, at least ${least}`);
+    const rest = duration - waited - handled;
+    assert(rest >= read, `${rest} ms, at least ${read}`);
+    await server.shutdown();
+  });
+}
 
 Deno.test("readAhead: shutdown() serves all that are being read, and the backlog", async () => {
   const { server, records } = serveLocally({ readAhead: 32 });
@@ -188,6 +241,13 @@ for (const how of ["close", "abort", "break"] as const) {
     const phases = new Set(records.all.map(({ phase }) => phase));
     assert(phases.has("waiting"));
     assert(phases.has("reading"));
+    for (const { id, handled } of records.all) {
+      assertEquals(
+        handled !== undefined,
+        id === 1,
+        "only the first has its turn",
+      );
+    }
   });
 }
 
@@ -384,3 +444,29 @@ for (const readAhead of [0, 10]) {
     });
   }
 }
+
+Deno.test("Server.shutdown() ends though all whom it holds back are cut", async () => {
+  const controller = new AbortController();
+  const complete = Promise.withResolvers<void>();
+  let requests = 0;
+  const server = serve({
+    ...local,
+    readAhead: 3,
+    deadline: Infinity,
+    signal: controller.signal,
+    onRequest: () => {
+      if (++requests === 4) complete.resolve();
+    },
+  }, () => "x");
+  const clients = await Promise.all(
+    Array.from({ length: 4 }, () => begin(server.addr, "x")),
+  );
+  await until(() => server.inHand === 4);
+  const stopped = server.shutdown();
+  for (const client of clients) await client.closeWrite();
+  await complete.promise;
+  controller.abort();
+  await server.finished;
+  await stopped;
+  for (const client of clients) client.close();
+});

@@ -116,6 +116,13 @@ Deno.test("Deno.TlsConn.handshake() tells a failed handshake from a cut request"
   for (const open of [conn, client, listener]) open.close();
 });
 
+Deno.test("Deno.listenTls() gives a TlsListener, by the name of its class", () => {
+  using plain = Deno.listen(local);
+  using secure = Deno.listenTls({ ...local, cert, key });
+  const names = [plain, secure].map((listener) => listener.constructor.name);
+  assertEquals(names, ["Listener", "TlsListener"]);
+});
+
 Deno.test("Deno has listenDatagram() only where it takes reusePort", async () => {
   for (const flags of [[], ["--unstable-net"]]) {
     const program = 'console.log("listenDatagram" in Deno)';

@@ -320,7 +320,7 @@ Deno.test("send names the permission that lacks, and asks for none", async () =>
       [["127.0.0.1:1", "--file", "x"], ["-N"], "-R=x (--allow-read)"],
       [["localhost:1", "--tls", "--ca", "x"], ["-N"], "-R=x (--allow-read)"],
       [["unix:x"], ["-R", "-W"], "-N (--allow-net)"],
-      [["unix:/x"], ["-R", "-W"], "-N (--allow-net)"],
+      [["unix:/x"], ["-R", "-W"], "-N=unix:/x (--allow-net)"],
       [["unix:x"], ["-N", "-W"], "-R=x (--allow-read)"],
       [["unix:x"], ["-N", "-R"], "-W=x (--allow-write)"],
     ] as const

@@ -9,7 +9,7 @@ import {
   RequestTooLargeError,
   serve,
   type Server,
-  type TimeoutError,
+  TimeoutError,
 } from "../mod.ts";
 import { encode } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
@@ -23,7 +23,7 @@ import {
   send,
   writeAll,
 } from "./sockets.ts";
-import { assertRefused, lineUp, serveLocally } from "./support.ts";
+import { assertRefused, lineUp, serveLocally, turnOfIo } from "./support.ts";
 
 Deno.test("serve() sends what its handler returns", async (t) => {
   await t.step("serve(options, handler)", async () => {
@@ -376,6 +376,37 @@ Deno.test("serve() says nothing of an abandoned handler that heeds its signal", 
   await server.shutdown();
   assertEquals(records.outcomes, ["deadline"]);
   assertEquals(errors, []);
+});
+
+Deno.test("serve() says nothing of an abandoned handler that reads its request too late", async (t) => {
+  const readings = {
+    "text()": (conn: Conn) => conn.text(),
+    "read()": (conn: Conn) => conn.read(new Uint8Array(9)),
+  };
+  for (const [name, read] of Object.entries(readings)) {
+    await t.step(name, async () => {
+      const errors: unknown[] = [];
+      const late = Promise.withResolvers<void>();
+      const failed = Promise.withResolvers<unknown>();
+      const { server, records } = serveLocally({
+        deadline: 30,
+        onError: (error) => void errors.push(error),
+      }, async (conn) => {
+        await late.promise;
+        const reading = read(conn);
+        // Nobody awaits it yet: that must not end the process.
+        await turnOfIo();
+        await reading.catch(failed.resolve);
+        await reading;
+      });
+      assertEquals(await ask(server.addr, "x"), "");
+      await records.nth(1);
+      late.resolve();
+      assertInstanceOf(await failed.promise, TimeoutError);
+      await server.shutdown();
+      assertEquals(errors, []);
+    });
+  }
 });
 
 Deno.test("serve() abandons an onError() that outlives the deadline", async () => {

@@ -1,10 +1,11 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { listen, serve } from "../mod.ts";
-import { encode, pattern } from "./bytes.ts";
+import { decode, encode, pattern } from "./bytes.ts";
 import {
   ask,
   begin,
   connect,
+  exchangeOn,
   local,
   pause,
   readBytes,
@@ -62,6 +63,28 @@ Deno.test("Listener.shutdown() serves a backlog that comes by a given listener",
     (conn) => conn.bytes(),
   );
   await checkShutdown({ server, records }, 50, { meanwhile: () => block(500) });
+});
+
+Deno.test("Server.shutdown() closes a given listener itself, and not before its backlog is accepted", async () => {
+  const inner = Deno.listen(local);
+  const closedBy: unknown[] = [];
+  // Whoever inherits from this can close the socket.
+  const methods = {
+    addr: inner.addr,
+    accept: () => inner.accept(),
+    close() {
+      closedBy.push(this);
+      inner.close();
+    },
+  };
+  const listener = Object.create(methods) as Deno.TcpListener;
+  const records = new Records();
+  const server = serve(
+    { listener, onExchange: records.add },
+    (conn) => conn.bytes(),
+  );
+  await checkShutdown({ server, records }, 20);
+  assertEquals(new Set(closedBy), new Set([listener]));
 });
 
 Deno.test("Server.shutdown() serves the backlog though nothing but timers and immediates get a turn", async (t) => {
@@ -259,10 +282,64 @@ Deno.test("Server.shutdown() that ran into its deadline has told of all", async 
   for (const client of clients) await readText(client).catch(() => {});
 });
 
+/** Has something done whenever a server connects to itself. */
+function onOwnConnection(act: () => Promise<unknown>): Disposable {
+  const { connect } = Deno;
+  Object.assign(Deno, {
+    async connect(options: Deno.ConnectOptions) {
+      const conn = await connect(options);
+      await act();
+      return conn;
+    },
+  });
+  return {
+    [Symbol.dispose]: () => void Object.assign(Deno, { connect }),
+  };
+}
+
+for (const readAhead of [0, 4]) {
+  Deno.test(`Server.shutdown() serves who connects behind its own connection, and begins no turn before, reading ${readAhead} ahead`, async () => {
+    const { connect: dial } = Deno;
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    let turns = 0;
+    const turnsSeen: number[] = [];
+    const { server } = serveLocally({ readAhead }, async (conn) => {
+      turns++;
+      begun.resolve();
+      await gate.promise;
+      return conn.bytes();
+    });
+    const behind: Promise<string>[] = [];
+    const first = ask(server.addr, "first");
+    const second = ask(server.addr, "second");
+    await begun.promise;
+    {
+      using _ = onOwnConnection(async () => {
+        // Behind the first one: behind the last one, they would be refused.
+        if (behind.length > 0) return;
+        for (const request of ["0", "1", "2"]) {
+          const client = await dial({ port: server.addr.port });
+          behind.push(exchangeOn(client, request).then(decode));
+        }
+        gate.resolve();
+        await first;
+        turnsSeen.push(turns);
+      });
+      const stopped = server.shutdown();
+      assertEquals(await first, "first");
+      assertEquals(await second, "second");
+      await stopped;
+    }
+    assertEquals(await Promise.all(behind), behind.map((_, i) => `${i}`));
+    // The one that had begun, and nobody else.
+    assertEquals(turnsSeen, [1]);
+  });
+}
+
 Deno.test("Listener.close() during a shutdown does not count our own connection", async () => {
   const { connect: denoConnect, listen: denoListen } = Deno;
   const accepted = Promise.withResolvers<void>();
-  const ended = Promise.withResolvers<void>();
   const told = Promise.withResolvers<void>();
   let accepts = 0;
   Object.assign(Deno, {
@@ -270,9 +347,7 @@ Deno.test("Listener.close() during a shutdown does not count our own connection"
       const listener = denoListen(options);
       const accept = listener.accept.bind(listener);
       listener.accept = async () => {
-        const accepting = accept();
-        accepting.catch(() => ended.resolve());
-        const conn = await accepting;
+        const conn = await accept();
         if (++accepts === 2) accepted.resolve();
         return conn;
       };
@@ -296,7 +371,6 @@ Deno.test("Listener.close() during a shutdown does not count our own connection"
     await accepted.promise;
     await turn();
     listener.close();
-    await ended.promise;
     await turn();
     told.resolve();
     await Promise.all([waiting, stopped]);
@@ -306,6 +380,19 @@ Deno.test("Listener.close() during a shutdown does not count our own connection"
     Object.assign(Deno, { listen: denoListen, connect: denoConnect });
   }
 });
+
+testUnix(
+  "Server.shutdown() removes a Unix socket before its backlog is drained",
+  async (folder) => {
+    const path = `${folder}/test.sock`;
+    const { server } = serveAt(path);
+    const waiting = await connect(server.addr);
+    const stopped = server.shutdown();
+    await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
+    assertEquals(decode(await exchangeOn(waiting, "waiting")), "waiting");
+    await stopped;
+  },
+);
 
 testUnix(
   "Server.shutdown() ends under traffic that never pauses",

@@ -1,10 +1,14 @@
 // The soak itself: that it passes, and that it can fail.
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { decoded, importMap, type Output, spawn } from "./programs.ts";
+import { decoded, importMap, type Output, printed, spawn } from "./programs.ts";
+import { testIf } from "./support.ts";
 
-function start(args: string[]): Deno.ChildProcess {
-  const flags = ["run", "-A", ...importMap(), "tests/soak/soak.ts"];
+function start(
+  args: string[],
+  program = "tests/soak/soak.ts",
+): Deno.ChildProcess {
+  const flags = ["run", "-A", ...importMap(), program];
   return spawn(Deno.execPath(), [...flags, ...args]);
 }
 
@@ -16,15 +20,32 @@ async function end(soak: Deno.ChildProcess): Promise<Output> {
   return decoded(await soak.output());
 }
 
-Deno.test("soak finds nothing amiss, whatever its clients do", async () => {
-  const { code, stdout } = await end(start(["-n", "2000", "--hostile=0.03"]));
+/** Runs a short one in which nothing may be amiss. */
+async function findsNothing(...args: string[]): Promise<string> {
+  const flags = ["-n", "1000", "--hostile=0.06", ...args];
+  const { code, stdout } = await end(start(flags));
   assertEquals(code, 0, stdout);
-  assertMatch(stdout, /^exchanges +2 000$/m);
+  assertMatch(stdout, /^exchanges +1 000$/m);
   for (const row of ["unfinished", "lost", "wrong bytes", "errors"]) {
     assertMatch(stdout, new RegExp(`^${row} +0$`, "m"));
   }
   assertMatch(stdout, /^ {2}sends too much +[1-9]\d*$/m);
   assertMatch(stdout, /^ {2}too-large +[1-9]\d*$/m);
+  return stdout;
+}
+
+for (const readAhead of [0, 1, 32]) {
+  Deno.test(`soak finds nothing amiss, whatever its clients do, with readAhead ${readAhead}`, async () => {
+    await findsNothing(`--read-ahead=${readAhead}`);
+  });
+}
+
+Deno.test("soak finds nothing amiss with a delimiter", async () => {
+  const until = String.raw`--until=\r\n`;
+  const stdout = await findsNothing("--read-ahead=8", until);
+  for (const does of ["breaks off in", "floods after", "resets after"]) {
+    assertMatch(stdout, new RegExp(`^ {2}${does} its delimiter +[1-9]`, "m"));
+  }
 });
 
 Deno.test("soak notices answers that are cut or wrong, and handlers that fail", async () => {
@@ -109,6 +130,8 @@ Deno.test("soak says in one line which argument it cannot understand", async () 
     [["-c0"], '--clients must be a whole number from 1 to 32, received "0"'],
     [["--hostile=2"], '--hostile must be from 0 to 1, received "2"'],
     [["--minutes="], '--minutes must be over 0, received ""'],
+    [["--until="], '--until must be ASCII text, received ""'],
+    [["--until=é"], '--until must be ASCII text, received "é"'],
     [["--server="], "--server needs a value: a file"],
     [["--nope"], 'unexpected argument "--nope", see --help'],
     [["extra"], 'unexpected argument "extra", see --help'],
@@ -121,4 +144,29 @@ Deno.test("soak says in one line which argument it cannot understand", async () 
       { code: 2, stdout: "", problems: [`soak: ${message}`] },
     );
   }
+});
+
+const hasCompiler = await printed(["cc", "--version"]) !== undefined;
+
+function testOfStops(behaviour: string, fn: () => Promise<void>): void {
+  testIf(hasCompiler, "a C compiler", `soak of stops ${behaviour}`, fn);
+}
+
+testOfStops("counts what is answered, refused and lost", async () => {
+  // How many are lost is for the long run to say: machines may be busy.
+  const { stdout } = await end(start(["-n3"], "tests/soak/stops.ts"));
+  assertMatch(stdout, /^stops +3$/m);
+  assertMatch(stdout, /^answered +[1-9]/m);
+  assertMatch(stdout, /^refused +[1-9]/m);
+  assertMatch(stdout, /^lost +\d/m);
+});
+
+testOfStops("notices a server that just closes", async () => {
+  const { code, stdout } = await end(start(
+    ["-n3", "--server=tests/testdata/stops_just_close.ts"],
+    "tests/soak/stops.ts",
+  ));
+  assertEquals(code, 1);
+  assertMatch(stdout, /^lost +[1-9]/m);
+  assertMatch(stdout, /^amiss: \d stops lost some, 0 may$/m);
 });

@@ -3,6 +3,21 @@
 /** Where servers of tests listen. */
 export const local = { hostname: "127.0.0.1", port: 0 };
 
+/** Ports on which nobody listens, for servers that cannot choose one. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from({ length: count }, () => Deno.listen(local));
+  return listeners.map((listener) => {
+    listener.close();
+    return listener.addr.port;
+  });
+}
+
+/** A port on which nobody listens. */
+export function freePort(): number {
+  const [port = 0] = freePorts(1);
+  return port;
+}
+
 /** Waits for some milliseconds, or not at all. */
 export async function pause(milliseconds: number): Promise<void> {
   if (milliseconds === 0) return;

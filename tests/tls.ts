@@ -1,5 +1,7 @@
 // What speaks TLS in tests: the secrets of servers, and clients that trust them.
 
+import { runProgram } from "./programs.ts";
+
 const testdata = `${import.meta.dirname}/testdata`;
 
 /** The files in PEM. */
@@ -13,4 +15,27 @@ export const caCerts = [Deno.readTextFileSync(authorityFile)];
 
 export function connectTls(port: number): Promise<Deno.TlsConn> {
   return Deno.connectTls({ hostname: "localhost", port, caCerts });
+}
+
+/** The files in PEM of a certificate that nobody else has. */
+export interface PemFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Makes a certificate for `localhost` that is its own authority, with openssl. */
+export async function newCertificate(prefix: string): Promise<PemFiles> {
+  const [cert, key] = [`${prefix}.pem`, `${prefix}.key`];
+  const { code, stderr } = await runProgram("openssl", [
+    ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(
+      " ",
+    ),
+    ...["-days", "2", "-subj", "/CN=localhost", "-keyout", key, "-out", cert],
+    ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+    ...["-addext", "basicConstraints=critical,CA:FALSE"],
+  ]);
+  if (code !== 0) {
+    throw new Error(`openssl cannot make a certificate: ${stderr}`);
+  }
+  return { cert, key };
 }

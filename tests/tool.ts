@@ -117,10 +117,10 @@ export class Tool implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** Waits for a line that matches. */
-  async line(expected: RegExp): Promise<RegExpExecArray> {
+  /** Waits for a line that matches, after the first `from` lines. */
+  async line(expected: RegExp, from = 0): Promise<RegExpExecArray> {
     for (;;) {
-      for (const line of this.lines) {
+      for (const line of this.lines.slice(from)) {
         const match = expected.exec(line);
         if (match) return match;
       }

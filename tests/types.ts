@@ -1,5 +1,6 @@
 // What the compiler has to say of uses of the API: checked, never run.
 
+import { metrics } from "../metrics/mod.ts";
 import {
   type HandlerModule,
   listen,
@@ -22,6 +23,30 @@ export function addressesAreKnown(): void {
   serve({ path: "x" }, (conn) => conn.remoteAddr.path);
   serve({ path: "x", handler: (conn) => conn.localAddr.path });
   serve({ onExchange: ({ remoteAddr }) => remoteAddr.port }, () => {});
+}
+
+export function metricsSuitEveryKindOfAddress(): void {
+  const { callbacks, text } = metrics();
+  const tcp = serve(
+    { ...callbacks, port: 0 },
+    ({ remoteAddr }) => `${remoteAddr.port satisfies number}`,
+  );
+  tcp.addr.port satisfies number;
+  listen({ ...callbacks, path: "x" }).addr.path satisfies string;
+  text(tcp) satisfies string;
+}
+
+export function proxiesHaveClientsOnTcp(): void {
+  serve({ proxyProtocol: true }, ({ remoteAddr }) => remoteAddr.hostname);
+  serve({ path: "x", proxyProtocol: true }, ({ remoteAddr, peerAddr }) => {
+    peerAddr satisfies Deno.NetAddr | Deno.UnixAddr;
+    return remoteAddr.transport === "tcp" ? remoteAddr.hostname : "";
+  });
+  serve({ path: "x", proxyProtocol: false }, ({ peerAddr }) => peerAddr.path);
+  serve({ path: "x", proxyProtocol: true }, (conn) => {
+    // @ts-expect-error A client on TCP has none.
+    return conn.remoteAddr.path;
+  });
 }
 
 export function placesExcludeEachOther(): void {

@@ -1,12 +1,13 @@
-// load ADDRESS CLIENTS SECONDS REQUEST ANSWER
+// load ADDRESS CLIENTS SECONDS REQUEST ANSWER SILENT
 //
 // As many clients as asked for send a request of so many bytes, half-close, read
 // the answer to its end, check it, close, and begin anew until the seconds are
 // over. ADDRESS is a port of 127.0.0.1, or the path of a Unix socket. An answer of
 // 0 bytes is expected to be the length of the request in digits, one of any other
-// size to be that many times an "x". load.ts does the same, slower.
+// size to be that many times an "x". As many others as SILENT says are connected
+// before them, send nothing, and connect again whenever they are cut. load.ts
+// does the same, slower.
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,14 +15,13 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../../tests/harness/address.h"
+
 enum { BLOCK = 1 << 20, BUFFER = 1 << 18 };
 
-static struct sockaddr_storage address;
-static socklen_t address_size;
 static long request, answer;
 static double end;
 static char block[BLOCK], digits[32];
@@ -90,25 +90,30 @@ static void *client(void *count) {
   return NULL;
 }
 
-int main(int argc, char **argv) {
-  if (argc != 6) return 2;
-  if (strchr(argv[1], '/')) {
-    struct sockaddr_un *un = (struct sockaddr_un *)&address;
-    un->sun_family = AF_UNIX;
-    strncpy(un->sun_path, argv[1], sizeof un->sun_path - 1);
-    address_size = sizeof *un;
-  } else {
-    struct sockaddr_in *in = (struct sockaddr_in *)&address;
-    in->sin_family = AF_INET;
-    in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    in->sin_port = htons(atoi(argv[1]));
-    address_size = sizeof *in;
+static void *silent(void *connection) {
+  char answer[4096];
+  for (int fd = *(int *)connection;; fd = dial()) {
+    while (recv(fd, answer, sizeof answer, 0) > 0);
+    close(fd);
   }
+}
+
+int main(int argc, char **argv) {
+  if (argc != 7) return 2;
+  set_address(argv[1]);
   int clients = atoi(argv[2]);
   request = atol(argv[4]);
   answer = atol(argv[5]);
   snprintf(digits, sizeof digits, "%ld", request);
   memset(block, 'x', BLOCK);
+
+  int silents = atoi(argv[6]);
+  int connections[silents + 1];
+  for (int i = 0; i < silents; i++) {
+    pthread_t thread;
+    connections[i] = dial();
+    if (pthread_create(&thread, NULL, silent, &connections[i])) fail("thread");
+  }
 
   double start = now();
   end = start + atof(argv[3]);

@@ -1,4 +1,4 @@
-// load.ts ADDRESS CLIENTS SECONDS REQUEST ANSWER
+// load.ts ADDRESS CLIENTS SECONDS REQUEST ANSWER SILENT
 //
 // What load.c does, for machines without a C compiler, and for TLS: there
 // ADDRESS is `tls:PORT`.
@@ -7,11 +7,9 @@ import process from "node:process";
 import { whenThereIsRoom } from "../../tests/sockets.ts";
 import { caCerts } from "../../tests/tls.ts";
 
-const [address = "", clients = 1, seconds = 1, request = 0, answer = 0] = Deno
-  .args.map((arg, i) => i === 0 ? arg : Number(arg)) as [
-    string,
-    ...number[],
-  ];
+const [address = "", ...numbers] = Deno.args;
+const [clients = 1, seconds = 1, request = 0, answer = 0, silents = 0] = numbers
+  .map(Number);
 const expected = new TextEncoder().encode(
   answer > 0 ? "x".repeat(answer) : String(request),
 );
@@ -60,6 +58,17 @@ async function client(): Promise<void> {
   } while (performance.now() < end);
 }
 
+async function silent(conn: Deno.Conn): Promise<never> {
+  const buffer = new Uint8Array(4096);
+  for (;; conn = await whenThereIsRoom(connect)) {
+    // Whether it is closed or reset: it has been cut.
+    while (await conn.read(buffer).catch(() => null) !== null);
+    conn.close();
+  }
+}
+
+for (let i = 0; i < silents; i++) silent(await whenThereIsRoom(connect));
+
 const start = performance.now();
 const end = start + seconds * 1000;
 const before = process.cpuUsage();
@@ -73,3 +82,4 @@ const took = (performance.now() - start) / 1000;
 const { user, system } = process.cpuUsage(before);
 const cpu = (user + system) / 1e6;
 console.log(JSON.stringify({ exchanges, seconds: took, cpu }));
+Deno.exit();

@@ -1,4 +1,4 @@
-// tls ADDRESS CLIENTS SECONDS REQUEST ANSWER
+// tls ADDRESS CLIENTS SECONDS REQUEST ANSWER, and no silent clients
 //
 // What load.c does, over TLS: ADDRESS is `tls:PORT`. load.ts does the same, slower.
 package main

@@ -1,14 +1,20 @@
-// halfclose_listen.ts WORK WHERE LIMITS AHEAD
+// halfclose_listen.ts WORK WHERE LIMITS AHEAD IDLE
 
 import { listen } from "../../server.ts";
 import { large } from "./large.ts";
 import { limits } from "./limits.ts";
 import { place, tell } from "./where.ts";
 
-const [work = "", where, on, ahead = "0"] = Deno.args;
+const [work = "", where, on, ahead = "0", idle] = Deno.args;
 const streaming = ["stream", "byob", "read"].includes(work);
 const readAhead = Number(ahead);
-const options = { ...place(where), ...limits(on), streaming, readAhead };
+const options = {
+  ...place(where),
+  ...limits(on),
+  ...(idle && { idleTimeout: Number(idle) }),
+  streaming,
+  readAhead,
+};
 const listener = listen(options);
 tell(listener.addr);
 

@@ -11,14 +11,22 @@ export function descriptors(pid = Deno.pid): number | undefined {
   );
 }
 
-/** The CPU time that a process has used so far, in seconds. */
-export function cpuTime(pid: number): number | undefined {
+/** The CPU time of a process so far, in seconds. */
+export interface CpuTimes {
+  /** In the program itself, */
+  user: number;
+  /** and in the kernel on its behalf. */
+  system: number;
+}
+
+/** The CPU time that a process has used so far. */
+export function cpuTimes(pid: number): CpuTimes | undefined {
   return whereTold(() => {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
     // The second field is the program's name, which may hold anything.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    const [user, system] = [fields[11], fields[12]].map(Number);
-    return ((user ?? NaN) + (system ?? NaN)) / TICKS_PER_SECOND;
+    const seconds = (field = "") => Number(field) / TICKS_PER_SECOND;
+    return { user: seconds(fields[11]), system: seconds(fields[12]) };
   });
 }
 

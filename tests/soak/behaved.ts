@@ -19,7 +19,7 @@ export class Fault extends Error {
 
 const buffers: Uint8Array<ArrayBuffer>[] = [];
 
-/** Sends its request, half-closes, and checks each byte of the answer. */
+/** Sends its request, ends it, and checks each byte of the answer. */
 export async function behave(
   port: number,
   request: Request,
@@ -27,7 +27,7 @@ export async function behave(
 ): Promise<void> {
   using conn = await connectTo(port);
   await writeAll(conn, request.bytes);
-  await conn.closeWrite();
+  if (request.halfCloses) await conn.closeWrite();
   onSent();
   await expect(request, conn);
 }

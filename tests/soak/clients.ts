@@ -3,7 +3,7 @@
 import { messageOf } from "../harness/errors.ts";
 import { behave, Fault } from "./behaved.ts";
 import { drawRequest, random } from "./exchanges.ts";
-import { drawKind } from "./hostile.ts";
+import { drawKind, kindsFor } from "./hostile.ts";
 import { heard, say } from "./processes.ts";
 import { emptyTally } from "./tally.ts";
 
@@ -21,12 +21,15 @@ export interface Task {
   hostile: number;
   /** How many of those there have been, and are in other processes. */
   ordinal: number;
+  /** The delimiter that ends requests, if the FIN alone does not. */
+  until: string | undefined;
 }
 
 const TOLD_EVERY_MS = 250;
 const MAX_FAULTS = 5;
 
 const task: Task = JSON.parse(Deno.args[0] ?? "{}");
+const kinds = kindsFor(task.until);
 const tally = emptyTally();
 let next = task.from;
 let { ordinal } = task;
@@ -42,13 +45,13 @@ async function client(): Promise<void> {
 async function attempt(number: number): Promise<void> {
   const draw = random(task.seed, number);
   const hostile = draw() < task.hostile;
-  const kind = hostile ? drawKind(ordinal, draw) : undefined;
+  const kind = hostile ? drawKind(kinds, ordinal, draw) : undefined;
   if (hostile) ordinal += task.step;
   try {
     if (kind) {
-      await kind.act(task.port, number);
+      await kind.act(task.port, number, task.until);
     } else {
-      const request = drawRequest(number, draw);
+      const request = drawRequest(number, draw, task.until);
       await behave(task.port, request, () => tally.sent++);
       tally.good++;
     }

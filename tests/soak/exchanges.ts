@@ -28,23 +28,56 @@ export interface Expected {
   byteAt(index: number): number | undefined;
 }
 
+/** How a client ends its request. */
+export interface Ending {
+  /** What it sends last: nothing, or the delimiter. */
+  readonly delimiter: Uint8Array;
+  readonly halfCloses: boolean;
+}
+
+const byFin: Ending = { delimiter: new Uint8Array(), halfCloses: true };
+
+/** Ends a request with a delimiter alone. */
+export function byDelimiter(until: string): Ending {
+  return { delimiter: new TextEncoder().encode(until), halfCloses: false };
+}
+
+/** All bytes of a request have it set, so that no delimiter occurs in them. */
+const HIGH_BIT = 0x80;
+
 /**
  * A request that no other exchange sends. Its first byte says how often it is to
- * come back, the next four number the exchange, the others are noise.
+ * come back, the next five number the exchange, the others are noise.
  */
 export class Request implements Expected {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly halfCloses: boolean;
   readonly #echoed: number;
 
-  constructor(number: number, size: number, times: number) {
-    this.bytes = new Uint8Array(size);
+  /**
+   * @param number The number of the exchange.
+   * @param size How many bytes it has before its delimiter.
+   * @param times How often it is to come back, at most 127 times.
+   */
+  constructor(number: number, size: number, times: number, ending = byFin) {
+    const { delimiter, halfCloses } = ending;
+    this.halfCloses = halfCloses;
+    this.bytes = new Uint8Array(size + delimiter.length);
     if (size > 0) {
       const from = Math.imul(number, 7_919) >>> 0;
       this.bytes.set(noise.subarray(from % NOISE_STARTS).subarray(0, size));
-      new DataView(this.bytes.buffer).setUint32(1, number);
-      this.bytes[0] = times;
+      for (let i = 0; i < 5; i++) {
+        this.bytes[1 + i] = HIGH_BIT | number / 2 ** (7 * i);
+      }
+      this.bytes[0] = HIGH_BIT | times;
     }
-    this.#echoed = size * times;
+    this.bytes.set(delimiter, size);
+    this.#echoed = this.bytes.length * times;
+  }
+
+  /** How often a request is to come back. */
+  static timesOf([first = 0]: Uint8Array): number {
+    return first & ~HIGH_BIT;
   }
 
   get size(): number {
@@ -70,17 +103,32 @@ export function random(seed: number, number: number): () => number {
   return () => random.next();
 }
 
+/** It holds its number. */
+const LEAST = 6;
 const LARGEST = 1024 ** 2;
 const NOISE_STARTS = 65_521;
 const noise = new Uint8Array(LARGEST + NOISE_STARTS);
 const draw = random(0, 0);
-for (let i = 0; i < noise.length; i++) noise[i] = draw() * 256;
+for (let i = 0; i < noise.length; i++) noise[i] = HIGH_BIT | draw() * 128;
 
 /** What a client that behaves asks: mostly small, now and then large, or empty. */
-export function drawRequest(number: number, draw: () => number): Request {
+export function drawRequest(
+  number: number,
+  draw: () => number,
+  until: string | undefined,
+): Request {
   const kind = draw();
   if (kind < 0.01) return new Request(number, 0, 1);
   const largest = kind < 0.998 ? 4096 : LARGEST;
-  const size = 5 + Math.floor(draw() * (largest - 4));
-  return new Request(number, size, draw() < 0.9 ? 1 : 3);
+  const size = LEAST + Math.floor(draw() * (largest - LEAST + 1));
+  const times = draw() < 0.9 ? 1 : 3;
+  return new Request(number, size, times, drawEnding(draw, until));
+}
+
+/** Mostly the delimiter, if there is one; some half-close after it, or instead. */
+function drawEnding(draw: () => number, until: string | undefined): Ending {
+  if (until === undefined) return byFin;
+  const kind = draw();
+  if (kind < 0.1) return byFin;
+  return { ...byDelimiter(until), halfCloses: kind < 0.2 };
 }

@@ -4,7 +4,13 @@ import type { Outcome } from "../../server.ts";
 import { RudeClient } from "../rude_client.ts";
 import { pause, writeAll } from "../sockets.ts";
 import { connectTo, expect, reach } from "./behaved.ts";
-import { expectRefusal, limits, type Refusal, Request } from "./exchanges.ts";
+import {
+  byDelimiter,
+  expectRefusal,
+  limits,
+  type Refusal,
+  Request,
+} from "./exchanges.ts";
 
 /** One way not to behave. */
 export interface Kind {
@@ -15,8 +21,10 @@ export interface Kind {
   readonly outcomes: readonly Outcome[];
   /** Whether it may be gone before it is accepted, and then has no record. */
   readonly unseen?: true;
+  /** Whether it takes a server with a delimiter. */
+  readonly delimited?: true;
   /** Rejects if what is promised to it does not come true. */
-  act(port: number, number: number): Promise<void>;
+  act(port: number, number: number, until?: string): Promise<void>;
 }
 
 const CHUNK = 65_536;
@@ -148,17 +156,66 @@ export const kinds: readonly Kind[] = [
     act: async (port, number) => {
       using conn = await connectTo(port);
       // More than the buffers of a kernel hold.
-      await writeAll(conn, new Request(number, CHUNK, 255).bytes);
+      await writeAll(conn, new Request(number, 2 * CHUNK, 127).bytes);
       await conn.closeWrite();
       // With its first byte it knows that its turn has come.
       await conn.read(new Uint8Array(1));
       await pause(2 * limits.idleTimeout);
     },
   },
+  {
+    name: "breaks off in its delimiter",
+    weight: 5,
+    outcomes: ["idle"],
+    delimited: true,
+    act: async (port, number, until = "") => {
+      using conn = await connectTo(port);
+      const { bytes } = new Request(number, 100, 1, byDelimiter(until));
+      await writeAll(conn, bytes.subarray(0, -1));
+      await refused(conn, "idleTimeout");
+    },
+  },
+  {
+    name: "floods after its delimiter",
+    weight: 50,
+    outcomes: ["ok"],
+    delimited: true,
+    act: async (port, number, until = "") => {
+      using conn = await connectTo(port);
+      const request = new Request(number, CHUNK, 1, byDelimiter(until));
+      // It still sends as it is answered: that must not cost it the answer.
+      for (let sent = 0; sent < 4 * limits.maxRequestBytes; sent += CHUNK) {
+        await writeAll(conn, request.bytes);
+      }
+      await expect(request, conn);
+    },
+  },
+  {
+    name: "resets after its delimiter",
+    weight: 150,
+    outcomes: ["ok", "reset"],
+    unseen: true,
+    delimited: true,
+    act: async (port, number, until = "") => {
+      const client = await connectRudely(port);
+      const request = new Request(number, CHUNK, 1, byDelimiter(until));
+      await client.write(request.bytes);
+      await client.reset();
+    },
+  },
 ];
 
+/** Those that a server can meet, with or without a delimiter. */
+export function kindsFor(until: string | undefined): readonly Kind[] {
+  return kinds.filter(({ delimited }) => !delimited || until !== undefined);
+}
+
 /** One of each kind first, and then as their weights have it. */
-export function drawKind(ordinal: number, draw: () => number): Kind {
+export function drawKind(
+  kinds: readonly Kind[],
+  ordinal: number,
+  draw: () => number,
+): Kind {
   const total = kinds.reduce((sum, { weight }) => sum + weight, 0);
   let left = draw() * total;
   const drawn = kinds.find(({ weight }) => (left -= weight) < 0);

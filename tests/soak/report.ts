@@ -35,7 +35,8 @@ export function report(
     ["errors", tally.wrong.failed],
     ["well-behaved", tally.good],
     ["hostile", done - tally.good],
-    ...kinds.map(({ name }): Row => [`  ${name}`, hostileOf(tally, name)]),
+    ...kinds.map(({ name }): Row => [`  ${name}`, hostileOf(tally, name)])
+      .filter(([, count]) => count !== 0),
     ...recordRows(findings),
     ...footprintRows(findings, seconds),
   ];

@@ -8,7 +8,7 @@ import type { Task } from "./clients.ts";
 import { limits, Request } from "./exchanges.ts";
 import { type Footprint, footprintOf } from "./footprint.ts";
 import { Child } from "./processes.ts";
-import type { Counts, Measures } from "./server.ts";
+import type { Counts, Measures, Settings } from "./server.ts";
 import { doneOf, emptyTally, sumUp, type Tally } from "./tally.ts";
 
 /** What is to be run. */
@@ -22,6 +22,8 @@ export interface Plan {
   seed: number;
   /** How many requests the server reads ahead. */
   readAhead: number;
+  /** The delimiter that ends requests, if the FIN alone does not. */
+  until: string | undefined;
   /** The file of the server under test. */
   server: string;
 }
@@ -69,7 +71,9 @@ export class Run {
   constructor(plan: Plan, onProgress: (done: number) => void) {
     this.#plan = plan;
     this.#onProgress = onProgress;
-    this.#server = this.#start(plan.server, [`${plan.readAhead}`], [
+    const { readAhead, until } = plan;
+    const settings: Settings = { readAhead, until };
+    this.#server = this.#start(plan.server, [JSON.stringify(settings)], [
       "--v8-flags=--expose-gc",
     ]);
   }
@@ -120,7 +124,7 @@ export class Run {
     lastOnes = false,
     onTally = () => {},
   ): Promise<void> {
-    const { clients, hostile, seed } = this.#plan;
+    const { clients, hostile, seed, until } = this.#plan;
     const file = `${import.meta.dirname}/clients.ts`;
     await Promise.all(Array.from({ length: clients }, async (_, i) => {
       const task: Task = {
@@ -132,6 +136,7 @@ export class Run {
         inFlight: Math.ceil((lastOnes ? LAST : IN_FLIGHT) / clients),
         hostile: lastOnes ? 0 : hostile,
         ordinal: i,
+        until,
       };
       const child = this.#start<Tally>(file, [JSON.stringify(task)]);
       const at = this.#tallies.push(emptyTally()) - 1;

@@ -2,8 +2,15 @@
 
 import process from "node:process";
 import { type Conn, type Handler, type Outcome, serve } from "../../server.ts";
-import { END, limits, refusal } from "./exchanges.ts";
+import { END, limits, refusal, Request } from "./exchanges.ts";
 import { heard, say } from "./processes.ts";
+
+/** What the server is told as it starts. */
+export interface Settings {
+  readAhead: number;
+  /** The delimiter that ends requests, if the FIN alone does not. */
+  until: string | undefined;
+}
 
 /** What the server says when it is told to `"measure"`. */
 export interface Measures {
@@ -31,7 +38,7 @@ export interface Counts {
 /** The request as often as it asks for, and a mark that this was all. */
 export async function answer(conn: Conn<Deno.NetAddr>): Promise<Uint8Array[]> {
   const request = await conn.bytes();
-  const [times = 0] = request;
+  const times = Request.timesOf(request);
   return [...Array<Uint8Array>(times).fill(request), Uint8Array.of(END)];
 }
 
@@ -45,11 +52,14 @@ export async function serveForSoak(
     misnumbered: 0,
     outcomes: {},
   };
-  const readAhead = Number(Deno.args[0] ?? 0);
+  const { readAhead, until }: Settings = JSON.parse(
+    Deno.args[0] ?? '{"readAhead":0}',
+  );
   const numbers = new Numbers();
   const server = serve({
     ...limits,
     readAhead,
+    ...(until !== undefined && { until }),
     hostname: "127.0.0.1",
     port: 0,
     allow: () => {

@@ -7,6 +7,7 @@
  * ```sh
  * deno task soak
  * deno task soak -n 100000 --hostile 0.05 --minutes 5
+ * deno task soak --read-ahead 8 --until '\r\n'
  * ```
  *
  * It measures after the first tenth, once the runtime has warmed up, and again
@@ -19,7 +20,8 @@
 
 import { resolve } from "node:path";
 import { messageOf } from "../harness/errors.ts";
-import { execute, type Flags, onStop } from "../harness/options.ts";
+import { bytes } from "../../cli/flags.ts";
+import { execute, type Flags, onStop, UsageError } from "../harness/options.ts";
 import { Progress } from "../harness/progress.ts";
 import { count, report } from "./report.ts";
 import { type Plan, Run } from "./run.ts";
@@ -35,6 +37,7 @@ Options:
       --minutes M    longest time that it may take [20]
       --seed S       what the clients do is drawn from it [1]
       --read-ahead N how many requests the server reads ahead [0]
+      --until TEXT   a delimiter that ends requests, in ASCII: \\n, \\r\\n
       --server FILE  the server under test [tests/soak/server.ts]
   -h, --help         print this help`;
 
@@ -55,8 +58,20 @@ function read(flags: Flags): Options {
     minutes: flags.number("minutes", (m) => m > 0 && m <= 10_000, "over 0", 20),
     seed: flags.whole("seed", 0, 2 ** 32 - 1, 1),
     readAhead: flags.whole("read-ahead", 0, 1000, 0),
+    until: readDelimiter(flags),
     server: resolve(flags.file("server") ?? `${import.meta.dirname}/server.ts`),
   };
+}
+
+/** In ASCII, as what clients send is not, and must not hold it. */
+function readDelimiter(flags: Flags): string | undefined {
+  const text = flags.text("until");
+  if (text === undefined) return undefined;
+  const delimiter = bytes("TEXT", "").read(text);
+  if (delimiter?.length && delimiter.every((byte) => byte < 128)) {
+    return String.fromCharCode(...delimiter);
+  }
+  throw new UsageError(`--until must be ASCII text, received "${text}"`);
 }
 
 /** Runs it within its time, and returns the exit status. */
@@ -96,6 +111,7 @@ await execute({
       "minutes",
       "seed",
       "read-ahead",
+      "until",
       "server",
     ],
     alias: { clients: "c" },

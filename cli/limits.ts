@@ -1,0 +1,64 @@
+/**
+ * Where requests end, and the limits that flags set.
+ *
+ * @module
+ */
+
+import {
+  type ExchangeRecord,
+  RequestTooLargeError,
+  type ServeOptions,
+  type TimeoutError,
+} from "../server.ts";
+import type { serveFlags } from "./commands.ts";
+import { type Flags, UsageError } from "./flags.ts";
+
+type ServeFlags = Flags<typeof serveFlags>;
+
+/** The limits that flags set. */
+export function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
+  const limits = {
+    maxRequestBytes: flags["max-request-bytes"],
+    deadline: flags.deadline,
+    idleTimeout: flags["idle-timeout"],
+    lingerTimeout: flags["linger-timeout"],
+  };
+  const given = Object.entries(limits).filter(([, value]) =>
+    value !== undefined
+  );
+  return Object.fromEntries(given);
+}
+
+/** What ends a request, if flags say so. */
+export function untilOf(
+  { until, "until-idle": idle }: ServeFlags,
+): Pick<ServeOptions, "until"> {
+  if (until !== undefined && idle !== undefined) {
+    throw new UsageError(
+      "--until and --until-idle exclude each other, give only one of them",
+    );
+  }
+  if (until !== undefined) return { until };
+  return idle === undefined ? {} : { until: { idle } };
+}
+
+/**
+ * What to tell a client that is refused: nothing if it has sent nothing, as
+ * scanners do, and browsers that connect in advance.
+ */
+export function refusalOf(
+  error: RequestTooLargeError | TimeoutError,
+  { bytesRead, end }: Pick<ExchangeRecord, "bytesRead" | "end">,
+): string | undefined {
+  if (bytesRead === 0 && !end) return undefined;
+  return `halfclose: request refused, ${reasonOf(error)}\n`;
+}
+
+function reasonOf(error: RequestTooLargeError | TimeoutError): string {
+  if (error instanceof RequestTooLargeError) {
+    return `it is larger than the ${error.maxRequestBytes} bytes allowed`;
+  }
+  return error.option === "idleTimeout"
+    ? `nothing came or went for ${error.timeout} ms`
+    : `it took longer than the ${error.timeout} ms allowed`;
+}

@@ -1,0 +1,72 @@
+/**
+ * The live view of the server, which takes the place of the log on a terminal.
+ *
+ * @module
+ */
+
+import type { Log, LogLine } from "../log.ts";
+import type { Observer } from "../observer.ts";
+import { Activity } from "./activity.ts";
+import { render } from "./render.ts";
+import { Screen } from "./screen.ts";
+
+/** How many lines of the log are held while the view is shown. */
+const MAX_HELD = 100;
+
+/** What the view shows in its own way. */
+const shownOtherwise = ["listening", "accept", "request", "exchange"];
+
+/** A view, which appears when the server listens. */
+export interface View {
+  /** What must be told what happens, in this order. */
+  readonly observers: readonly Observer[];
+  /**
+   * Gives the terminal back, and logs what was held meanwhile. If somebody has
+   * stopped the terminal, this does not hold up the end.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a view on the terminal at standard output.
+ *
+ * @param log The log. The view shows its lines; what would disturb the screen is
+ * held until the end.
+ */
+export function viewOf(log: Log): View {
+  const activity = new Activity(() => screen.drawSoon());
+  const screen = new Screen((columns, rows) =>
+    render(activity, { columns, rows, colors: !Deno.noColor })
+  );
+  const disturbs = Deno.stderr.isTerminal();
+  const held: string[] = [];
+
+  const show = (line: LogLine): boolean => {
+    if (!shownOtherwise.includes(line.event)) {
+      activity.note(line);
+      if (disturbs) held.push(line.text);
+      if (held.length > MAX_HELD) held.shift();
+    }
+    return disturbs;
+  };
+  const open = () => {
+    log.divert(show);
+    // A handler may end the process.
+    addEventListener("unload", closeNow);
+    screen.open();
+  };
+  const closeNow = () => {
+    removeEventListener("unload", closeNow);
+    screen.closeNow();
+    log.divert(undefined);
+    for (const line of held.splice(0)) log.write(line);
+  };
+  return {
+    observers: [activity, { listening: open }],
+    async close() {
+      // A terminal that is stopped would take no line of the log either.
+      if (!await screen.close() && disturbs) held.length = 0;
+      closeNow();
+    },
+  };
+}

@@ -1,0 +1,57 @@
+/**
+ * Rotating log: keeps the lines that programs send, as a small syslog does, in
+ * `logs/current.log`. When that file is full it gets the time as its name, and
+ * all but the last few files are removed, so that the disk never fills up.
+ *
+ * It takes one request at a time, so that the lines of two senders never mix,
+ * and nothing has to be locked. `logger` sends a line and closes, which counts as
+ * a FIN.
+ *
+ * ```sh
+ * deno run -N -R=examples,logs -W=logs jsr:@halfclose/server examples/rotating_log.ts
+ * logger --tcp --server localhost --port 5514 'disk 91% full'
+ * ```
+ *
+ * @module
+ */
+
+import type { Conn } from "@halfclose/server";
+
+const folder = "logs";
+const current = `${folder}/current.log`;
+const MAX_BYTES = 1024 * 1024;
+const KEPT_FILES = 5;
+
+async function handler(conn: Conn<Deno.NetAddr>): Promise<void> {
+  const request = await conn.text();
+  const time = new Date().toISOString();
+  const lines = Array.from(request.matchAll(/.+/g), ([line]) => {
+    // Control characters could forge a line.
+    const printable = line.replaceAll(/[^\P{Cc}\t]/gu, "?");
+    return `${time} ${conn.remoteAddr.hostname} ${printable}\n`;
+  });
+  await Deno.mkdir(folder, { recursive: true });
+  if (await sizeOf(current) >= MAX_BYTES) await rotate(time);
+  await Deno.writeTextFile(current, lines.join(""), { append: true });
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}
+
+async function rotate(time: string): Promise<void> {
+  await Deno.rename(current, `${folder}/${time.replaceAll(":", "")}.log`);
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  // Times sort as names do.
+  const old = names.filter((name) => /^\d.*\.log$/.test(name)).sort();
+  for (const name of old.slice(0, -KEPT_FILES)) {
+    await Deno.remove(`${folder}/${name}`);
+  }
+}
+
+export default { port: 5514, handler };

@@ -1,0 +1,294 @@
+/**
+ * The numbers of a server, as Prometheus reads them: how many exchanges there
+ * were, how they ended, how many bytes they had and how long they took.
+ *
+ * {@linkcode metrics} gives callbacks that count, for the options of `serve()` or
+ * `listen()`, and a text with the numbers, which you serve over HTTP.
+ *
+ * This entry point imports no other package.
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server/server";
+ * import { metrics } from "@halfclose/server/metrics";
+ *
+ * const numbers = metrics();
+ * const server = serve(
+ *   { hostname: "127.0.0.1", port: 0, ...numbers.callbacks },
+ *   (conn) => conn.text(),
+ * );
+ * const monitor = Deno.serve(
+ *   { hostname: "127.0.0.1", port: 0 },
+ *   () =>
+ *     new Response(numbers.text(server), {
+ *       headers: { "content-type": numbers.contentType },
+ *     }),
+ * );
+ * await server.shutdown();
+ * await monitor.shutdown();
+ * ```
+ *
+ * @module
+ */
+
+import { OptionChecks } from "../exchange/option_checks.ts";
+import type { ExchangeRecord, Outcome } from "../exchange/record.ts";
+import { expose, type Family, single } from "./exposition.ts";
+import { Histogram } from "./histogram.ts";
+
+/** Options of {@linkcode metrics}. */
+export interface MetricsOptions {
+  /**
+   * The upper bounds of the histograms' buckets, in seconds: positive numbers,
+   * each larger than the one before it. A bucket without a bound follows them.
+   *
+   * @default {[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]}
+   */
+  buckets?: readonly number[];
+}
+
+/** The callbacks that count: options of `serve()` and `listen()`. */
+export interface MetricsCallbacks {
+  /**
+   * Counts an exchange.
+   *
+   * @param record How it went.
+   */
+  onExchange(record: ExchangeRecord): void;
+  /** Counts an accept that failed. */
+  onAcceptError(): void;
+}
+
+/** What a server is busy with. A `Server` and a `Listener` have this shape. */
+export interface InHand {
+  /** How many connections are accepted whose exchange is not over. */
+  readonly inHand: number;
+  /**
+   * How many connections linger: their exchange is over, and what their clients
+   * still send is dropped for a while.
+   */
+  readonly lingering: number;
+}
+
+/**
+ * The numbers of one or more servers. The memory that they take does not grow.
+ *
+ * @example Count, and log
+ * ```ts
+ * import { serve } from "@halfclose/server/server";
+ * import { metrics } from "@halfclose/server/metrics";
+ *
+ * const numbers = metrics();
+ * await using server = serve({
+ *   hostname: "127.0.0.1",
+ *   port: 0,
+ *   ...numbers.callbacks,
+ *   onExchange(record) {
+ *     numbers.callbacks.onExchange(record);
+ *     console.log(record.outcome);
+ *   },
+ * }, (conn) => conn.text());
+ * ```
+ */
+export interface Metrics {
+  /**
+   * Options of `listen()` and `serve()`. If you have such a callback of your
+   * own, call this one in it.
+   */
+  readonly callbacks: MetricsCallbacks;
+  /** The media type of {@linkcode Metrics.text}, for the header `content-type`. */
+  readonly contentType: string;
+  /**
+   * Writes the numbers in the text format of Prometheus, version 0.0.4.
+   *
+   * @param server The server whose `halfclose_exchanges_in_hand` and
+   * `halfclose_exchanges_lingering` to add. Without one they are left out.
+   * @returns The text, with all other numbers since the call of
+   * {@linkcode metrics}.
+   */
+  text(server?: InHand): string;
+}
+
+const outcomes = Object.keys(
+  {
+    ok: 0,
+    "too-large": 0,
+    idle: 0,
+    deadline: 0,
+    reset: 0,
+    truncated: 0,
+    handshake: 0,
+    proxy: 0,
+    refused: 0,
+    failed: 0,
+    aborted: 0,
+    "health-check": 0,
+  } satisfies Record<Outcome, 0>,
+);
+
+const defaultBuckets = [
+  ...[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  ...[30, 60],
+];
+
+/**
+ * Makes counters for one or more servers. They begin at 0, and have no labels
+ * but `outcome` and those of buckets.
+ *
+ * | metric                                | type      | what it says                                           |
+ * | ------------------------------------- | --------- | ------------------------------------------------------ |
+ * | `halfclose_exchanges_total`           | counter   | exchanges, by `outcome`                                |
+ * | `halfclose_request_bytes_total`       | counter   | bytes of requests that were read                       |
+ * | `halfclose_response_bytes_total`      | counter   | bytes of responses that the kernel has taken           |
+ * | `halfclose_exchange_duration_seconds` | histogram | how long an exchange took, without lingering           |
+ * | `halfclose_exchange_wait_seconds`     | histogram | how long a complete request waited, with `readAhead`   |
+ * | `halfclose_exchange_handling_seconds` | histogram | how long the handler had an exchange, if it got it     |
+ * | `halfclose_accept_errors_total`       | counter   | accepts that failed for want of descriptors or memory  |
+ * | `halfclose_exchanges_in_hand`         | gauge     | connections whose exchange is not over                 |
+ * | `halfclose_exchanges_lingering`       | gauge     | connections that linger after their exchange           |
+ *
+ * @example Usage
+ * ```ts
+ * import { serve } from "@halfclose/server/server";
+ * import { metrics } from "@halfclose/server/metrics";
+ * import { assertStringIncludes } from "@std/assert";
+ *
+ * const numbers = metrics();
+ * const options = { hostname: "127.0.0.1", port: 0, ...numbers.callbacks };
+ * await using server = serve(options, (conn) => conn.text());
+ *
+ * assertStringIncludes(
+ *   numbers.text(server),
+ *   'halfclose_exchanges_total{outcome="ok"} 0',
+ * );
+ * ```
+ *
+ * @param options The buckets of the histograms.
+ * @returns The callbacks that count, and the text with the numbers.
+ * @throws {TypeError} If `buckets` is not an array of numbers.
+ * @throws {RangeError} If a bucket is not positive or not finite, or they do not
+ * ascend.
+ */
+export function metrics(options: MetricsOptions = {}): Metrics {
+  const counting = new Counting(checkBuckets(options));
+  return {
+    callbacks: {
+      onExchange: (record) => counting.add(record),
+      onAcceptError: () => counting.addAcceptError(),
+    },
+    contentType: "text/plain; version=0.0.4; charset=utf-8",
+    text: (server) => expose(counting.families(server)),
+  };
+}
+
+class Counting {
+  readonly #exchanges = new Map(outcomes.map((outcome) => [outcome, 0]));
+  readonly #durations: Histogram;
+  readonly #waits: Histogram;
+  readonly #handlings: Histogram;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  #acceptErrors = 0;
+
+  constructor(buckets: readonly number[]) {
+    this.#durations = new Histogram(buckets);
+    this.#waits = new Histogram(buckets);
+    this.#handlings = new Histogram(buckets);
+  }
+
+  add(record: ExchangeRecord): void {
+    const { outcome, handled } = record;
+    this.#exchanges.set(outcome, (this.#exchanges.get(outcome) ?? 0) + 1);
+    this.#requestBytes += record.bytesRead;
+    this.#responseBytes += record.bytesWritten;
+    this.#durations.add(record.duration / 1000);
+    this.#waits.add(record.waited / 1000);
+    if (handled !== undefined) this.#handlings.add(handled / 1000);
+  }
+
+  addAcceptError(): void {
+    this.#acceptErrors++;
+  }
+
+  families(server: InHand | undefined): Family[] {
+    const counts = Array.from(
+      this.#exchanges,
+      ([outcome, value]) => ({ labels: { outcome }, value }),
+    );
+    return [
+      {
+        name: "halfclose_exchanges_total",
+        type: "counter",
+        help: "Exchanges, by how they ended.",
+        samples: counts,
+      },
+      single(
+        "counter",
+        "halfclose_request_bytes_total",
+        "Bytes of requests that were read.",
+        this.#requestBytes,
+      ),
+      single(
+        "counter",
+        "halfclose_response_bytes_total",
+        "Bytes of responses that the kernel took.",
+        this.#responseBytes,
+      ),
+      this.#durations.family(
+        "halfclose_exchange_duration_seconds",
+        "How long exchanges took, without lingering.",
+      ),
+      this.#waits.family(
+        "halfclose_exchange_wait_seconds",
+        "How long complete requests waited for their turn.",
+      ),
+      this.#handlings.family(
+        "halfclose_exchange_handling_seconds",
+        "How long exchanges were handled, without waiting. Reading counts if it is streamed.",
+      ),
+      single(
+        "counter",
+        "halfclose_accept_errors_total",
+        "Accepts that failed, as the machine was short of something.",
+        this.#acceptErrors,
+      ),
+      ...server ? inHandOf(server) : [],
+    ];
+  }
+}
+
+function inHandOf({ inHand, lingering }: InHand): Family[] {
+  return [
+    single(
+      "gauge",
+      "halfclose_exchanges_in_hand",
+      "Exchanges under way.",
+      inHand,
+    ),
+    single(
+      "gauge",
+      "halfclose_exchanges_lingering",
+      "Connections that linger.",
+      lingering,
+    ),
+  ];
+}
+
+function checkBuckets(options: MetricsOptions): readonly number[] {
+  const checks = new OptionChecks("count", options);
+  const { buckets = defaultBuckets } = options;
+  if (
+    !Array.isArray(buckets) ||
+    !buckets.every((bound) => typeof bound === "number")
+  ) {
+    throw checks.wrong("buckets", "an array of numbers");
+  }
+  const isAscending = buckets.every((bound, i) =>
+    bound > (buckets[i - 1] ?? 0) && bound < Infinity
+  );
+  if (isAscending) return buckets;
+  throw new RangeError(
+    'Cannot count: option "buckets" must be positive, finite numbers that ' +
+      `ascend, received ${Deno.inspect(buckets)}`,
+  );
+}

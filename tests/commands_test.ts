@@ -1,0 +1,355 @@
+// The commands of the documentation, typed as they stand there.
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  decoded,
+  inOwnNetwork,
+  type Output,
+  printed,
+  root,
+  spawn,
+} from "./programs.ts";
+import { putDenoInto } from "./published.ts";
+import { type Folder, temporaryFolder, testIf } from "./support.ts";
+import { comparable } from "./terminals.ts";
+import { authorityFile, certFile, keyFile } from "./tls.ts";
+import { Tool } from "./tool.ts";
+
+/** The pages whose commands are tried here. Lessons are studied as a whole. */
+const pages = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "docs/cli.md",
+  "docs/clients.md",
+  "docs/comparison.md",
+  "docs/library.md",
+  "docs/production.md",
+  "docs/promises.md",
+  "docs/speed.md",
+];
+
+/** What is shown after each command of a page: nothing in a block of `sh`. */
+const commands = new Map<string, string[]>(
+  pages.flatMap((page) => {
+    const text = Deno.readTextFileSync(`${root}/${page}`);
+    const blocks = text.matchAll(/^```(sh|console)\n([^]*?)^```$/gm);
+    return Array.from(blocks).flatMap(([, language, block = ""]) => {
+      const lines = block.trimEnd().split("\n");
+      if (language === "sh") return lines.map((line) => [line, []] as const);
+      return block.split(/^[$#] /m).slice(1).map((part) => {
+        const [command = "", ...shown] = part.trimEnd().split("\n");
+        return [command, shown] as const;
+      });
+    });
+  }),
+);
+
+const tried = new Set<string>();
+
+// The pages name fixed ports. In a network of its own each of them is free.
+const network = inOwnNetwork();
+const isEquipped = await allThere(
+  [...network, "nsenter", "--version"],
+  ["nc", "-h"],
+  ["curl", "--version"],
+  ["cc", "--version"],
+);
+
+async function allThere(...programs: string[][]): Promise<boolean> {
+  return (await Promise.all(programs.map(printed)))
+    .every((output) => output !== undefined);
+}
+
+/** Where a reader types: a folder, and a network of its own. */
+class Room implements AsyncDisposable {
+  readonly #network: Deno.ChildProcess;
+  readonly #folder: Folder;
+  readonly #env: Record<string, string>;
+
+  private constructor(
+    network: Deno.ChildProcess,
+    folder: Folder,
+    path: string,
+  ) {
+    this.#network = network;
+    this.#folder = folder;
+    const installed = `${folder.path}/installed`;
+    this.#env = {
+      PATH: `${installed}/bin:${path}`,
+      NO_COLOR: "1",
+      DENO_INSTALL_ROOT: installed,
+    };
+  }
+
+  static async open(): Promise<Room> {
+    const folder = await temporaryFolder();
+    const { path } = folder;
+    await Deno.mkdir(`${path}/inbox`);
+    await Deno.writeTextFile(`${path}/upper.ts`, upper());
+    await Deno.writeTextFile(`${path}/report.pdf`, "a report");
+    await Deno.copyFile(authorityFile, `${path}/ca.pem`);
+    await Deno.copyFile(certFile, `${path}/cert.pem`);
+    await Deno.copyFile(keyFile, `${path}/key.pem`);
+    const found = await putDenoInto(`${path}/bin`);
+    await Deno.writeTextFile(
+      `${path}/bin/halfclose`,
+      `#!/bin/sh\nexec deno run -A '${root}/cli.ts' "$@"\n`,
+      { mode: 0o755 },
+    );
+    const [program = "", ...args] = [...network, "sh", "-c", "echo; exec cat"];
+    const child = spawn(program, args, { stdin: "piped" });
+    const ready = child.stdout.getReader();
+    await ready.read();
+    ready.releaseLock();
+    return new Room(child, folder, found);
+  }
+
+  /** The command that has a shell run another one. */
+  #words(command: string): string[] {
+    const there = command.replaceAll(
+      /\/(?:run|tmp)\//g,
+      `${this.#folder.path}/`,
+    );
+    const net = `--net=/proc/${this.#network.pid}/ns/net`;
+    return [net, "bash", "-c", there];
+  }
+
+  #options(command: string): { cwd: string; env: Record<string, string> } {
+    const isOfCheckout = /^(?:deno task|cc)\b|\bbench\/|\.\/cli\.ts\b/
+      .test(command);
+    return { cwd: isOfCheckout ? root : this.#folder.path, env: this.#env };
+  }
+
+  /** Types the command of a server. */
+  async serve(command: string): Promise<Tool> {
+    const tool = new Tool(this.#words(`exec ${command}`), {
+      command: "nsenter",
+      ...this.#options(command),
+    });
+    await tool.line(/ INFO listening on /);
+    return tool;
+  }
+
+  /** Types a command, and waits for its end. */
+  async run(command: string): Promise<Output> {
+    const options = this.#options(command);
+    const child = spawn("nsenter", this.#words(command), options);
+    return decoded(await child.output());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#network.stdin.close();
+    await this.#network.output();
+    await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+/** The module of docs/cli.md. */
+function upper(): string {
+  const page = Deno.readTextFileSync(`${root}/docs/cli.md`);
+  const [, text = ""] = /^```ts ignore\n([^]*?toUpperCase[^]*?)^```$/m
+    .exec(page) ?? [];
+  return text;
+}
+
+/** Defines a test that types commands. */
+function testInRoom(name: string, fn: (room: Room) => Promise<void>): void {
+  testIf(
+    isEquipped,
+    "root, unshare, nsenter, ip, nc, curl and cc",
+    `commands: ${name}`,
+    async () => {
+      await using room = await Room.open();
+      await fn(room);
+    },
+  );
+}
+
+/** A server answers clients, ends on a signal, and logs what its page shows. */
+function serves(
+  server: string,
+  clients: Record<string, RegExp>,
+  signal: Deno.Signal = "SIGINT",
+): void {
+  tried.add(server);
+  Object.keys(clients).forEach((client) => tried.add(client));
+  testInRoom(server, async (room) => {
+    await using tool = await room.serve(server);
+    const answers: [Output, RegExp][] = [];
+    for (const [client, expected] of Object.entries(clients)) {
+      answers.push([await room.run(client), expected]);
+    }
+    // A task would leave its server behind if it were killed: stop it first.
+    tool.kill(signal);
+    if (signal === "SIGTERM") {
+      await tool.line(/ INFO stopping in /);
+      tool.kill(signal);
+    }
+    const { code, lines } = await tool.ending();
+    for (const [{ code, stdout, stderr }, expected] of answers) {
+      assertMatch(stdout, expected, stderr);
+      assertEquals(code, 0, stderr);
+    }
+    assertEquals(code, 0);
+    const said = comparable(lines);
+    const shown = commands.get(server) ?? [];
+    for (
+      const line of comparable(shown.map((line) => line.replace("^C", "")))
+    ) {
+      const at = said.indexOf(line);
+      assert(at >= 0, `${line} is not, or not there, in:\n${lines.join("\n")}`);
+      said.splice(0, at + 1);
+    }
+  });
+}
+
+/** Commands, one after the other, show what they should, or what the page does. */
+function shows(expected: Record<string, RegExp | undefined>, status = 0): void {
+  const typed = Object.keys(expected);
+  typed.forEach((command) => tried.add(command));
+  testInRoom(typed.join("; "), async (room) => {
+    for (const [command, pattern] of Object.entries(expected)) {
+      const { code, stdout, stderr } = await room.run(command);
+      const output = stdout + stderr;
+      if (pattern) assertMatch(output, pattern);
+      else assertEquals(output.trimEnd(), commands.get(command)?.join("\n"));
+      assertEquals(code, status, output);
+    }
+  });
+}
+
+/** Names commands that are not tried here. */
+function notTried(_why: string, ...commands: string[]): void {
+  commands.forEach((command) => tried.add(command));
+}
+
+const nc = "printf hello | nc -N localhost 8080";
+
+serves("deno run -N jsr:@halfclose/server", {
+  "echo hello | nc -N localhost 8080": /^hello\n$/,
+  "halfclose send localhost:8080 <report.pdf": /^a report$/,
+});
+serves("deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox", {
+  [nc]: /^\d{8}T\d{9}Z-000001-[\da-f]{16}\n$/,
+});
+serves("deno run -N --allow-run=wc jsr:@halfclose/server -- wc -w", {
+  [nc]: /^\s*1\n$/,
+});
+serves("deno run -N -R=upper.ts jsr:@halfclose/server ./upper.ts", {
+  [nc]: /^HELLO$/,
+});
+serves("deno run -N jsr:@halfclose/server --until '\\n'", {
+  "echo hello | nc localhost 8080": /^hello\n$/,
+});
+serves("deno run -N jsr:@halfclose/server --metrics 127.0.0.1:9090", {
+  "curl localhost:9090/healthz": /^ok\n$/,
+});
+serves("deno task start", { [nc]: /^hello$/ });
+serves("deno task start --port 9000", {
+  "printf hello | nc -N localhost 9000": /^hello$/,
+});
+serves("deno task start --port 9000 --max-request-bytes 1MiB --deadline 10s", {
+  "printf hello | nc -N localhost 9000": /^hello$/,
+  "head -c 2000000 /dev/zero | nc -N localhost 9000":
+    / is larger than the 1048576 bytes allowed\n$/,
+});
+serves("halfclose --metrics :9090 --lame-duck 5s", {
+  [nc]: /^hello$/,
+  [`${nc} `]: /^hello$/,
+}, "SIGTERM");
+serves(
+  "halfclose --deadline 10s --idle-timeout 5s --max-request-bytes 1MiB --read-ahead 8",
+  { [nc]: /^hello$/ },
+);
+serves("halfclose --trace trace.jsonl", {
+  [nc]: /^hello$/,
+  "head -n 5 trace.jsonl":
+    /^\{.*"listening".*\n.*"accepted".*\n.*"begun".*\n.*"read".*\n.*"fin".*\n$/,
+});
+serves("halfclose --port 9100 --tls-cert cert.pem --tls-key key.pem", {
+  "halfclose send --tls --ca ca.pem --file report.pdf localhost:9100":
+    /^a report$/,
+});
+serves("halfclose --unix /run/control.sock", {
+  "echo status | halfclose send --timeout 5s unix:/run/control.sock":
+    /^status\n$/,
+});
+shows({
+  "deno install -g -N -n halfclose jsr:@halfclose/server/cli":
+    /installed halfclose/,
+  "halfclose --help": /^halfclose/,
+});
+shows({ "halfclose --prot 9000": undefined }, 2);
+shows({ "deno run jsr:@halfclose/server": undefined }, 1);
+shows({ "cc -O2 -pthread -o /tmp/load bench/load/load.c": /^$/ });
+
+notTried(
+  "it is the first one, in a checkout, where this folder needs other flags",
+  "deno install -g -N -n halfclose --config deno.json ./cli.ts",
+);
+notTried(
+  "they run these tests",
+  "deno task test",
+  "npx -y deno task test",
+  "bash .ci/run",
+  'deno test -A $(deno run -N=jsr.io offline/flag.ts) --filter "client that drips"',
+);
+notTried("it checks this file, too", "deno task check");
+notTried(
+  "they fetch a Deno",
+  "npx -y deno task start",
+  "deno compile -N -R -W --allow-run -o halfclose cli.ts",
+);
+notTried("cli_reload_test.ts sends the signal", 'kill -HUP "$PID"');
+notTried(
+  "cli_view_test.ts has a terminal for them",
+  "halfclose --port 9000 --read-ahead 4 --max-request-bytes 1MiB --view ./report.ts",
+  "halfclose --view 2>>halfclose.log",
+);
+notTried(
+  "cli_completions_test.ts has the shells",
+  'eval "$(halfclose completions bash)"',
+  'eval "$(halfclose completions zsh)"',
+  "halfclose completions fish | source",
+);
+notTried(
+  "they need Docker; container_test.ts does what the image would",
+  "docker build --tag halfclose .",
+  "docker run --read-only --cap-drop ALL --stop-timeout 130 --publish 8080:8080 halfclose",
+);
+notTried(
+  "they change the system; units_test.ts checks the units",
+  "version=0.1.0",
+  "DENO_DIR=/opt/halfclose deno cache jsr:@halfclose/server@$version/cli",
+  'sed -i "s/server@[^/]*/server@$version/" /etc/systemd/system/halfclose*.service',
+  "systemctl daemon-reload",
+  "for i in 1 2 3 4; do systemctl restart halfclose@$i || break; done",
+);
+notTried(
+  "balancer_test.ts runs this configuration, with replicas",
+  "halfclose --port 8081 --metrics 127.0.0.1:9081 --lame-duck 2s",
+  "halfclose --port 8082 --metrics 127.0.0.1:9082 --lame-duck 2s",
+  "haproxy -f deploy/haproxy.cfg",
+);
+notTried(
+  "they take minutes; bench_test.ts runs parts of it",
+  "deno task bench",
+  "deno task bench --full",
+  "deno task bench --case 64B,1MiB --only listen,by-hand,go --rounds 9",
+  "deno task bench --full --json results.json --svg bench/results.svg",
+);
+notTried(
+  "bench_test.ts runs this server",
+  "deno run -A --v8-flags=--perf-basic-prof bench/servers/halfclose_listen.ts bytes tcp on 8",
+);
+notTried(
+  "they need perf, which few kernels allow",
+  "perf record -p PID -- /tmp/load PORT 8 4 64 0 0",
+  "perf report --sort comm,dso",
+  "perf report --sort symbol",
+);
+
+Deno.test("commands: all that the pages name are tried, or it is said why not", () => {
+  const typed = Array.from(commands.keys(), (command) => command.trim());
+  assertEquals(typed.filter((command) => !tried.has(command)), []);
+});

@@ -1,0 +1,138 @@
+// Real proxies before a server: HAProxy's `send-proxy` and `send-proxy-v2`, and
+// nginx's `proxy_protocol on`.
+
+import { assertEquals } from "@std/assert";
+import { serve } from "../mod.ts";
+import { assertSame, pattern } from "./bytes.ts";
+import {
+  nginxStream,
+  Proxy,
+  type ProxyConfig,
+  type ProxyName,
+  testWithProxy,
+} from "./proxies.ts";
+import { ask, exchange, readText, send } from "./sockets.ts";
+import { Records, serveLocally, temporaryFolder } from "./support.ts";
+
+/** A configuration that passes everything on to `server`. */
+type Setup = (server: string) => ProxyConfig;
+
+function haproxy(flags: string, more = ""): Setup {
+  return (server) => ({ ports }) => `
+defaults
+  mode tcp
+  timeout connect 60s
+  timeout client 60s
+  timeout server 60s
+listen front
+  bind 127.0.0.1:${ports[0]}
+  ${more}
+  server back ${server} ${flags}
+`;
+}
+
+const nginx: Setup = (server) => ({ ports }) => `
+load_module ${nginxStream};
+pid nginx.pid;
+events {}
+stream {
+  server {
+    listen 127.0.0.1:${ports[0]};
+    proxy_pass ${
+  server.startsWith("unix") ? `${server.replace("@", ":")}` : server
+};
+    proxy_protocol on;
+    proxy_half_close on;
+  }
+}
+`;
+
+const setups: [what: string, name: ProxyName, setup: Setup][] = [
+  ["HAProxy's send-proxy", "haproxy", haproxy("send-proxy")],
+  ["HAProxy's send-proxy-v2", "haproxy", haproxy("send-proxy-v2")],
+  [
+    "HAProxy's send-proxy-v2 with fields",
+    "haproxy",
+    haproxy(
+      "send-proxy-v2 proxy-v2-options crc32c,unique-id",
+      "unique-id-format %[rand,hex]",
+    ),
+  ],
+  ["nginx's proxy_protocol", "nginx", nginx],
+];
+
+for (const [what, name, setup] of setups) {
+  testWithProxy(name, `proxyProtocol understands ${what}`, async () => {
+    const { server, records } = serveLocally({ proxyProtocol: true });
+    {
+      const backend = `127.0.0.1:${server.addr.port}`;
+      await using proxy = await Proxy.start(name, setup(backend));
+      const client = await send({ port: proxy.port }, "hello");
+      const { localAddr } = client;
+      assertEquals(await readText(client), "hello");
+      const request = pattern(5_000_000);
+      assertSame(await exchange({ port: proxy.port }, request), request);
+      const [record] = records.all;
+      assertEquals(record?.remoteAddr, localAddr);
+      assertEquals((record?.localAddr as Deno.NetAddr).port, proxy.port);
+      assertEquals((record?.peerAddr as Deno.NetAddr).hostname, "127.0.0.1");
+    }
+    await server.shutdown();
+    assertEquals(records.outcomes, ["ok", "ok"]);
+  });
+
+  testWithProxy(
+    name,
+    `proxyProtocol understands ${what} on a Unix socket`,
+    async () => {
+      await using folder = await temporaryFolder();
+      // nginx's workers are of another user.
+      await Deno.chmod(folder.path, 0o755);
+      const path = `${folder.path}/socket`;
+      const records = new Records();
+      const server = serve(
+        { path, mode: 0o777, proxyProtocol: true, onExchange: records.add },
+        ({ remoteAddr }) => (remoteAddr as Deno.NetAddr).hostname,
+      );
+      {
+        await using proxy = await Proxy.start(name, setup(`unix@${path}`));
+        assertEquals(await ask({ port: proxy.port }), "127.0.0.1");
+      }
+      await server.shutdown();
+      assertEquals(records.outcomes, ["ok"]);
+    },
+  );
+}
+
+for (const flags of ["send-proxy", "send-proxy-v2"]) {
+  testWithProxy(
+    "haproxy",
+    `HAProxy's checks with ${flags} take no turn`,
+    async () => {
+      let turns = 0;
+      const { server, records } = serveLocally({ proxyProtocol: true }, () => {
+        turns++;
+        return "hello";
+      });
+      {
+        // By default HAProxy resets its checks, mostly before they are accepted.
+        // A check that a busy machine delays must not take the server down.
+        const setup = haproxy(
+          `check inter 20ms fall 100000 ${flags}`,
+          `timeout check 60s
+  option tcp-check
+  tcp-check connect send-proxy linger
+  tcp-check connect linger`,
+        );
+        const backend = `127.0.0.1:${server.addr.port}`;
+        await using proxy = await Proxy.start("haproxy", setup(backend));
+        await records.nth(6);
+        assertEquals(await ask({ port: proxy.port }), "hello");
+      }
+      await server.shutdown();
+      const others = records.outcomes.filter((outcome) => outcome !== "ok");
+      assertEquals(new Set(others), new Set(["health-check"]));
+      assertEquals([turns, records.all.length - others.length], [1, 1]);
+    },
+  );
+}
