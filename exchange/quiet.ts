@@ -24,14 +24,14 @@ export function closeQuietly(resource: { close(): void }): void {
   }
 }
 
-/** A stream of bytes whose unawaited reads do not end the process. */
-export class QuietReadableStream
-  extends ReadableStream<Uint8Array<ArrayBuffer>> {
-  /** @param strategy How much is read before somebody asks for it. */
-  constructor(source: UnderlyingByteSource, strategy: QueuingStrategy) {
-    super(source, strategy);
-  }
+/** The one constructor of streams of bytes: a class cannot extend an overload. */
+const ByteStream: new (
+  source: UnderlyingByteSource,
+  strategy: { highWaterMark: number },
+) => ReadableStream<Uint8Array<ArrayBuffer>> = ReadableStream;
 
+/** A stream of bytes whose unawaited reads do not end the process. */
+export class QuietReadableStream extends ByteStream {
   override getReader(options: { mode: "byob" }): ReadableStreamBYOBReader;
   override getReader(
     options?: { mode?: undefined },
