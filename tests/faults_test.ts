@@ -145,7 +145,7 @@ testFault("a client that resets after its request", () => {
   };
 });
 
-testFault("a client that resets within the answer", () => {
+testFault("a client that resets within the response", () => {
   const gone = Promise.withResolvers<void>();
   return {
     async *handler() {
@@ -166,7 +166,7 @@ testFault("a client that resets within the answer", () => {
   };
 });
 
-testFault("a client that leaves within the answer", () => ({
+testFault("a client that leaves within the response", () => ({
   handler: () => moreThanFits,
   async client(addr) {
     const client = await send(addr, "request");
@@ -264,7 +264,7 @@ testFault("a client that drips", () => ({
   phase: "reading",
 }));
 
-testFault("a client that does not read its answer", () => ({
+testFault("a client that does not read its response", () => ({
   options: { idleTimeout: 50 },
   handler: () => moreThanFits,
   async client(addr, { over }) {
@@ -277,7 +277,7 @@ testFault("a client that does not read its answer", () => ({
 }));
 
 testFault(
-  "a client that reads its answer when the connection is long closed",
+  "a client that reads its response when the connection is long closed",
   () => ({
     async client(addr, { over }) {
       const client = await send(addr, "request");
@@ -378,7 +378,7 @@ testFault("a handler that hangs", () => ({
   phase: "handling",
 }));
 
-testFault("a handler that answers twice", () => ({
+testFault("a handler that responds twice", () => ({
   async handler(conn) {
     await conn.respond("first");
     return "second";
