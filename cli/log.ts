@@ -272,13 +272,19 @@ function fieldsOf({ args }: LogRecord): Fields {
 
 function asJson(record: LogRecord): string {
   const { event, ...fields } = fieldsOf(record);
-  return JSON.stringify({
+  const json = JSON.stringify({
     time: record.datetime.toISOString(),
     level: record.levelName,
     event,
     msg: record.msg,
     ...fields,
   });
+  // JSON escapes the other control characters itself.
+  return json.replaceAll(
+    /[\x7f-\x9f\u2028\u2029]/g,
+    (character) =>
+      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function asText(colored: boolean): (record: LogRecord) => string {

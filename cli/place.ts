@@ -4,11 +4,13 @@
  * @module
  */
 
+import { parseIpv4 } from "../exchange/ip_address.ts";
 import type { ServeOptions } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { ensurePermission } from "./permissions.ts";
 import { useFile } from "./files.ts";
+import type { HostPort } from "./host_port.ts";
 import { nameOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
@@ -94,11 +96,34 @@ export async function placeOf(
   return flagged;
 }
 
+/**
+ * Checks that `--metrics` is not where the server itself listens.
+ *
+ * @param metrics Where monitoring is to be answered.
+ * @param place Where the server is to listen.
+ * @throws {UsageError} If both are the same.
+ */
+export function checkMetricsApart(metrics: HostPort, place: Place): void {
+  if (place.path !== undefined || place.listener !== undefined) return;
+  const { hostname, port } = tcpPlace(place);
+  if (port === 0 || port !== metrics.port) return;
+  const hosts = [hostname, metrics.hostname];
+  const everywhere = hosts.includes("0.0.0.0") &&
+    hosts.every((host) => parseIpv4(host));
+  if (hostname !== metrics.hostname && !everywhere) return;
+  throw new UsageError(
+    `--metrics cannot use port ${port}, the server itself listens there: ` +
+      "choose another port",
+  );
+}
+
 /** The place as one would write it. */
 export function nameOfPlace(place: Place): string {
-  if (place.path !== undefined) return place.path;
-  const { hostname = "0.0.0.0", port = 8080 } = place;
-  return nameOf({ transport: "tcp", hostname, port });
+  return place.path ?? nameOf({ transport: "tcp", ...tcpPlace(place) });
+}
+
+function tcpPlace({ hostname = "0.0.0.0", port = 8080 }: Place): HostPort {
+  return { hostname, port };
 }
 
 async function placeByFlags(flags: ServeFlags): Promise<Place> {

@@ -20,7 +20,13 @@ import { limitsOf, refusalOf, untilOf } from "./limits.ts";
 import { Log } from "./log.ts";
 import { Monitor } from "./monitor.ts";
 import { type Observer, tellAll } from "./observer.ts";
-import { checkPlace, nameOfPlace, type Place, placeOf } from "./place.ts";
+import {
+  checkMetricsApart,
+  checkPlace,
+  nameOfPlace,
+  type Place,
+  placeOf,
+} from "./place.ts";
 import { Reloading } from "./reloading.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { heedSignals } from "./signals.ts";
@@ -54,6 +60,12 @@ export async function serveUntilStopped(
     if (flags.trace !== undefined) trace = await traceTo(flags.trace, log);
     const answer = await answerOf(line, log);
     const place = await placeOf(flags, answer.options);
+    if (flags.metrics) {
+      checkMetricsApart(
+        flags.metrics,
+        { ...answer.options, ...place } as Place,
+      );
+    }
     await using monitor = flags.metrics &&
       await Monitor.open(flags.metrics, log);
     await using manager = await ServiceManager.find((message) =>
@@ -165,11 +177,15 @@ async function run(
       observers.acceptError(error);
       options.onAcceptError?.(error);
     },
-    onError(error: unknown, conn: Conn) {
+    async onError(error: unknown, conn: Conn) {
       // An error before the record is logged with the exchange.
       if (!logged.has(conn.id)) log.trace(error, conn.id);
       else log.fault(error, `after request ${conn.id}: `, conn.id);
-      return options.onError?.(error, conn);
+      try {
+        return await options.onError?.(error, conn);
+      } catch (fault) {
+        log.fault(fault, `onError() threw after request ${conn.id}: `, conn.id);
+      }
     },
   };
   const merged = {

@@ -238,6 +238,23 @@ testWithSignals(
   },
 );
 
+testWithSignals("cli: logs what an onError() throws, in one line", async () => {
+  const module = moduleUrl(`export default {
+    handler() { throw new Error("oh"); },
+    onError() { throw new Error("no\\u009b31m"); },
+  }`);
+  await using tool = await Tool.listening(["--log-format", "json", module]);
+  assertEquals(await ask(tool.addr, "hello"), "");
+  const lines = (await stopped(tool)).slice(1, -1);
+  const logged = lines.map((line) => JSON.parse(line) as Line);
+  const faults = logged.filter(({ event }) => event === "fault");
+  assertEquals(
+    faults.map(({ msg, id }) => [msg, id]),
+    [["onError() threw after request 1: no\x9b31m", 1]],
+  );
+  assertEquals(lines.join().match(/[\x80-\x9f]/), null);
+});
+
 /** Says hello to a server that does not say when it listens. */
 function firstAnswer(path: string): Promise<string> {
   return until(async () => {

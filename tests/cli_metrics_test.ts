@@ -88,6 +88,28 @@ Deno.test("cli: --metrics says at once that its port is in use", async () => {
   assertStringIncludes(ending.lines.join(), "in use");
 });
 
+for (const place of [":8080", "127.0.0.1:8080"]) {
+  Deno.test(`cli: --metrics ${place} is the server's own place`, async () => {
+    const ending = await Tool.run(["--metrics", place]);
+    const reason = "--metrics cannot use port 8080, the server itself listens";
+    checkRefusal(ending, 2, reason);
+  });
+}
+
+testIf(
+  Deno.build.os === "linux",
+  "all of 127.0.0.0/8",
+  "cli: --metrics may have the server's port at another address",
+  async () => {
+    const port = `${freePort()}`;
+    const place = ["--host", "127.0.0.2", "--port", port];
+    await using tool = new Tool([...place, "--metrics", `127.0.0.1:${port}`]);
+    await tool.line(metricsLine);
+    tool.kill("SIGTERM");
+    assertEquals((await tool.ending()).code, 0);
+  },
+);
+
 Deno.test("cli: --metrics is silent if the server cannot listen", async () => {
   using other = Deno.listen(local);
   const place = ["--host", "127.0.0.1", "--port", `${other.addr.port}`];
