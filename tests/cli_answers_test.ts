@@ -115,7 +115,7 @@ testWithSignals("cli: --count ends it after so many connections", async () => {
   // The others wait in line until this one is done.
   const second = await begin(tool.addr, "two");
   const last = await connect(tool.addr);
-  // Those behind the last one are closed without an answer.
+  // Those behind the last one are closed without a response.
   const behind = await connect(tool.addr);
   await second.closeWrite();
   assertEquals(await readText(second), "two");

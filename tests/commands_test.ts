@@ -165,20 +165,32 @@ function testInRoom(name: string, fn: (room: Room) => Promise<void>): void {
   );
 }
 
-/** A server answers clients, ends on a signal, and logs what its page shows. */
+/**
+ * A server answers clients, ends on a signal, and logs what its page shows.
+ * Other commands show afterwards what it has written.
+ */
 function serves(
   server: string,
   clients: Record<string, RegExp>,
-  signal: Deno.Signal = "SIGINT",
+  { signal = "SIGINT", afterwards = {} }: {
+    signal?: Deno.Signal;
+    afterwards?: Record<string, RegExp>;
+  } = {},
 ): void {
-  tried.add(server);
-  Object.keys(clients).forEach((client) => tried.add(client));
+  for (
+    const command of [server, ...Object.keys({ ...clients, ...afterwards })]
+  ) {
+    tried.add(command);
+  }
   testInRoom(server, async (room) => {
     await using tool = await room.serve(server);
-    const answers: [Output, RegExp][] = [];
-    for (const [client, expected] of Object.entries(clients)) {
-      answers.push([await room.run(client), expected]);
-    }
+    const outputs: [Output, RegExp][] = [];
+    const run = async (commands: Record<string, RegExp>) => {
+      for (const [command, expected] of Object.entries(commands)) {
+        outputs.push([await room.run(command), expected]);
+      }
+    };
+    await run(clients);
     // A task would leave its server behind if it were killed: stop it first.
     tool.kill(signal);
     if (signal === "SIGTERM") {
@@ -186,7 +198,8 @@ function serves(
       tool.kill(signal);
     }
     const { code, lines } = await tool.ending();
-    for (const [{ code, stdout, stderr }, expected] of answers) {
+    await run(afterwards);
+    for (const [{ code, stdout, stderr }, expected] of outputs) {
       assertMatch(stdout, expected, stderr);
       assertEquals(code, 0, stderr);
     }
@@ -256,15 +269,16 @@ serves("deno task start --port 9000 --max-request-bytes 1MiB --deadline 10s", {
 serves("halfclose --metrics :9090 --lame-duck 5s", {
   [nc]: /^hello$/,
   [`${nc} `]: /^hello$/,
-}, "SIGTERM");
+}, { signal: "SIGTERM" });
 serves(
   "halfclose --deadline 10s --idle-timeout 5s --max-request-bytes 1MiB --read-ahead 8",
   { [nc]: /^hello$/ },
 );
-serves("halfclose --trace trace.jsonl", {
-  [nc]: /^hello$/,
-  "head -n 5 trace.jsonl":
-    /^\{.*"listening".*\n.*"accepted".*\n.*"begun".*\n.*"read".*\n.*"fin".*\n$/,
+serves("halfclose --trace trace.jsonl", { [nc]: /^hello$/ }, {
+  afterwards: {
+    "head -n 5 trace.jsonl":
+      /^\{.*"listening".*\n.*"accepted".*\n.*"begun".*\n.*"read".*\n.*"fin".*\n$/,
+  },
 });
 serves("halfclose --port 9100 --tls-cert cert.pem --tls-key key.pem", {
   "halfclose send --tls --ca ca.pem --file report.pdf localhost:9100":

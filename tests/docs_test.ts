@@ -82,7 +82,7 @@ Deno.test("documents say alike what becomes of those whom a stop does not serve"
     const text = read(`docs/${name}.md`).replaceAll(/\s+/g, " ");
     assertStringIncludes(
       text,
-      "closed without an answer, and the exchange under way is cut",
+      "closed without a response, and the exchange under way is cut",
       name,
     );
   }
