@@ -47,7 +47,13 @@ const all = [
 ] as const;
 const onDeno = ["listen", "serve", "by-hand", "one-buffer"] as const;
 const small = ["listen", "ahead", ...all.slice(1)] as const;
-const streamed = ["listen", "read", "byob", ...all.slice(1)] as const;
+const streamed = [
+  "listen",
+  "read",
+  "read-256KiB",
+  "byob",
+  ...all.slice(1),
+] as const;
 
 const usual = {
   work: "bytes",

@@ -12,6 +12,7 @@ export type Name =
   | "alone"
   | "short-idle"
   | "read"
+  | "read-256KiB"
   | "byob"
   | "no-limits"
   | "serve"
@@ -89,9 +90,16 @@ export const contenders: { readonly [name in Name]: Contender } = {
   read: {
     title: "listen(), read()",
     ours: true,
-    note: "this module, `read()` into one buffer",
+    note: "this module, `read()` into one buffer of 64 KiB",
     version: denoVersion,
     start: (_, where) => onDeno("halfclose_listen.ts")("read", where),
+  },
+  "read-256KiB": {
+    title: "listen(), read() 256 KiB",
+    ours: true,
+    note: "this module, `read()` into one buffer of 256 KiB",
+    version: denoVersion,
+    start: (_, where) => onDeno("halfclose_listen.ts")("read-256KiB", where),
   },
   byob: {
     title: "listen(), BYOB",

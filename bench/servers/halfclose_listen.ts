@@ -6,7 +6,8 @@ import { limits } from "./limits.ts";
 import { place, tell } from "./where.ts";
 
 const [work = "", where, on, ahead = "0", idle] = Deno.args;
-const streaming = ["stream", "byob", "read"].includes(work);
+const reads = work.startsWith("read");
+const streaming = reads || work === "stream" || work === "byob";
 const readAhead = Number(ahead);
 const options = {
   ...place(where),
@@ -18,13 +19,15 @@ const options = {
 const listener = listen(options);
 tell(listener.addr);
 
+// Large reads take fewer turns of the event loop.
+const buffer = new Uint8Array(work === "read-256KiB" ? 262_144 : 65_536);
+
 for await (const conn of listener) {
   if (work === "stream") {
     let size = 0;
     for await (const chunk of conn.readable) size += chunk.length;
     await conn.respond(String(size));
-  } else if (work === "read") {
-    const buffer = new Uint8Array(65_536);
+  } else if (reads) {
     let size = 0;
     for (;;) {
       const read = await conn.read(buffer);
