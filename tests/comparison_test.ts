@@ -282,12 +282,19 @@ Deno.test("docs/comparison.md says which versions it was tried with", () => {
   assertEquals(tools, new Set(["halfclose", ...Object.keys(versions)]));
 });
 
+/** How often a tool may do what it cannot be relied on to do. */
+const LUCK = 100;
+
 for (const { task, tool, command, does } of rows) {
   const name = `comparison: ${task}: ${command}`;
   testIf(isInstalled(tool), tool, name, async () => {
     await using folder = await temporaryFolder();
     await using running = new Running(command, folder.path);
     await running.listens();
-    assertEquals(await tasks[task]?.(running, does), does);
+    let done = await tasks[task]?.(running, does);
+    for (let tries = 1; done && !does && tries < LUCK; tries++) {
+      done = await tasks[task]?.(running, does);
+    }
+    assertEquals(done, does);
   });
 }
