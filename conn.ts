@@ -291,9 +291,9 @@ export class Exchange<Addr extends Deno.Addr>
     this.#state.cutShort(outcome, phase, error);
   }
 
-  /** Records a fault of the handler. Only the first fault counts. */
-  fail(error: unknown): void {
-    this.#state.recordFault("failed", this.#phase, error);
+  /** Records a fault of the caller's code. Only the first fault counts. */
+  fail(error: unknown, phase: Phase = this.#phase): void {
+    this.#state.recordFault("failed", phase, error);
   }
 
   /** The fault of the handler, its response or its use of `Conn`, if any. */

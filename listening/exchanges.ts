@@ -167,7 +167,7 @@ export class Exchanges<Addr extends Deno.Addr> {
     try {
       if (!allow || allow(exchange.peerAddr) === true) return true;
     } catch (error) {
-      exchange.fail(error);
+      exchange.fail(error, "reading");
       throw error;
     }
     exchange.cut("refused", undefined, "reading");
