@@ -16,6 +16,8 @@ const numbers: Partial<Record<Deno.Signal, number>> =
     ? { SIGINT: 2, SIGBREAK: 21 }
     : { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 };
 
+function ignore(): void {}
+
 /** What to do on signals. */
 export interface SignalActions {
   /**
@@ -27,7 +29,11 @@ export interface SignalActions {
   reload(): void;
 }
 
-/** Heeds the signals that ask the server to stop or to reload, until disposed of. */
+/**
+ * Heeds the signals that ask the server to stop or to reload, until disposed of.
+ * SIGHUP stays ignored then: Deno would end the process for one that came before,
+ * and that it has yet to tell of.
+ */
 export function heedSignals({ stop, reload }: SignalActions): Disposable {
   const hadTerminal = hasTerminal();
   let last = -Infinity;
@@ -46,6 +52,7 @@ export function heedSignals({ stop, reload }: SignalActions): Disposable {
   });
   return {
     [Symbol.dispose]() {
+      if ("SIGHUP" in numbers) Deno.addSignalListener("SIGHUP", ignore);
       for (const remove of removers) remove();
     },
   };

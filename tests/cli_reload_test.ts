@@ -10,6 +10,7 @@ import {
   importMap,
   inOwnNetwork,
   printed,
+  root,
   runProgram,
   spawn,
 } from "./programs.ts";
@@ -363,6 +364,26 @@ testWithSignals(
     const { code, lines } = await tool.ending();
     assertEquals(code, 0);
     assertEquals(lines.filter((line) => line.includes("reload")), []);
+  },
+);
+
+testWithSignals(
+  "heedSignals() lets no late SIGHUP end the process",
+  async () => {
+    const script = `
+    import { heedSignals } from ${JSON.stringify(`${root}/cli/signals.ts`)};
+    heedSignals({ stop() {}, reload() {} })[Symbol.dispose]();
+    Deno.addSignalListener("SIGUSR1", () => Deno.exit());
+    setInterval(() => {}, 1000);
+    // Signals are told of in the order of their numbers.
+    Deno.kill(Deno.pid, "SIGHUP");
+    Deno.kill(Deno.pid, "SIGUSR1");
+  `;
+    const { code, stderr } = await runProgram(Deno.execPath(), [
+      "eval",
+      script,
+    ]);
+    assertEquals(code, 0, stderr);
   },
 );
 
