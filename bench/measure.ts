@@ -1,5 +1,6 @@
 // One run of one server in one case.
 
+import { onStop } from "../tests/harness/options.ts";
 import {
   cpuTimes,
   memory,
@@ -48,8 +49,29 @@ const WARM_UP = 0.5;
 const running = new Set<Deno.ChildProcess>();
 
 /** Ends whatever runs. */
-export function endAll(): void {
+function endAll(): void {
   for (const child of running) kill(child);
+}
+
+/**
+ * Does something in a new folder, and removes it in the end. If the process is told
+ * to stop, whatever runs is ended, too.
+ */
+export async function inFolder(
+  act: (folder: string) => Promise<number>,
+): Promise<number> {
+  const folder = await Deno.makeTempDir({ prefix: "halfclose-bench-" });
+  const clear = () => Deno.removeSync(folder, { recursive: true });
+  onStop(() => {
+    endAll();
+    clear();
+    Deno.exit(1);
+  });
+  try {
+    return await act(folder);
+  } finally {
+    clear();
+  }
 }
 
 /**

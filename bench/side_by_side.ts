@@ -19,18 +19,13 @@
  */
 
 import { messageOf } from "../tests/harness/errors.ts";
-import {
-  execute,
-  type Flags,
-  onStop,
-  UsageError,
-} from "../tests/harness/options.ts";
+import { execute, type Flags, UsageError } from "../tests/harness/options.ts";
 import { Progress } from "../tests/harness/progress.ts";
 import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
 import { contenders, type Name } from "./contenders.ts";
 import { type Field, muster } from "./field.ts";
-import { endAll, measure, type Run } from "./measure.ts";
+import { inFolder, measure, type Run } from "./measure.ts";
 import { type CaseResults, type Report, summarize } from "./results.ts";
 import { caseTable, summaryTables } from "./tables.ts";
 
@@ -173,16 +168,9 @@ function read(flags: Flags): Options {
 }
 
 /** Runs it, and returns the exit status. */
-async function bench(options: Options): Promise<number> {
+function bench(options: Options): Promise<number> {
   const { races, only, json, svg } = options;
-  const folder = await Deno.makeTempDir({ prefix: "halfclose-bench-" });
-  const clear = () => Deno.removeSync(folder, { recursive: true });
-  onStop(() => {
-    endAll();
-    clear();
-    Deno.exit(1);
-  });
-  try {
+  return inFolder(async (folder) => {
     const names = new Set(
       races.flatMap((race) => race.contenders).filter((name) => only.has(name)),
     );
@@ -194,9 +182,7 @@ async function bench(options: Options): Promise<number> {
     }
     if (svg) await Deno.writeTextFile(svg, chart(report));
     return report.cases.some(({ failures }) => failures.length > 0) ? 1 : 0;
-  } finally {
-    clear();
-  }
+  });
 }
 
 await execute({

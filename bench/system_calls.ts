@@ -14,17 +14,12 @@
  */
 
 import { cpuTimes } from "../tests/harness/proc.ts";
-import {
-  execute,
-  type Flags,
-  onStop,
-  UsageError,
-} from "../tests/harness/options.ts";
+import { execute, type Flags, UsageError } from "../tests/harness/options.ts";
 import { kill, lines, printed, spawn } from "../tests/programs.ts";
 import { type Case, cases } from "./cases.ts";
 import { contenders, type Name } from "./contenders.ts";
 import { type Field, muster } from "./field.ts";
-import { endAll, withServer } from "./measure.ts";
+import { inFolder, withServer } from "./measure.ts";
 import { median } from "./results.ts";
 import { figure, table } from "./tables.ts";
 
@@ -164,14 +159,7 @@ async function tellCosts(options: Options): Promise<number> {
     console.error("bench:calls: there is no strace");
     return 1;
   }
-  const folder = await Deno.makeTempDir({ prefix: "halfclose-bench-" });
-  const clear = () => Deno.removeSync(folder, { recursive: true });
-  onStop(() => {
-    endAll();
-    clear();
-    Deno.exit(1);
-  });
-  try {
+  return await inFolder(async (folder) => {
     const field = await muster(options.names, folder);
     const names = options.names.filter((name) => field.versions.has(name));
     const costs = new Map(names.map((name): [Name, Cost[]] => [name, []]));
@@ -185,9 +173,7 @@ async function tellCosts(options: Options): Promise<number> {
     const lines = table([[options.race.title, ...heading], ...rows]);
     console.log(lines.join("\n"));
     return 0;
-  } finally {
-    clear();
-  }
+  });
 }
 
 await execute({

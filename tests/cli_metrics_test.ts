@@ -301,17 +301,24 @@ testWithSignals("cli: --lame-duck says 503 and goes on serving", async () => {
   assertEquals(await ask(tool.addr, "late"), "late");
 });
 
-testWithSignals("cli: --lame-duck ends when its time is over", async () => {
-  await using server = await monitored(["--lame-duck", "1ms"]);
-  const { tool } = server;
-  const slow = await begin(tool.addr, "slow");
-  tool.kill("SIGTERM");
-  await tool.refusesConnections();
-  assertEquals(await server.health(), "503 stopping\n");
-  await slow.closeWrite();
-  assertEquals(await readText(slow), "slow");
-  assertEquals((await tool.ending()).code, 0);
-});
+for (
+  const [name, args] of [
+    ["--lame-duck ends when its time is over", ["--lame-duck", "1ms"]],
+    ["/healthz says 503 while the backlog is served", []],
+  ] as const
+) {
+  testWithSignals(`cli: ${name}`, async () => {
+    await using server = await monitored([...args]);
+    const { tool } = server;
+    const slow = await begin(tool.addr, "slow");
+    tool.kill("SIGTERM");
+    await tool.refusesConnections();
+    assertEquals(await server.health(), "503 stopping\n");
+    await slow.closeWrite();
+    assertEquals(await readText(slow), "slow");
+    assertEquals((await tool.ending()).code, 0);
+  });
+}
 
 testWithSignals(
   "cli: --lame-duck ends with a second signal, and a third one cuts",
@@ -351,21 +358,6 @@ testWithSignals("cli: --lame-duck ends with --count", async () => {
   assertEquals(await ask(tool.addr, "last"), "last");
   assertEquals((await tool.ending()).code, 0);
 });
-
-testWithSignals(
-  "cli: /healthz says 503 while the backlog is served",
-  async () => {
-    await using server = await monitored();
-    const { tool } = server;
-    const slow = await begin(tool.addr, "slow");
-    tool.kill("SIGTERM");
-    await tool.refusesConnections();
-    assertEquals(await server.health(), "503 stopping\n");
-    await slow.closeWrite();
-    assertEquals(await readText(slow), "slow");
-    assertEquals((await tool.ending()).code, 0);
-  },
-);
 
 Deno.test("cli: /healthz says 503 when a handler stops its server", async () => {
   const handler = moduleUrl(`export default async (conn, server) => {

@@ -10,7 +10,12 @@
  * @module
  */
 
-import { execute, type Flags } from "../harness/options.ts";
+import {
+  execute,
+  type Flags,
+  type Seeds,
+  seedsOf,
+} from "../harness/options.ts";
 import { descriptors } from "../harness/proc.ts";
 import { Progress } from "../harness/progress.ts";
 import { pause } from "../sockets.ts";
@@ -57,17 +62,13 @@ export function describe(schedule: Schedule): string {
   return Deno.inspect({ ...schedule, clients }, { depth: 5 });
 }
 
-interface Options {
-  first: number;
-  count: number;
+interface Options extends Seeds {
   jobs: number;
 }
 
 function read(flags: Flags): Options {
-  const drawn = flags.text("seed") === undefined;
   return {
-    first: flags.whole("seed", 0, 2 ** 32 - 1, Date.now() % 2 ** 31),
-    count: flags.whole("count", 1, 1e9, drawn ? 1000 : 1),
+    ...seedsOf(flags, 1000),
     jobs: flags.whole("jobs", 1, 64, 4),
   };
 }

@@ -11,7 +11,12 @@
  */
 
 import { parseProxyHeader } from "../../exchange/proxy_header.ts";
-import { execute, type Flags } from "../harness/options.ts";
+import {
+  execute,
+  type Flags,
+  type Seeds,
+  seedsOf,
+} from "../harness/options.ts";
 import { Progress } from "../harness/progress.ts";
 import { Random } from "../harness/random.ts";
 import { ascii, binary, type Field, withChecksum } from "../proxy_headers.ts";
@@ -169,21 +174,12 @@ function withFault(
   return Uint8Array.from(bytes);
 }
 
-interface Options {
-  first: number;
-  count: number;
-}
-
-function read(flags: Flags): Options {
-  const drawn = flags.text("seed") === undefined;
-  return {
-    first: flags.whole("seed", 0, 2 ** 32 - 1, Date.now() % 2 ** 31),
-    count: flags.whole("count", 1, 1e9, drawn ? 1_000_000 : 1),
-  };
+function read(flags: Flags): Seeds {
+  return seedsOf(flags, 1_000_000);
 }
 
 /** Tries them, and returns the exit status. */
-function fuzz({ first, count }: Options): Promise<number> {
+function fuzz({ first, count }: Seeds): Promise<number> {
   const progress = Deno.stderr.isTerminal() ? new Progress() : undefined;
   const meanings = { "more is needed": 0, "malformed": 0, "whole": 0 };
   let found = 0;

@@ -70,6 +70,26 @@ export class Flags {
   }
 }
 
+/** Seeds, one after the other. */
+export interface Seeds {
+  first: number;
+  count: number;
+}
+
+/**
+ * Reads `--seed` and `--count`. A seed that is named is tried alone, unless told
+ * otherwise.
+ *
+ * @param many How many are tried if none is named: the first is drawn then.
+ */
+export function seedsOf(flags: Flags, many: number): Seeds {
+  const isDrawn = flags.text("seed") === undefined;
+  return {
+    first: flags.whole("seed", 0, 2 ** 32 - 1, Date.now() % 2 ** 31),
+    count: flags.whole("count", 1, 1e9, isDrawn ? many : 1),
+  };
+}
+
 /** A command: what it is called, what it takes, and what it does. */
 export interface Command<Options> {
   name: string;
