@@ -35,7 +35,6 @@ const optionNames = Object.keys(
     streaming: true,
     until: true,
     readAhead: true,
-    maxBufferedBytes: true,
     proxyProtocol: true,
     signal: true,
     allow: true,

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { BufferBudget } from "./buffer_budget.ts";
 import { type Delimiter, DelimiterSearch } from "./delimiter.ts";
 import { Dropping } from "./dropping.ts";
 import { RequestTooLargeError } from "./errors.ts";
@@ -24,12 +23,7 @@ export interface ReadingSettings {
   readonly silence: number;
   /** Whether the socket and its pending read outlive a cut, for a refusal. */
   readonly outlivesCuts: boolean;
-  /** What bounds the bytes that all requests hold, if anything does. */
-  readonly budget: BufferBudget | undefined;
 }
-
-/** How much is read at once where bytes are counted. */
-const BUDGETED_BYTES = 65_536;
 
 /** Reads the request of one exchange. */
 export class ReadingHalf {
@@ -57,13 +51,12 @@ export class ReadingHalf {
     limits: TimeLimits,
     settings: ReadingSettings,
   ) {
-    const { delimiter, budget } = settings;
+    const { delimiter } = settings;
     this.#socket = socket;
     this.#state = state;
     this.#limits = limits;
     this.#settings = settings;
     this.#search = delimiter && new DelimiterSearch(delimiter);
-    budget?.enter(this);
   }
 
   /** What ended the request, once it is complete. */
@@ -154,12 +147,6 @@ export class ReadingHalf {
     this.#isStopped = true;
   }
 
-  /** The server moves on: the request is over. */
-  leave(): void {
-    this.stop();
-    this.#settings.budget?.leave(this);
-  }
-
   /**
    * Reads and drops what the client still sends, so that it does not block.
    *
@@ -187,17 +174,9 @@ export class ReadingHalf {
   async #readWithinLimits(
     into: Uint8Array | RequestBytes,
   ): Promise<number | null> {
-    const { budget } = this.#settings;
     while (!this.#end) {
-      while (budget && !budget.admits(this)) {
-        await this.#state.raceWithCut(budget.room(this));
-      }
       this.#checkReadable();
-      let room = into instanceof RequestBytes ? into.room : into;
-      if (budget) {
-        room = room.subarray(0, BUDGETED_BYTES);
-        budget.hold(this, this.bytesRead + room.length);
-      }
+      const room = into instanceof RequestBytes ? into.room : into;
       this.#limits.readBegins();
       let read: number | null;
       try {
@@ -222,7 +201,6 @@ export class ReadingHalf {
       if (!(into instanceof RequestBytes)) return count;
       into.add(count);
     }
-    budget?.hold(this, this.bytesRead);
     return null;
   }
 

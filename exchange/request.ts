@@ -135,7 +135,7 @@ export class IncomingRequest implements RequestReader {
     // A pending read may still write to it.
     if (buffer && !this.#reading.isPending) this.#freeBuffers.push(buffer);
     this.#buffer = this.#bytes = undefined;
-    this.#reading.leave();
+    this.#reading.stop();
   }
 
   #checkUnused(): void {

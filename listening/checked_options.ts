@@ -80,7 +80,6 @@ export function checkOptions(options: object): CheckedOptions {
   checks.integer("mode", 0, 0o777);
   checks.integer("maxRequestBytes", 0, Infinity);
   checks.integer("readAhead", 0, 65_535);
-  checks.integer("maxBufferedBytes", 0, Infinity);
   checks.time("deadline", 1);
   checks.time("idleTimeout", 1);
   checks.time("lingerTimeout", 0);
@@ -88,12 +87,6 @@ export function checkOptions(options: object): CheckedOptions {
     throw checks.fault(
       'options "readAhead" and "streaming" exclude each other, a streamed ' +
         "request is read by its handler",
-    );
-  }
-  if (checks.has("maxBufferedBytes") && !given.readAhead) {
-    throw checks.fault(
-      'option "maxBufferedBytes" needs "readAhead", without it `maxRequestBytes` ' +
-        "is the limit",
     );
   }
   // Without the flag, Deno ends the whole process when asked for this. The

@@ -5,7 +5,6 @@
  */
 
 import { Exchange, type ExchangeSettings } from "../conn.ts";
-import { BufferBudget } from "../exchange/buffer_budget.ts";
 import { Delimiter } from "../exchange/delimiter.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
@@ -13,8 +12,6 @@ import type { CheckedOptions } from "./checked_options.ts";
 
 /** Begins exchanges, enforces their limits, and records how they ended. */
 export class Exchanges<Addr extends Deno.Addr> {
-  /** What bounds the bytes that all requests hold, if anything does. */
-  readonly budget: BufferBudget | undefined;
   readonly #options: CheckedOptions;
   readonly #settings: ExchangeSettings;
   readonly #running = new Set<Exchange<Addr>>();
@@ -33,9 +30,6 @@ export class Exchanges<Addr extends Deno.Addr> {
     const { path, deadline, idleTimeout, onRefuse, onRequest } = options;
     const { delimiter, silence } = requestEndOf(options.until);
     this.#options = options;
-    this.budget = options.maxBufferedBytes === undefined
-      ? undefined
-      : new BufferBudget(options.maxBufferedBytes);
     this.#settings = {
       ...options,
       // A Unix connection knows only the path that Deno has bound.
@@ -44,7 +38,6 @@ export class Exchanges<Addr extends Deno.Addr> {
       onRequest: this.#guarded(onRequest),
       delimiter,
       silence,
-      budget: this.budget,
       outlivesCuts: onRefuse !== undefined,
       freeBuffers: [],
     };

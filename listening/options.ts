@@ -85,20 +85,12 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * a whole number from 0 to 65535. The loop still gets one at a time, in the
    * order in which the requests became complete, so that a slow sender delays
    * nobody else. The `deadline` of each counts from its accept. All requests
-   * together take up to `(readAhead + 1) * maxRequestBytes` of memory. It
+   * together take up to `(readAhead + 1) × maxRequestBytes` of memory. It
    * excludes `streaming`.
    *
    * @default {0}
    */
   readAhead?: number;
-  /**
-   * How many bytes all requests together may hold in memory: a whole number from
-   * 0, or `Infinity` for no limit. Beyond it nobody is accepted and only the
-   * oldest request is read on, until there is room. It needs `readAhead`.
-   *
-   * @default {Infinity}
-   */
-  maxBufferedBytes?: number;
   /**
    * Whether to hand over a connection before its request is read, for requests
    * that should not be kept in memory, or for answers that do not depend on the

@@ -35,7 +35,6 @@ export class ReadAhead<Addr extends Deno.Addr> {
     this.#ahead = ahead;
     this.#queue = queue;
     this.#exchanges = exchanges;
-    exchanges.budget?.onRoom(() => this.#fill());
   }
 
   /**
@@ -80,8 +79,7 @@ export class ReadAhead<Addr extends Deno.Addr> {
   get #hasRoom(): boolean {
     const taken = this.#reading + this.#ready.length +
       (this.#isHandling ? 1 : 0);
-    return taken === 0 ||
-      (taken <= this.#ahead && this.#exchanges.budget?.hasRoom !== false);
+    return taken <= this.#ahead;
   }
 
   #fill(): void {

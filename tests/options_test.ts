@@ -65,8 +65,6 @@ const wrong: [object | null, new () => Error, string][] = [
     TypeError,
     '"readAhead" and "streaming" exclude each other',
   ],
-  [{ maxBufferedBytes: 5 }, TypeError, '"maxBufferedBytes" needs "readAhead"'],
-  [{ readAhead: 1, maxBufferedBytes: -1 }, RangeError, "received -1"],
   [{ until: "" }, TypeError, 'option "until" must not be empty'],
   [{ until: new Uint8Array() }, TypeError, 'option "until" must not be empty'],
   [{ until: 10 }, TypeError, 'option "until" must be a string, a Uint8Array'],

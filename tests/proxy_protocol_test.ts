@@ -177,23 +177,6 @@ Deno.test("proxyProtocol counts no header as a part of the request", async () =>
   assertEquals(records.outcomes, ["ok", "too-large"]);
 });
 
-Deno.test("proxyProtocol keeps what is read ahead within maxBufferedBytes", async () => {
-  const { server, records } = serveLocally({
-    ...fromProxy,
-    readAhead: 3,
-    maxBufferedBytes: 100_000,
-  });
-  const request = proxied(line, pattern(1_000_000));
-  const clients = Array.from({ length: 8 }, () => {
-    return exchange(server.addr, request);
-  });
-  for (const reply of await Promise.all(clients)) {
-    assertSame(reply, pattern(1_000_000));
-  }
-  await server.shutdown();
-  assertEquals(records.outcomes, Array(8).fill("ok"));
-});
-
 // Addresses that are of no use
 
 for (

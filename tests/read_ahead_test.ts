@@ -366,40 +366,6 @@ Deno.test("readAhead: goes together with until", async () => {
   ]);
 });
 
-Deno.test("maxBufferedBytes: past it only the oldest is read on, and all are served", async () => {
-  const { server, records } = serveLocally({
-    readAhead: 8,
-    maxBufferedBytes: 100_000,
-  });
-  const request = pattern(900_000);
-  const answers = await Promise.all(
-    Array.from({ length: 12 }, () => exchange(server.addr, request)),
-  );
-  for (const answer of answers) assertEquals(answer.length, request.length);
-  await server.shutdown();
-  assertEquals(records.outcomes, Array(12).fill("ok"));
-});
-
-Deno.test("maxBufferedBytes: a limit of 0 is one at a time, and close() still ends all", async () => {
-  const { listener, records } = listenLocally({
-    readAhead: 8,
-    maxBufferedBytes: 0,
-  });
-  const first = await begin(listener.addr, "half");
-  const others = [ask(listener.addr, "two"), ask(listener.addr, "three")];
-  const ends = Promise.allSettled(others);
-  const iterating = (async () => {
-    for await (const conn of listener) {
-      await conn.respond(await conn.bytes());
-      if (records.all.length === 0) listener.close();
-    }
-  })();
-  await first.closeWrite();
-  assertEquals(await readText(first), "half");
-  await iterating;
-  await ends;
-});
-
 for (const readAhead of [0, 10]) {
   for (const name of ["onRequest", "onExchange"] as const) {
     Deno.test(`readAhead: ${readAhead} records everybody when ${name} throws`, async () => {
