@@ -8,7 +8,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { assertSame, pattern } from "./bytes.ts";
-import { canTrace, importMap, runDeno } from "./programs.ts";
+import { canTrace, importsForInstall, runDeno } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
   ask,
@@ -57,7 +57,7 @@ for (const entry of ["cli.ts", "mod.ts"]) {
 testWithSignals("cli: deno install makes it a command", async () => {
   await using folder = await temporaryFolder();
   const named = ["--root", folder.path, "--name", "halfclose"];
-  const flags = ["--global", "-N", ...named, ...importMap()];
+  const flags = ["--global", "-N", ...named, ...importsForInstall()];
   const { code, stderr } = await runDeno("install", ...flags, "./cli.ts");
   assertEquals(code, 0, stderr);
   const command = `${folder.path}/bin/halfclose`;

@@ -63,12 +63,9 @@ function exampleCalled(name: string): Example {
 const files = Array.from(Deno.readDirSync(folder), ({ name }) => name)
   .filter((name) => name.endsWith(".ts"));
 
-/** A file as who has copied it would change it: other specifiers, no more. */
-function copied(file: string): string {
-  return Deno.readTextFileSync(`${folder}/${file}`).replaceAll(
-    /(?<= from ")@[^"]+/g,
-    (specifier) => import.meta.resolve(specifier),
-  );
+/** What a file holds. A copy of it keeps its imports, as in a project of one's own. */
+function textOf(file: string): string {
+  return Deno.readTextFileSync(`${folder}/${file}`);
 }
 
 /** An example that runs in a folder of its own, which holds only copies. */
@@ -91,7 +88,7 @@ class Running implements AsyncDisposable {
     for (const file of files) {
       Deno.writeTextFileSync(
         `${this.dir}/examples/${file}`,
-        change(copied(file)),
+        change(textOf(file)),
       );
     }
     const words = start.split(" ");
@@ -457,7 +454,7 @@ async function curl(addr: Deno.NetAddr, path: string, ...flags: string[]) {
 
 testExample("web server: serves files to curl", async (example) => {
   const addr = await example.addr();
-  const source = copied("lines.ts");
+  const source = textOf("lines.ts");
   assertEquals(await example.talk(addr), source);
   const { status, fields, body } = await curl(addr, "/lines.ts?query");
   assertEquals([status, body], ["200 OK", source]);

@@ -14,6 +14,12 @@ export function importMap(): string[] {
   throw new Error("HALFCLOSE_IMPORT_MAP must be the path of the import map");
 }
 
+/** The flags that tell `deno install` what the imports mean: it takes one of both. */
+export function importsForInstall(): string[] {
+  const map = importMap();
+  return map.length > 0 ? map : ["--config", `${root}/deno.json`];
+}
+
 /** What a program has printed, and its exit status. */
 export interface Output {
   code: number;

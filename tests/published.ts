@@ -1,6 +1,6 @@
 // A Deno that takes this checkout for what is published.
 
-import { importMap, root } from "./programs.ts";
+import { importMap, importsForInstall, root } from "./programs.ts";
 
 /**
  * Puts it into a folder.
@@ -23,7 +23,7 @@ for word; do
 done
 case $command in
   task) ;;
-  install) set -- ${quoted(map.length > 0 ? map : config)} "$@" ;;
+  install) set -- ${quoted(importsForInstall())} "$@" ;;
   *) set -- ${quoted([...config, ...map])} "$@" ;;
 esac
 exec '${Deno.execPath()}' "$command" "$@"
