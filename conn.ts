@@ -85,7 +85,9 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   readonly bytesWritten: number;
   /**
    * A stream to write the response in pieces: bytes, or text that is sent as
-   * UTF-8. Closing it sends the FIN and ends the exchange. If the handler returns
+   * UTF-8. With `streaming: true` the request can be read until 64 KiB are
+   * written; if nobody has begun to read it by then, it is dropped. Closing the stream
+   * sends the FIN and ends the exchange. If the handler returns
    * or the loop moves on before that, the connection is cut, and the outcome is
    * `"failed"`. Writes reject if the client is gone: catch that in a `for await`
    * loop, or it ends the loop. A rejection that nobody awaits does no harm.
@@ -368,8 +370,10 @@ export class Exchange<Addr extends Deno.Addr>
     this.#closing.closeAfterCut();
   }
 
-  beforeWrite(isAtHand: boolean): void {
-    if (isAtHand || !this.#request.mayBeRead) this.#request.dropRest();
+  beforeWrite(isAtHand: boolean, isGreeting: boolean): void {
+    const { isWanted, mayBeRead } = this.#request;
+    const keeps = !isAtHand && (isGreeting ? mayBeRead : isWanted);
+    if (!keeps) this.#request.dropRest();
   }
 
   finish(): Promise<boolean> {

@@ -94,11 +94,16 @@ export class IncomingRequest implements RequestReader {
     }
   }
 
-  /** Whether somebody may still read the rest of the request. */
+  /** Whether somebody reads the request, or has taken its stream. */
+  get isWanted(): boolean {
+    return this.#use !== "none" && this.mayBeRead;
+  }
+
+  /** Whether somebody may still read the request, or its rest. */
   get mayBeRead(): boolean {
     const { end, tooLarge } = this.#reading;
     const isDone = this.#use === "cancelled" || this.#use === "dropped";
-    return this.#use !== "none" && !isDone && !end && !tooLarge;
+    return !isDone && !end && !tooLarge;
   }
 
   /** Reads all of the request and keeps it. */

@@ -28,11 +28,16 @@ export interface Whole {
    *
    * @param isAtHand Whether the bytes do not depend on what the client still
    * sends.
+   * @param isGreeting Whether these are the first bytes, so few that the client
+   * need not read them before it goes on sending.
    */
-  beforeWrite(isAtHand: boolean): void;
+  beforeWrite(isAtHand: boolean, isGreeting: boolean): void;
   /** Sends the FIN and closes: `false` if the peer is gone. */
   finish(): Promise<boolean>;
 }
+
+/** How much may be written before an unread request is dropped. */
+const GREETING_BYTES = 65_536;
 
 const encoder = new TextEncoder();
 
@@ -185,19 +190,22 @@ export class WritingHalf {
   }
 
   #writeBytes(bytes: Uint8Array): Promise<boolean> {
-    this.#whole.beforeWrite(true);
+    this.#whole.beforeWrite(true, false);
     return this.#writeAll(bytes);
+  }
+
+  /** Writes a chunk of a response: `false` if the peer is gone. */
+  #writeChunk(chunk: Uint8Array, isAtHand: boolean): Promise<boolean> {
+    const isGreeting = this.bytesWritten + chunk.length <= GREETING_BYTES;
+    this.#whole.beforeWrite(isAtHand, isGreeting);
+    return this.#writeAll(chunk);
   }
 
   /** Writes all chunks of `source`: `false` if the peer is gone. */
   async #writeChunks(source: ChunkSource): Promise<boolean> {
-    const send = (chunk: Uint8Array) => {
-      this.#whole.beforeWrite(source.atHand);
-      return this.#writeAll(chunk);
-    };
     const isWhole = await sendChunks(
       source,
-      send,
+      (chunk) => this.#writeChunk(chunk, source.atHand),
       (work) => this.#state.raceWithCut(work),
     );
     if (!isWhole) source.cancel(this.#state.cut?.error);
@@ -211,12 +219,11 @@ export class WritingHalf {
       this.#checkUnanswered();
       this.#response = "in pieces";
       this.#state.enter("writing");
-      this.#whole.beforeWrite(false);
     };
     return new QuietWritableStream({
       write: async (chunk) => {
         begin();
-        if (!await this.#writeAll(chunkBytes(chunk))) {
+        if (!await this.#writeChunk(chunkBytes(chunk), false)) {
           throw this.#state.cut?.error;
         }
       },

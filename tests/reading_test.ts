@@ -7,7 +7,12 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { type Conn, RequestTooLargeError, TimeoutError } from "../mod.ts";
+import {
+  type Conn,
+  type Handler,
+  RequestTooLargeError,
+  TimeoutError,
+} from "../mod.ts";
 import { RequestChunks } from "../exchange/request_bytes.ts";
 import { encode, pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
@@ -15,6 +20,7 @@ import {
   begin,
   connect,
   exchange,
+  readBytes,
   readText,
   send,
   writeAll,
@@ -284,20 +290,22 @@ Deno.test("Conn streams: a body may take the request as it begins", async () => 
   await server.shutdown();
 });
 
-Deno.test("Conn streams: a body that takes the request after its first chunk hears of it", async () => {
+Deno.test("Conn streams: a body that takes the request after more than 64 KiB hears of it", async () => {
   const errors: unknown[] = [];
   const { server, records } = serveLocally({
     streaming: true,
     onError: (error) => void errors.push(error),
   }, (conn) =>
     (async function* () {
-      yield "header";
+      yield new Uint8Array(65_536);
+      assertEquals(conn.bodyUsed, false);
+      yield "x";
       yield* conn.readable;
     })());
   const client = await connect(server.addr);
   await readText(client).catch(() => {});
   await server.shutdown();
-  assertInstanceOf(errors[0], TypeError);
+  assertInstanceOf(errors[0], TypeError, `${errors[0]}`);
   assertEquals(records.outcomes, ["failed"]);
 });
 
@@ -407,6 +415,70 @@ Deno.test("Conn streams: what is being read ends as the loop moves on", async ()
   );
   assertEquals(await readText(client), "");
   await listener.shutdown();
+});
+
+for (
+  const [name, ask] of Object.entries<(conn: Conn) => Promise<string>>({
+    "text()": (conn) => conn.text(),
+    "readable": async (conn) => await new Response(conn.readable).text(),
+    async "read()"(conn) {
+      const buffer = new Uint8Array(100);
+      let request = "";
+      for (;;) {
+        const read = await conn.read(buffer);
+        if (read === null) return request;
+        request += new TextDecoder().decode(buffer.subarray(0, read));
+      }
+    },
+  })
+) {
+  const ways: Record<string, Handler<Deno.NetAddr>> = {
+    async "conn.writable"(conn) {
+      const writer = conn.writable.getWriter();
+      await writer.write("220 hi\r\n");
+      await writer.write("");
+      await writer.write(await ask(conn));
+      await writer.close();
+    },
+    async *"a generator"(conn) {
+      yield "220 hi\r\n";
+      yield await ask(conn);
+    },
+  };
+  for (const [way, handler] of Object.entries(ways)) {
+    Deno.test(`Conn streams: ${name} reads the request after a greeting by ${way}`, async () => {
+      const { server, records } = serveLocally({ streaming: true }, handler);
+      const client = await connect(server.addr);
+      const greeting = new Uint8Array(100);
+      const read = await client.read(greeting) ?? 0;
+      assertEquals(
+        new TextDecoder().decode(greeting.subarray(0, read)),
+        "220 hi\r\n",
+      );
+      await writeAll(client, encode("QUIT"));
+      await client.closeWrite();
+      assertEquals(await readText(client), "QUIT");
+      await server.shutdown();
+      assertEquals(records.outcomes, ["ok"]);
+    });
+  }
+}
+
+Deno.test("Conn streams: a client that writes everything first is answered in pieces by a handler that does not read", async () => {
+  const { server, records } = serveLocally(
+    { streaming: true, idleTimeout: 2000 },
+    async (conn) => {
+      const writer = conn.writable.getWriter();
+      for (let i = 0; i < 8; i++) await writer.write(new Uint8Array(1024 ** 2));
+      await assertRejects(() => conn.text(), TypeError, "dropped");
+      await writer.close();
+    },
+  );
+  // All is written before anything is read.
+  const client = await send(server.addr, pattern(8 * 1024 ** 2));
+  assertEquals((await readBytes(client)).length, 8 * 1024 ** 2);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
 });
 
 Deno.test("Conn streams: a response drops the rest of the request", async () => {
