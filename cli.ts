@@ -37,6 +37,7 @@ import { nearest } from "./cli/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
 import { messageOf, printable } from "./cli/wording.ts";
+import { isOf, writeToConsole } from "./exchange/thrown.ts";
 
 /**
  * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves the
@@ -64,8 +65,8 @@ export async function main(args: string[]): Promise<number> {
   try {
     return await dispatch(args);
   } catch (error) {
-    console.error(`halfclose: ${printable(messageOf(error))}`);
-    return error instanceof UsageError ? 2 : 1;
+    writeToConsole(`halfclose: ${printable(messageOf(error))}`);
+    return isOf(error, UsageError) ? 2 : 1;
   }
 }
 

@@ -31,6 +31,7 @@
 import { BaseHandler } from "@std/log/base-handler";
 import type { LevelName } from "@std/log/levels";
 import { Logger, type LogRecord } from "@std/log/logger";
+import { stackOf, writeToConsole } from "../exchange/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../server.ts";
 import type { Observer, Renewable } from "./observer.ts";
 import { messageOf, nameOf, printable, quoted } from "./wording.ts";
@@ -224,9 +225,7 @@ export class Log implements Observer {
   }
 
   #fault(error: unknown, id: number | undefined): Fields {
-    const stack = this.debugging && error instanceof Error
-      ? error.stack
-      : undefined;
+    const stack = this.debugging ? stackOf(error) : undefined;
     return {
       event: "fault",
       ...(id !== undefined && { id }),
@@ -245,11 +244,7 @@ class StandardError extends BaseHandler {
   }
 
   override log(line: string): void {
-    try {
-      console.error(line);
-    } catch {
-      // For example a full disk. Nobody can be told, and serving goes on.
-    }
+    writeToConsole(line);
   }
 }
 

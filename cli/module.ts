@@ -5,6 +5,7 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { inspected } from "../exchange/thrown.ts";
 import type { Handler, ServeOptions } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import { nearest } from "./nearest.ts";
@@ -81,7 +82,7 @@ function answerOfExport(exported: unknown, specifier: string): Answer {
     throw new Error(
       `Cannot use ${specifier}: its default export must be a function ` +
         "(conn) => body, or an object with the options of serve() and a " +
-        `handler, received ${Deno.inspect(exported, { depth: 0 })}`,
+        `handler, received ${inspected(exported)}`,
     );
   }
   for (const name of Object.keys(options)) {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { inspected } from "../exchange/thrown.ts";
 import type { Certificate, Handler, ServeOptions, Server } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import type { Log } from "./log.ts";
@@ -166,7 +167,7 @@ function changedOptions(
 ): string[] {
   const { cert: _, key: _key, ...names } = { ...before, ...after };
   const written = (options: Partial<ServeOptions>, name: string) =>
-    Deno.inspect(options[name as keyof ServeOptions]);
+    inspected(options[name as keyof ServeOptions], 4);
   return Object.keys(names).filter((name) =>
     written(before, name) !== written(after, name)
   );

@@ -5,6 +5,7 @@
  */
 
 import { type Reply, request, type RequestOptions } from "../client.ts";
+import { writeToConsole } from "../exchange/thrown.ts";
 import { startTimer } from "../exchange/timer.ts";
 import type { sendFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
@@ -64,7 +65,7 @@ export async function send(
     const sent = exchange(flags, destination, controller.signal);
     const status = await Promise.race([sent, late]);
     if (status === TIMED_OUT) {
-      console.error(
+      writeToConsole(
         `halfclose: ${printable(destination.name)} took longer than the ` +
           `${flags.timeout} ms of --timeout`,
       );

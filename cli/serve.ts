@@ -4,6 +4,7 @@
  * @module
  */
 
+import { causeOf, isOf } from "../exchange/thrown.ts";
 import {
   type Conn,
   type ExchangeRecord,
@@ -92,8 +93,8 @@ export async function serveUntilStopped(
       .finally(() => view?.close())
       .finally(() => trace?.close());
   } catch (error) {
-    if (error instanceof UsageError) throw error;
-    log.trace(error instanceof Error ? error.cause ?? error : error);
+    if (isOf(error, UsageError)) throw error;
+    log.trace(causeOf(error));
     if (flags["log-format"] !== "json") throw error;
     log.fault(error);
     return 1;
@@ -285,8 +286,8 @@ function listening(place: Place, start: () => Server): Server {
   try {
     return start();
   } catch (error) {
-    const hasAddress = error instanceof Deno.errors.AddrInUse ||
-      error instanceof Deno.errors.NotCapable ||
+    const hasAddress = isOf(error, Deno.errors.AddrInUse) ||
+      isOf(error, Deno.errors.NotCapable) ||
       messageOf(error).startsWith("Cannot listen");
     if (hasAddress) throw error;
     const reason = messageOf(error);

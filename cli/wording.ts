@@ -4,6 +4,8 @@
  * @module
  */
 
+import { messageOf as wordsOf } from "../exchange/thrown.ts";
+
 /** An address as one writes it. Clients of Unix sockets rarely have one. */
 export function nameOf(addr: Deno.Addr): string {
   if (addr.transport !== "tcp" && addr.transport !== "udp") {
@@ -16,19 +18,9 @@ export function nameOf(addr: Deno.Addr): string {
     : `${hostname}:${port}`;
 }
 
-/** The message of an error, on one line. */
-export function messageOf(error: unknown): string {
-  const message = error instanceof Error ? `${error.message}` : textOf(error);
-  return message.replaceAll(/\s*\n\s*/g, " ");
-}
-
-/** Converts any value to text. `String()` throws for some. */
-function textOf(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    return Deno.inspect(value, { depth: 0 });
-  }
+/** The message of whatever was thrown, on one line. It cannot throw. */
+export function messageOf(thrown: unknown): string {
+  return wordsOf(thrown).replaceAll(/\s*\n\s*/g, " ");
 }
 
 const escapes: Partial<Record<string, string>> = {

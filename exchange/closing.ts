@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type RequestTooLargeError, TimeoutError } from "./errors.ts";
+import type { RequestTooLargeError, TimeoutError } from "./errors.ts";
 import { closeQuietly } from "./quiet.ts";
 import type { ExchangeRecord } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
@@ -132,8 +132,7 @@ export class Closing {
     if (cut?.outcome === "aborted") return undefined;
     if (this.#reading.tooLarge) return this.#reading.tooLarge;
     // A handler may throw such an error, too: that is not our limit.
-    const isLimit = cut?.error instanceof TimeoutError &&
-      cut.outcome !== "failed";
+    const isLimit = cut?.outcome === "deadline" || cut?.outcome === "idle";
     return isLimit ? cut.error as TimeoutError : undefined;
   }
 

@@ -6,6 +6,7 @@
 
 import type { Exchange } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
+import { writeToConsole } from "../exchange/thrown.ts";
 
 /** What a handler may return. */
 type Answer = ResponseBody | void | Promise<ResponseBody | void>;
@@ -59,11 +60,11 @@ async function report<Addr extends Deno.Addr>(
   try {
     const reporting = call(onError, error, exchange);
     reporting.catch((fault) =>
-      console.error("onError() threw", fault, "when it was told of", error)
+      writeToConsole("onError() threw", fault, "when it was told of", error)
     );
     const body = await exchange.raceWithCut(reporting);
     if (exchange.isAnswered || body === undefined || body === null) return;
-    await exchange.respond(body).catch((fault) => console.error(fault));
+    await exchange.respond(body).catch((fault) => writeToConsole(fault));
   } catch {
     // Nobody can be told any more.
   }

@@ -6,6 +6,7 @@
 
 import type { Conn, Exchange } from "../conn.ts";
 import type { Certificate } from "../listening/certificate.ts";
+import { writeToConsole } from "../exchange/thrown.ts";
 import { handle } from "./handling.ts";
 import type { Handler, ServeOptions, Server } from "./options.ts";
 
@@ -33,7 +34,7 @@ export class IterativeServer implements Server {
   constructor(
     listener: ExchangeListener,
     handler: Handler,
-    { onListen, onError = (error) => console.error(error) }: ServeOptions,
+    { onListen, onError = (error) => writeToConsole(error) }: ServeOptions,
   ) {
     this.#listener = listener;
     try {

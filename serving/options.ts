@@ -7,6 +7,7 @@
 import type { Conn } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
 import { OptionChecks } from "../exchange/option_checks.ts";
+import { inspected } from "../exchange/thrown.ts";
 import type { Certificate } from "../listening/certificate.ts";
 import type { AddrOf, ListenOptions } from "../listening/options.ts";
 
@@ -186,6 +187,6 @@ export function checkServing(options: object, handler: unknown): void {
   if (typeof handler === "function") return;
   throw checks.fault(
     "a handler is needed that takes a connection, received " +
-      Deno.inspect(handler),
+      inspected(handler),
   );
 }

@@ -1,0 +1,116 @@
+/**
+ * Whatever was thrown: its words, its class, and a console that takes both. None
+ * of it can throw, though what was thrown may run code of its own at each touch.
+ *
+ * @module
+ */
+
+/**
+ * The message of whatever was thrown: that of an error, or the value as text.
+ *
+ * @param thrown What was thrown: any value, however hostile.
+ * @returns Its words. It never throws.
+ */
+export function messageOf(thrown: unknown): string {
+  const error = errorOf(thrown);
+  if (!error) return textOf(thrown);
+  return attempt(() => {
+    const { message } = error;
+    // An error without a message has at least a name.
+    return message === "" ? String(error) : textOf(message);
+  }) ?? "an error whose message cannot be read";
+}
+
+/**
+ * The stack trace of whatever was thrown.
+ *
+ * @param thrown What was thrown: any value, however hostile.
+ * @returns The trace, or `undefined` if there is none. It never throws.
+ */
+export function stackOf(thrown: unknown): string | undefined {
+  return attempt(() => errorOf(thrown)?.stack);
+}
+
+/**
+ * Any value as `Deno.inspect()` shows it, for messages about a wrong one.
+ *
+ * @param value The value, however hostile.
+ * @param depth How deep to look into it.
+ * @returns Its words. It never throws.
+ */
+export function inspected(value: unknown, depth = 0): string {
+  return attempt(() => Deno.inspect(value, { depth })) ?? messageOf(value);
+}
+
+/**
+ * What caused whatever was thrown.
+ *
+ * @param thrown What was thrown: any value, however hostile.
+ * @returns The cause of an error that has one, or else `thrown` itself. It never
+ * throws.
+ */
+export function causeOf(thrown: unknown): unknown {
+  try {
+    return errorOf(thrown)?.cause ?? thrown;
+  } catch {
+    return thrown;
+  }
+}
+
+/**
+ * Whether what was thrown is of a class.
+ *
+ * @param thrown What was thrown: any value, however hostile.
+ * @param type The class.
+ * @returns What `instanceof` says, or `false` where that throws, as it does for a
+ * revoked proxy.
+ */
+export function isOf<Type>(
+  thrown: unknown,
+  type: abstract new (...args: never[]) => Type,
+): thrown is Type {
+  try {
+    return thrown instanceof type;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Writes to standard error, as `console.error` does. If that fails, for example
+ * as the disk is full, nobody can be told, and nothing happens.
+ *
+ * @param parts What to write. What cannot be inspected is put into words.
+ */
+export function writeToConsole(...parts: unknown[]): void {
+  try {
+    console.error(...parts);
+  } catch {
+    try {
+      console.error(parts.map(messageOf).join(" "));
+    } catch {
+      // Nobody can be told.
+    }
+  }
+}
+
+function errorOf(thrown: unknown): Error | undefined {
+  return isOf(thrown, Error) ? thrown : undefined;
+}
+
+/** Any value as text. `String()` throws for some, and `Deno.inspect()` for others. */
+function textOf(value: unknown): string {
+  return attempt(() => String(value)) ??
+    attempt(() => Deno.inspect(value, { depth: 0 })) ??
+    "something that cannot be shown";
+}
+
+/** What `make` returns, if it does not throw and that is text. */
+function attempt(make: () => unknown): string | undefined {
+  try {
+    const made = make();
+    return typeof made === "string" ? made : undefined;
+  } catch {
+    return undefined;
+  }
+}

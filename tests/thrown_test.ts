@@ -1,0 +1,82 @@
+// Whatever is thrown can be put into words and written, and ends nothing.
+
+import { assert, assertEquals } from "@std/assert";
+import { messageOf as messageOnOneLine, printable } from "../cli/wording.ts";
+import {
+  causeOf,
+  inspected,
+  isOf,
+  messageOf,
+  stackOf,
+  writeToConsole,
+} from "../exchange/thrown.ts";
+import { Random } from "./harness/random.ts";
+import { anyHostile, hostile } from "./hostile.ts";
+
+/** Runs `work` while the console collects what is written to it. */
+function withConsole(
+  error: (...parts: unknown[]) => void,
+  work: () => void,
+): void {
+  const original = console.error;
+  console.error = error;
+  try {
+    work();
+  } finally {
+    console.error = original;
+  }
+}
+
+Deno.test("messageOf() has words for everything", () => {
+  const words: [unknown, string][] = [
+    [new Error("no paper"), "no paper"],
+    [new Deno.errors.NotFound(), "NotFound"],
+    [new AggregateError([]), "AggregateError"],
+    ["a text", "a text"],
+    [undefined, "undefined"],
+    [Symbol("sign"), "Symbol(sign)"],
+    [{ toString: () => "of its own" }, "of its own"],
+    [Object.create(null), "[Object: null prototype] {}"],
+    [
+      hostile["an error whose message has no prototype"](),
+      "[Object: null prototype] {}",
+    ],
+    [hostile["an error whose message is a symbol"](), "Symbol(message)"],
+    [
+      hostile["an error whose message throws"](),
+      "an error whose message cannot be read",
+    ],
+    [hostile["a revoked proxy"](), "something that cannot be shown"],
+  ];
+  for (const [thrown, expected] of words) {
+    assertEquals(messageOf(thrown), expected);
+  }
+});
+
+Deno.test("nothing that makes words of something thrown can throw", () => {
+  const seed = 18;
+  const random = new Random(seed);
+  const values = Object.values(hostile).map((make) => make());
+  while (values.length < 2_000) values.push(anyHostile(random));
+  for (const value of values) {
+    assertEquals(typeof messageOf(value), "string");
+    assertEquals(typeof inspected(value), "string");
+    assertEquals(typeof printable(messageOnOneLine(value)), "string");
+    assert(["string", "undefined"].includes(typeof stackOf(value)));
+    assertEquals(typeof isOf(value, Error), "boolean");
+    causeOf(value);
+    let isWritten = false;
+    withConsole((...parts) => {
+      for (const part of parts) Deno.inspect(part);
+      isWritten = true;
+    }, () => writeToConsole("told of", value));
+    assert(isWritten);
+  }
+});
+
+Deno.test("writeToConsole() survives a console that cannot write", () => {
+  const full = () => {
+    throw new Deno.errors.WriteZero("No space left on device");
+  };
+  withConsole(full, () => writeToConsole(new Error("lost")));
+});
