@@ -106,8 +106,9 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * everything before it reads does not block.
    *
    * @param body What to send. Nothing by default.
-   * @returns `true` if all of it was handed to the kernel, `false` if the
-   * client was gone or a limit cut it short.
+   * @returns `true` if all of it was handed to the kernel, even if the client is
+   * gone by then. `false` if a write has shown that the client is gone, or a limit
+   * cut it short.
    * @throws {TypeError} If there has been a response already, the connection
    * was closed, or `body` is not a {@linkcode ResponseBody}.
    * @throws {unknown} What `body` throws while it is read, unless the client

@@ -8,11 +8,12 @@
  * How an exchange ended.
  *
  * - `"ok"`: all of the response, if there was one, was handed to the kernel.
+ *   Nobody knows whether the client has read it.
  * - `"too-large"`: the request was larger than `maxRequestBytes`.
  * - `"idle"`: no byte could be read or written for `idleTimeout`.
  * - `"deadline"`: the whole exchange took longer than `deadline`.
- * - `"reset"`: the peer reset the connection, or left before it had received
- *   the response.
+ * - `"reset"`: the peer reset the connection, and a read or a write has shown
+ *   it.
  * - `"truncated"`: a TLS request stopped without a `close_notify`.
  * - `"handshake"`: a TLS handshake failed.
  * - `"proxy"`: with `proxyProtocol`, the header was malformed or missing.
