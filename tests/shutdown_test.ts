@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { getEventListeners } from "node:events";
 import { listen, serve } from "../mod.ts";
 import { decode, encode, pattern } from "./bytes.ts";
 import {
@@ -586,5 +587,27 @@ Deno.test("signal aborts everything at once", async (t) => {
     const { server } = serveLocally({ signal: controller.signal });
     await server.shutdown();
     controller.abort();
+  });
+});
+
+Deno.test("signal is forgotten at the end", async (t) => {
+  const { signal } = new AbortController();
+  const listeners = () => getEventListeners(signal, "abort").length;
+  await t.step("of a server that was shut down", async () => {
+    const { server } = serveLocally({ signal });
+    assertEquals(listeners(), 1);
+    await server.shutdown();
+    assertEquals(listeners(), 0);
+  });
+  await t.step("of a listener that never iterated", () => {
+    listen({ ...local, signal }).close();
+    assertEquals(listeners(), 0);
+  });
+  await t.step("of what lingers after the loop", async () => {
+    const { listener, client } = await lingering({ signal });
+    assertEquals(listeners(), 1);
+    client.close();
+    await listener.shutdown();
+    assertEquals(listeners(), 0);
   });
 });

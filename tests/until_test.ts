@@ -355,34 +355,6 @@ Deno.test("Conn.read() gives 0 for an empty buffer", async () => {
   await answer;
 });
 
-Deno.test("Conn.read() leaves its buffer alone once a limit has cut it", async () => {
-  const buffer = new Uint8Array(100);
-  const hasRead = Promise.withResolvers<void>();
-  const written = Promise.withResolvers<void>();
-  const { server, records } = serveLocally({
-    streaming: true,
-    idleTimeout: 50,
-    onRefuse: () => "refused",
-  }, async (conn) => {
-    const read = await conn.read(buffer);
-    hasRead.resolve();
-    await written.promise;
-    return buffer.slice(0, read ?? 0);
-  });
-  const silent = await connect(server.addr);
-  await records.nth(1);
-  const next = ask(server.addr, "next");
-  await hasRead.promise;
-  // The refused client is lingered with: what it sends is read, and dropped.
-  await writeAll(silent, encode("secret"));
-  await turnOfIo();
-  await silent.closeWrite();
-  assertEquals(await readText(silent), "refused");
-  written.resolve();
-  assertEquals(await next, "next");
-  await server.shutdown();
-});
-
 Deno.test("Conn.read() rejects while another read is pending", async () => {
   const { listener, records } = listenLocally({ streaming: true });
   const client = await connect(listener.addr);
@@ -400,30 +372,4 @@ Deno.test("Conn.read() rejects while another read is pending", async () => {
   }
   assertEquals(await readText(client), "answer");
   assertEquals(records.outcomes, ["ok"]);
-});
-
-Deno.test("Conn.read() that nobody awaited leaves its buffer alone after the response", async () => {
-  const buffer = new Uint8Array(100);
-  const hasRead = Promise.withResolvers<void>();
-  const written = Promise.withResolvers<void>();
-  const { server } = serveLocally({ streaming: true }, async (conn) => {
-    if (conn.id === 1) {
-      conn.read(buffer);
-      return "too early";
-    }
-    const read = await conn.read(buffer);
-    hasRead.resolve();
-    await written.promise;
-    return buffer.slice(0, read ?? 0);
-  });
-  const first = await connect(server.addr);
-  const reply = readText(first).catch(() => "reset");
-  const next = ask(server.addr, "next");
-  await hasRead.promise;
-  await writeAll(first, encode("secret")).catch(() => {});
-  await turnOfIo();
-  written.resolve();
-  assertEquals(await next, "next");
-  await reply;
-  await server.shutdown();
 });
