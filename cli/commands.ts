@@ -207,8 +207,11 @@ export const server: Command = {
   completes: "files",
   notes: [
     "Try it:",
-    "  halfclose --sink inbox        and then: nc -N localhost 8080 <report.pdf",
-    "  halfclose -p 9000 -- wc -w    and then: nc -N localhost 9000 <essay.txt",
+    "  halfclose                     and then: echo hello | nc -N localhost 8080",
+    "  halfclose -p 9000 --text hi   and then: nc -N localhost 9000 </dev/null",
+    "",
+    "A sink also needs Deno's -R and -W, a file or a module -R, a program",
+    "--allow-run: install or run the tool with them.",
   ],
 };
 
