@@ -207,11 +207,8 @@ export const server: Command = {
   completes: "files",
   notes: [
     "Try it:",
-    "  halfclose                     and then: echo hello | nc -N localhost 8080",
-    "  halfclose -p 9000 --text hi   and then: nc -N localhost 9000 </dev/null",
-    "",
-    "A sink also needs Deno's -R and -W, a file or a module -R, a program",
-    "--allow-run: install or run the tool with them.",
+    "  halfclose --text hello   and then: nc -N localhost 8080 </dev/null",
+    "A sink also needs Deno's -R and -W, a module -R, a program --allow-run.",
   ],
 };
 
