@@ -33,7 +33,7 @@ import {
 } from "./cli/flags.ts";
 import { helpOf, version } from "./cli/help.ts";
 import { looksLikeModule } from "./cli/module.ts";
-import { nearest } from "./cli/nearest.ts";
+import { nearest } from "./exchange/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
 import { messageOf, printable } from "./cli/wording.ts";

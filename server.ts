@@ -25,7 +25,7 @@ import { startTimer } from "./exchange/timer.ts";
 import type { Source } from "./listening/accepting.ts";
 import {
   type CheckedOptions,
-  checkOptions,
+  checkListenOptions,
 } from "./listening/checked_options.ts";
 import { ConnectionQueue } from "./listening/connection_queue.ts";
 import { bind } from "./listening/bind.ts";
@@ -137,7 +137,7 @@ export function listen<
 >(
   options = {} as ListenOptions<Path, Source, Proxied>,
 ): Listener<AddrOf<Path, Source, Proxied>> {
-  return new IterativeListener(checkOptions(options));
+  return new IterativeListener(checkListenOptions(options));
 }
 
 /** The listener that {@linkcode listen} returns and {@linkcode serve} uses. */
@@ -385,16 +385,7 @@ export function serve<
  * @throws {TypeError} As with `serve(options, handler)`, like the other errors.
  */
 export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
-export function serve(
-  optionsOrHandler: object,
-  handler?: Handler<never>,
-): Server {
-  const options =
-    (typeof optionsOrHandler === "function"
-      ? { handler: optionsOrHandler }
-      : optionsOrHandler) as ServeOptions & { handler?: Handler };
-  const answer = handler ?? options.handler;
-  checkServing(options, answer);
-  const listener = new IterativeListener(checkOptions(options));
-  return new IterativeServer(listener, answer as Handler, options);
+export function serve(options: object, handler?: Handler<never>): Server {
+  const serving = checkServing(options, handler);
+  return new IterativeServer(new IterativeListener(serving.listening), serving);
 }

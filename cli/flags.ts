@@ -7,7 +7,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { type HostPort, readHostPort } from "./host_port.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../exchange/nearest.ts";
 
 /** The error of arguments that cannot be understood. It names the argument. */
 export class UsageError extends Error {

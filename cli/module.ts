@@ -5,10 +5,11 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { mayHoldOptions } from "../exchange/option_reader.ts";
 import { inspected } from "../exchange/thrown.ts";
-import type { Handler, ServeOptions } from "../server.ts";
+import type { Handler } from "../server.ts";
+import { readServeOptions } from "../serving/options.ts";
 import type { Answer } from "./answers.ts";
-import { nearest } from "./nearest.ts";
 import { ensurePermission } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
@@ -16,37 +17,6 @@ import { messageOf } from "./wording.ts";
 export function looksLikeModule(arg: string): boolean {
   return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
 }
-
-/** The options that a module may set. The compiler checks that all are here. */
-const optionNames = Object.keys(
-  {
-    hostname: true,
-    port: true,
-    reusePort: true,
-    tcpBacklog: true,
-    cert: true,
-    key: true,
-    path: true,
-    mode: true,
-    listener: true,
-    maxRequestBytes: true,
-    deadline: true,
-    idleTimeout: true,
-    lingerTimeout: true,
-    streaming: true,
-    until: true,
-    readAhead: true,
-    proxyProtocol: true,
-    signal: true,
-    allow: true,
-    onRefuse: true,
-    onRequest: true,
-    onExchange: true,
-    onAcceptError: true,
-    onListen: true,
-    onError: true,
-  } satisfies Record<keyof ServeOptions, true>,
-);
 
 /** How often modules were loaded anew. */
 let reloads = 0;
@@ -77,23 +47,18 @@ function answerOfExport(exported: unknown, specifier: string): Answer {
   if (typeof exported === "function") {
     return { options: {}, handler: exported as Handler };
   }
-  const { handler, ...options } = Object(exported) as Record<string, unknown>;
-  if (typeof handler !== "function") {
-    throw new Error(
-      `Cannot use ${specifier}: its default export must be a function ` +
-        "(conn) => body, or an object with the options of serve() and a " +
-        `handler, received ${inspected(exported)}`,
+  if (mayHoldOptions(exported)) {
+    const { handler, ...options } = readServeOptions(
+      `use ${specifier}`,
+      exported,
     );
+    if (handler) return { options: options as Answer["options"], handler };
   }
-  for (const name of Object.keys(options)) {
-    if (optionNames.includes(name)) continue;
-    const known = nearest(name, optionNames);
-    throw new Error(
-      `Cannot use ${specifier}: serve() has no option "${name}"` +
-        (known === undefined ? "" : `, did you mean "${known}"?`),
-    );
-  }
-  return { options, handler: handler as Handler };
+  throw new Error(
+    `Cannot use ${specifier}: its default export must be a function ` +
+      "(conn) => body, or an object with the options of serve() and a " +
+      `handler, received ${inspected(exported)}`,
+  );
 }
 
 async function load(url: URL, specifier: string): Promise<unknown> {

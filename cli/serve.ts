@@ -288,7 +288,7 @@ function listening(place: Place, start: () => Server): Server {
   } catch (error) {
     const hasAddress = isOf(error, Deno.errors.AddrInUse) ||
       isOf(error, Deno.errors.NotCapable) ||
-      messageOf(error).startsWith("Cannot listen");
+      /^Cannot (?:listen|serve)/.test(messageOf(error));
     if (hasAddress) throw error;
     const reason = messageOf(error);
     throw new Error(`Cannot listen on ${nameOfPlace(place)}: ${reason}`, {

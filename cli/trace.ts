@@ -148,7 +148,9 @@ export class Trace implements Observer {
   /** What has ended a complete request if there was no FIN. */
   get #otherEnd(): RequestEnd {
     const { until } = this.#options;
-    return Object.hasOwn(Object(until), "idle") ? "idle" : "delimiter";
+    return typeof until === "string" || until instanceof Uint8Array
+      ? "delimiter"
+      : "idle";
   }
 
   #watch(source: Source): Source {

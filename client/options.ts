@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OptionChecks } from "../exchange/option_checks.ts";
+import { OptionReader } from "../exchange/option_reader.ts";
 
 /** The signal and the limits: options of every request. */
 export interface RequestLimits {
@@ -147,11 +147,6 @@ type AnyOptions =
   & Partial<Omit<RequestTcpOptions & RequestTlsOptions, "tls" | "transport">>
   & { tls?: boolean; path?: string; transport?: string };
 
-/** Checked options, with all defaults. */
-export type CheckedRequestOptions =
-  & Omit<AnyOptions, "transport">
-  & { hostname: string; timeout: number; maxResponseBytes: number };
-
 const tlsNames = [
   "caCerts",
   "alpnProtocols",
@@ -168,88 +163,106 @@ const tcpNames = [
   ...tlsNames,
 ] as const;
 
+/** The names of all options. The compiler checks that none is missing. */
+const requestNames = Object.keys(
+  {
+    hostname: true,
+    port: true,
+    transport: true,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptDelay: true,
+    tls: true,
+    caCerts: true,
+    alpnProtocols: true,
+    cert: true,
+    key: true,
+    unsafelyDisableHostnameVerification: true,
+    path: true,
+    signal: true,
+    timeout: true,
+    maxResponseBytes: true,
+  } satisfies Record<keyof AnyOptions, true>,
+);
+
+/** Checked options, with all defaults. */
+export type CheckedRequestOptions = ReturnType<typeof checkRequestOptions>;
+
 /**
  * Checks options and fills in the defaults.
  *
- * @param options The options as given.
+ * @param given The options as given.
  * @returns The options with defaults.
  * @throws {TypeError} If an option is missing or of the wrong type, or two
  * exclude each other.
  * @throws {RangeError} If a number is out of range.
  */
-export function checkRequestOptions(options: object): CheckedRequestOptions {
-  const checks = new OptionChecks("request", options);
-  const { transport, ...given }: AnyOptions = options;
-  checks.type("string", ["hostname", "path", "cert", "key"]);
-  checks.type("boolean", [
-    "tls",
-    "autoSelectFamily",
-    "unsafelyDisableHostnameVerification",
-  ]);
-  for (const name of ["caCerts", "alpnProtocols"] as const) {
-    const texts = given[name];
-    if (texts === undefined) continue;
-    if (!Array.isArray(texts) || texts.some((one) => typeof one !== "string")) {
-      throw checks.wrong(name, "an array of strings");
-    }
-  }
-  checks.signal("signal");
-  checkWhere(given, transport, checks);
-  checkTls(given, checks);
-  checks.integer("port", 1, 65_535);
-  checks.integer("autoSelectFamilyAttemptDelay", 1, 2 ** 31 - 1);
-  checks.integer("maxResponseBytes", 0, Infinity);
-  checks.time("timeout", 1);
-  return {
-    ...given,
-    hostname: given.hostname ?? "127.0.0.1",
-    timeout: given.timeout ?? 60_000,
-    maxResponseBytes: given.maxResponseBytes ?? 16_777_216,
+export function checkRequestOptions(given: object) {
+  const options = new OptionReader<AnyOptions>("request", given, requestNames);
+  checkWhere(options);
+  const checked = {
+    hostname: options.hostname("hostname") ?? "127.0.0.1",
+    port: options.integer("port", 1, 65_535),
+    autoSelectFamily: options.boolean("autoSelectFamily"),
+    autoSelectFamilyAttemptDelay: options.integer(
+      "autoSelectFamilyAttemptDelay",
+      1,
+      2 ** 31 - 1,
+    ),
+    tls: options.boolean("tls"),
+    caCerts: options.strings("caCerts"),
+    alpnProtocols: options.strings("alpnProtocols"),
+    cert: options.string("cert"),
+    key: options.string("key"),
+    unsafelyDisableHostnameVerification: options.boolean(
+      "unsafelyDisableHostnameVerification",
+    ),
+    path: options.path("path"),
+    signal: options.signal("signal"),
+    timeout: options.time("timeout", 1) ?? 60_000,
+    maxResponseBytes: options.integer("maxResponseBytes", 0, Infinity) ??
+      16_777_216,
   };
+  checkTls(checked, options);
+  return checked;
 }
 
 /** Checks that the options name exactly one place to connect to. */
-function checkWhere(
-  options: AnyOptions,
-  transport: unknown,
-  checks: OptionChecks,
-): void {
-  const { hostname, port, path } = options;
-  if (path === undefined && port === undefined) {
-    throw checks.fault(
+function checkWhere(options: OptionReader<AnyOptions>): void {
+  if (!options.has("path") && !options.has("port")) {
+    throw options.fault(
       'no place to connect to, give a "port" or the "path" of a Unix socket',
     );
   }
-  if (path !== undefined) {
+  if (options.has("path")) {
     const other = tcpNames.find((name) =>
-      options[name] !== undefined && options[name] !== false
+      options.has(name) && options.value(name) !== false
     );
-    if (other) throw checks.exclusive("path", other);
-    checks.path("path");
+    if (other) throw options.exclusive("path", other);
   }
-  if (hostname === "") {
-    throw checks.wrong("hostname", "a name or an address");
-  }
-  const expected = path === undefined ? "tcp" : "unix";
-  if (transport !== undefined && transport !== expected) {
-    throw checks.wrong("transport", `"${expected}" here`);
-  }
+  options.transport("transport", options.has("path") ? "unix" : "tcp");
 }
 
-function checkTls(options: AnyOptions, checks: OptionChecks): void {
-  const unused = tlsNames.find((name) => options[name] !== undefined);
-  if (unused && !options.tls) {
-    throw checks.fault(
+function checkTls(
+  { tls, caCerts = [], alpnProtocols = [] }: CheckedRequestOptions,
+  options: OptionReader<AnyOptions>,
+): void {
+  const unused = tlsNames.find((name) => options.has(name));
+  if (unused && !tls) {
+    throw options.fault(
       `option "${unused}" needs "tls: true", without it nothing is encrypted`,
     );
   }
-  checks.pair("cert", "key");
+  options.pair("cert", "key");
   // Deno ignores a text without a certificate: the server is then not trusted.
-  const { caCerts = [] } = options;
   if (!caCerts.every((text) => text.includes("-----BEGIN CERTIFICATE-----"))) {
-    throw checks.fault(
+    throw options.fault(
       'option "caCerts" must be the texts of certificates in PEM, one of them ' +
         "holds no certificate",
     );
   }
+  const sizes = alpnProtocols.map((text) =>
+    new TextEncoder().encode(text).length
+  );
+  if (sizes.every((size) => size >= 1 && size <= 255)) return;
+  throw options.wrong("alpnProtocols", "names of 1 to 255 bytes");
 }

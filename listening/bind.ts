@@ -6,6 +6,7 @@
 
 import type { Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
+import { GivenListener } from "./given_listener.ts";
 import { tap } from "./tap.ts";
 import { UnixListener } from "./unix.ts";
 
@@ -23,7 +24,7 @@ export function bind(options: CheckedOptions): Source {
 
 function open(options: CheckedOptions): Source {
   const { listener, path, mode, hostname, port, cert, key } = options;
-  if (listener) return listener;
+  if (listener) return new GivenListener(listener);
   if (path !== undefined) return new UnixListener(path, mode);
   const { reusePort, tcpBacklog } = options;
   const where = { hostname, port, reusePort, tcpBacklog };
@@ -31,6 +32,13 @@ function open(options: CheckedOptions): Source {
     if (cert === undefined || key === undefined) return Deno.listen(where);
     return Deno.listenTls({ ...where, cert, key });
   } catch (error) {
+    if (error instanceof URIError) {
+      throw new TypeError(
+        'Cannot listen: option "hostname" must be a name or an address, ' +
+          `received ${JSON.stringify(hostname)}`,
+        { cause: error },
+      );
+    }
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new Deno.errors.AddrInUse(
       `Cannot listen on ${hostname}:${port}: the address is in use, ` +

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OptionChecks } from "../exchange/option_checks.ts";
+import { OptionReader } from "../exchange/option_reader.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 
 /** The certificate of a TLS server and its private key, both in PEM. */
@@ -28,21 +28,25 @@ export function withCertificate(
   options: CheckedOptions,
   certificate: Certificate,
 ): CheckedOptions {
-  const checks = new OptionChecks("set the certificate", certificate);
-  checks.type("string", ["cert", "key"]);
-  checks.pair("cert", "key");
-  if (!checks.has("cert")) throw checks.wrong("cert", "a string");
+  const given = new OptionReader<Certificate>(
+    "set the certificate",
+    certificate,
+    ["cert", "key"],
+  );
+  const cert = given.string("cert");
+  const key = given.string("key");
+  given.pair("cert", "key");
+  if (cert === undefined) throw given.wrong("cert", "a string");
   if (options.cert === undefined) {
-    throw checks.fault(
+    throw given.fault(
       "the server does not speak TLS, start it with `cert` and `key`",
     );
   }
   if (!options.reusePort) {
-    throw checks.fault(
+    throw given.fault(
       "a new listener must be open before the old one is closed, start the " +
         "server with `reusePort`",
     );
   }
-  const { cert, key } = certificate;
   return { ...options, cert, key };
 }

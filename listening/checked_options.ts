@@ -4,42 +4,24 @@
  * @module
  */
 
-import { OptionChecks } from "../exchange/option_checks.ts";
+import { mayHoldOptions, OptionReader } from "../exchange/option_reader.ts";
 import type {
   ExchangeOptions,
   ListenerOptions,
+  ListenOptions,
   TcpOptions,
   UnixOptions,
 } from "./options.ts";
-import type { Tapped } from "./tap.ts";
+import { tap, type Tapped } from "./tap.ts";
 
-/** All options by name. */
-type AnyOptions =
+/** All options by name. `transport` is what an address has besides them. */
+export type AnyListenOptions =
   & ExchangeOptions
   & Partial<Pick<UnixOptions, "path" | "mode">>
   & Partial<Pick<ListenerOptions, "listener">>
   & Pick<TcpOptions, typeof tcpNames[number]>
+  & { transport?: string }
   & Tapped;
-
-/** Checked options, with all defaults. */
-export type CheckedOptions =
-  & AnyOptions
-  & Required<
-    Pick<
-      AnyOptions,
-      | "hostname"
-      | "port"
-      | "reusePort"
-      | "tcpBacklog"
-      | "maxRequestBytes"
-      | "deadline"
-      | "idleTimeout"
-      | "lingerTimeout"
-      | "streaming"
-      | "readAhead"
-      | "proxyProtocol"
-    >
-  >;
 
 const tcpNames = [
   "hostname",
@@ -50,41 +32,111 @@ const tcpNames = [
   "key",
 ] as const;
 
+/** The names of all options. The compiler checks that none is missing. */
+export const listenNames: readonly (keyof AnyListenOptions)[] = [
+  ...Object.keys(
+    {
+      hostname: true,
+      port: true,
+      reusePort: true,
+      tcpBacklog: true,
+      cert: true,
+      key: true,
+      path: true,
+      mode: true,
+      listener: true,
+      transport: true,
+      maxRequestBytes: true,
+      deadline: true,
+      idleTimeout: true,
+      lingerTimeout: true,
+      streaming: true,
+      until: true,
+      readAhead: true,
+      proxyProtocol: true,
+      signal: true,
+      allow: true,
+      onRefuse: true,
+      onRequest: true,
+      onExchange: true,
+      onAcceptError: true,
+    } satisfies Record<keyof ListenOptions | "transport", true>,
+  ) as (keyof ListenOptions)[],
+  tap,
+];
+
 /**
- * Checks options and fills in the defaults.
+ * Reads options, and checks each by itself.
  *
- * @param options The options as given.
+ * @param options The options as given, by {@linkcode listenNames}.
+ * @returns The options; `undefined` for those that were not given.
+ * @throws {TypeError} If one is of the wrong type.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function readListenOptions(options: OptionReader<AnyListenOptions>) {
+  return {
+    hostname: options.hostname("hostname"),
+    port: options.integer("port", 0, 65_535),
+    reusePort: options.boolean("reusePort"),
+    tcpBacklog: options.integer("tcpBacklog", 1, 2 ** 31 - 1),
+    cert: options.string("cert"),
+    key: options.string("key"),
+    path: options.path("path"),
+    mode: options.integer("mode", 0, 0o777),
+    listener: listenerOf(options),
+    maxRequestBytes: options.integer("maxRequestBytes", 0, Infinity),
+    deadline: options.time("deadline", 1),
+    idleTimeout: options.time("idleTimeout", 1),
+    lingerTimeout: options.time("lingerTimeout", 0),
+    streaming: options.boolean("streaming"),
+    until: untilOf(options),
+    readAhead: options.integer("readAhead", 0, 65_535),
+    proxyProtocol: options.boolean("proxyProtocol"),
+    signal: options.signal("signal"),
+    allow: options.callback("allow"),
+    onRefuse: options.callback("onRefuse"),
+    onRequest: options.callback("onRequest"),
+    onExchange: options.callback("onExchange"),
+    onAcceptError: options.callback("onAcceptError"),
+    [tap]: options.callback(tap),
+  };
+}
+
+/** Options as they were given. */
+type GivenOptions = ReturnType<typeof readListenOptions>;
+
+/** Checked options, with all defaults. */
+export type CheckedOptions = ReturnType<typeof checkOptions>;
+
+/**
+ * Checks the options of `listen()`, and fills in the defaults.
+ *
+ * @param given The options as given.
  * @returns The options with defaults.
  * @throws {TypeError} If an option is of the wrong type, or two exclude each
  * other.
  * @throws {RangeError} If a number is out of range.
  */
-export function checkOptions(options: object): CheckedOptions {
-  const checks = new OptionChecks("listen", options);
-  const given: AnyOptions = options;
-  checkWhere(given, checks);
-  checks.type("string", ["hostname", "path", "cert", "key"]);
-  checks.type("boolean", ["streaming", "reusePort", "proxyProtocol"]);
-  checkPlain(given, checks);
-  checks.type("function", [
-    "allow",
-    "onRefuse",
-    "onRequest",
-    "onExchange",
-    "onAcceptError",
-  ]);
-  checks.signal("signal");
-  checkUntil(given.until, checks);
-  checks.integer("port", 0, 65_535);
-  checks.integer("tcpBacklog", 1, 2 ** 31 - 1);
-  checks.integer("mode", 0, 0o777);
-  checks.integer("maxRequestBytes", 0, Infinity);
-  checks.integer("readAhead", 0, 65_535);
-  checks.time("deadline", 1);
-  checks.time("idleTimeout", 1);
-  checks.time("lingerTimeout", 0);
+export function checkListenOptions(given: object): CheckedOptions {
+  return checkOptions(new OptionReader("listen", given, listenNames));
+}
+
+/**
+ * Checks options, also together, and fills in the defaults.
+ *
+ * @param options The options as given, by {@linkcode listenNames}.
+ * @returns The options with defaults.
+ * @throws {TypeError} If an option is of the wrong type, or two exclude each
+ * other.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function checkOptions(options: OptionReader<AnyListenOptions>) {
+  checkOnePlace(options);
+  const given = readListenOptions(options);
+  checkTransport(given, options);
+  checkPlain(given, options);
   if (given.readAhead && given.streaming) {
-    throw checks.fault(
+    throw options.fault(
       'options "readAhead" and "streaming" exclude each other, a streamed ' +
         "request is read by its handler",
     );
@@ -92,7 +144,7 @@ export function checkOptions(options: object): CheckedOptions {
   // Without the flag, Deno ends the whole process when asked for this. The
   // function exists only with the flag.
   if (given.reusePort && !("listenDatagram" in Deno)) {
-    throw checks.fault(
+    throw options.fault(
       'option "reusePort" needs Deno to run with `--unstable-net`',
     );
   }
@@ -112,27 +164,52 @@ export function checkOptions(options: object): CheckedOptions {
   };
 }
 
-/** Checks that `until` can end a request. */
-function checkUntil(until: unknown, checks: OptionChecks): void {
-  if (until === undefined) return;
-  if (typeof until === "string" || until instanceof Uint8Array) {
-    if (until.length > 0) return;
-    throw checks.fault('option "until" must not be empty, name a delimiter');
+/** What else ends a request: a copy, as the original may change. */
+function untilOf(
+  options: OptionReader<AnyListenOptions>,
+): string | Uint8Array<ArrayBuffer> | { idle: number } | undefined {
+  const until = options.value("until");
+  if (until === undefined) return undefined;
+  if (typeof until === "string" || isBytes(until)) {
+    if (until.length === 0) {
+      throw options.fault('option "until" must not be empty, name a delimiter');
+    }
+    return typeof until === "string" ? until : new Uint8Array(until);
   }
-  const { idle } = Object(until) as { idle?: unknown };
-  if (typeof idle !== "number") {
-    throw checks.wrong("until", "a string, a Uint8Array or { idle: number }");
-  }
-  new OptionChecks("listen", { "until.idle": idle }).time("until.idle", 1);
+  const idle = mayHoldOptions(until)
+    ? options.nested<{ idle?: number }>("until", ["idle"]).time("idle", 1)
+    : undefined;
+  if (idle !== undefined) return { idle };
+  throw options.wrong("until", "a string, a Uint8Array or { idle: number }");
+}
+
+function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && value instanceof Uint8Array;
+}
+
+function listenerOf(
+  options: OptionReader<AnyListenOptions>,
+): Deno.Listener | undefined {
+  const listener = options.value("listener");
+  if (listener === undefined || isListener(listener)) return listener;
+  throw options.wrong("listener", "a Deno.Listener");
+}
+
+function isListener(value: unknown): value is Deno.Listener {
+  const { accept, close, addr } = Object(value) as Partial<Deno.Listener>;
+  return typeof accept === "function" && typeof close === "function" &&
+    typeof addr === "object" && addr !== null;
 }
 
 /** Checks that the header of a proxy can be read, if there is one. */
-function checkPlain(options: AnyOptions, checks: OptionChecks): void {
-  const { proxyProtocol, cert, listener } = options;
+function checkPlain(
+  { proxyProtocol, cert, listener }: GivenOptions,
+  options: OptionReader<AnyListenOptions>,
+): void {
   // Deno has no other sign of it.
   const isTls = listener?.constructor?.name === "TlsListener";
   if (!proxyProtocol || (cert === undefined && !isTls)) return;
-  throw checks.fault(
+  throw options.fault(
     `options "proxyProtocol" and "${
       isTls ? "listener" : "cert"
     }" exclude each ` +
@@ -142,24 +219,27 @@ function checkPlain(options: AnyOptions, checks: OptionChecks): void {
 }
 
 /** Checks that the options name exactly one place to listen. */
-function checkWhere(options: AnyOptions, checks: OptionChecks): void {
+function checkOnePlace(options: OptionReader<AnyListenOptions>): void {
   for (const place of ["listener", "path"] as const) {
-    if (!checks.has(place)) continue;
-    const other = checks.has("path") && place === "listener"
+    if (!options.has(place)) continue;
+    const other = options.has("path") && place === "listener"
       ? "path"
-      : tcpNames.find((name) => checks.has(name));
-    if (other) throw checks.exclusive(place, other);
+      : tcpNames.find((name) => options.has(name));
+    if (other) throw options.exclusive(place, other);
   }
-  checks.pair("cert", "key");
-  if (checks.has("mode") && !checks.has("path")) {
-    throw checks.fault(
+  options.pair("cert", "key");
+  if (options.has("mode") && !options.has("path")) {
+    throw options.fault(
       'option "mode" needs "path", only a Unix socket has one',
     );
   }
-  checks.path("path");
-  if (
-    checks.has("listener") && typeof options.listener?.accept !== "function"
-  ) {
-    throw checks.wrong("listener", "a Deno.Listener");
-  }
+}
+
+/** Checks what the address of another server says besides the place. */
+function checkTransport(
+  { listener, path }: GivenOptions,
+  options: OptionReader<AnyListenOptions>,
+): void {
+  const ours = path === undefined ? "tcp" : "unix";
+  options.transport("transport", listener?.addr.transport ?? ours);
 }

@@ -191,6 +191,6 @@ function requestEndOf(
   }
   const bytes = typeof until === "string"
     ? new TextEncoder().encode(until)
-    : until.slice();
+    : until;
   return { delimiter: new Delimiter(bytes), silence: Infinity };
 }

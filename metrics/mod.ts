@@ -31,7 +31,8 @@
  * @module
  */
 
-import { OptionChecks } from "../exchange/option_checks.ts";
+import { OptionReader } from "../exchange/option_reader.ts";
+import { inspected } from "../exchange/thrown.ts";
 import type { ExchangeRecord, Outcome } from "../exchange/record.ts";
 import { expose, type Family, single } from "./exposition.ts";
 import { Histogram } from "./histogram.ts";
@@ -275,20 +276,14 @@ function inHandOf({ inHand, lingering }: InHand): Family[] {
 }
 
 function checkBuckets(options: MetricsOptions): readonly number[] {
-  const checks = new OptionChecks("count", options);
-  const { buckets = defaultBuckets } = options;
-  if (
-    !Array.isArray(buckets) ||
-    !buckets.every((bound) => typeof bound === "number")
-  ) {
-    throw checks.wrong("buckets", "an array of numbers");
-  }
+  const given = new OptionReader<MetricsOptions>("count", options, ["buckets"]);
+  const buckets = given.numbers("buckets") ?? defaultBuckets;
   const isAscending = buckets.every((bound, i) =>
     bound > (buckets[i - 1] ?? 0) && bound < Infinity
   );
   if (isAscending) return buckets;
   throw new RangeError(
     'Cannot count: option "buckets" must be positive, finite numbers that ' +
-      `ascend, received ${Deno.inspect(buckets)}`,
+      `ascend, received ${inspected(buckets, 1)}`,
   );
 }

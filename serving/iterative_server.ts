@@ -5,10 +5,10 @@
  */
 
 import type { Conn, Exchange } from "../conn.ts";
-import type { Certificate } from "../listening/certificate.ts";
 import { writeToConsole } from "../exchange/thrown.ts";
+import type { Certificate } from "../listening/certificate.ts";
 import { handle } from "./handling.ts";
-import type { Handler, ServeOptions, Server } from "./options.ts";
+import type { Handler, Server, Serving } from "./options.ts";
 
 /** The listener of a server. */
 export interface ExchangeListener extends
@@ -33,8 +33,7 @@ export class IterativeServer implements Server {
 
   constructor(
     listener: ExchangeListener,
-    handler: Handler,
-    { onListen, onError = (error) => writeToConsole(error) }: ServeOptions,
+    { handler, onListen, onError = (error) => writeToConsole(error) }: Serving,
   ) {
     this.#listener = listener;
     try {
@@ -80,7 +79,7 @@ export class IterativeServer implements Server {
 
   async #run(
     handler: Handler,
-    onError: NonNullable<ServeOptions["onError"]>,
+    onError: NonNullable<Serving["onError"]>,
   ): Promise<void> {
     const answering = { handler: (conn: Conn) => handler(conn, this), onError };
     for await (const exchange of this.#listener) {

@@ -6,9 +6,16 @@
 
 import type { Conn } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
-import { OptionChecks } from "../exchange/option_checks.ts";
+import { OptionReader } from "../exchange/option_reader.ts";
 import { inspected } from "../exchange/thrown.ts";
 import type { Certificate } from "../listening/certificate.ts";
+import {
+  type AnyListenOptions,
+  type CheckedOptions,
+  checkOptions,
+  listenNames,
+  readListenOptions,
+} from "../listening/checked_options.ts";
 import type { AddrOf, ListenOptions } from "../listening/options.ts";
 
 /**
@@ -174,19 +181,82 @@ export type ServeOptions<
  */
 export type HandlerModule = Handler | (ServeOptions & { handler: Handler });
 
+/** All options by name. */
+type AnyServeOptions =
+  & AnyListenOptions
+  & ServeCallbacks
+  & { handler?: Handler };
+
+/** The names of all options. The compiler checks that none is missing. */
+const serveNames: readonly (keyof AnyServeOptions)[] = [
+  ...listenNames,
+  ...Object.keys(
+    { onListen: true, onError: true, handler: true } satisfies Record<
+      keyof ServeCallbacks | "handler",
+      true
+    >,
+  ) as (keyof ServeCallbacks | "handler")[],
+];
+
 /**
- * Checks the callbacks of `serve()`, and that there is a handler.
+ * Reads options of `serve()`, and checks each by itself.
  *
- * @param options The options as given.
- * @param handler The handler as given.
- * @throws {TypeError} If one of them is of the wrong type.
+ * @param doing What fails if they are wrong, to follow "Cannot".
+ * @param given The options as given.
+ * @returns The options; `undefined` for those that were not given.
+ * @throws {TypeError} If one is of the wrong type.
+ * @throws {RangeError} If a number is out of range.
  */
-export function checkServing(options: object, handler: unknown): void {
-  const checks = new OptionChecks("serve", options);
-  checks.type("function", ["onListen", "onError"]);
-  if (typeof handler === "function") return;
-  throw checks.fault(
-    "a handler is needed that takes a connection, received " +
-      inspected(handler),
+export function readServeOptions(doing: string, given: object) {
+  const options = new OptionReader<AnyServeOptions>(doing, given, serveNames);
+  return { ...readListenOptions(options), ...readCallbacks(options) };
+}
+
+/** What `serve()` is to do. */
+export interface Serving extends ServeCallbacks {
+  /** Answers each exchange. */
+  readonly handler: Handler;
+  /** Where to listen, and the limits. */
+  readonly listening: CheckedOptions;
+}
+
+/**
+ * Checks what `serve()` is given.
+ *
+ * @param given The options as given, or the handler alone.
+ * @param handler The handler, unless that is among the options. It comes first.
+ * @returns The handler and the options, with defaults.
+ * @throws {TypeError} If an option is of the wrong type, two exclude each other,
+ * or there is no handler.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function checkServing(given: object, handler: unknown): Serving {
+  const isHandler = typeof given === "function" && handler === undefined;
+  const options = new OptionReader<AnyServeOptions>(
+    "serve",
+    isHandler ? { handler: given } : given,
+    serveNames,
   );
+  const { onListen, onError, ...own } = readCallbacks(options);
+  const answering = handler === undefined ? own.handler : handler;
+  if (typeof answering !== "function") {
+    throw options.fault(
+      "a handler is needed that takes a connection, received " +
+        inspected(answering),
+    );
+  }
+  return {
+    handler: answering as Handler,
+    listening: checkOptions(options),
+    ...(onListen && { onListen }),
+    ...(onError && { onError }),
+  };
+}
+
+function readCallbacks(options: OptionReader<AnyServeOptions>) {
+  return {
+    onListen: options.callback("onListen"),
+    onError: options.callback("onError"),
+    handler: options.callback("handler"),
+  };
 }

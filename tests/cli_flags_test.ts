@@ -1,7 +1,7 @@
 // What the command-line tool makes of its arguments.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { nearest } from "../cli/nearest.ts";
+import { nearest } from "../exchange/nearest.ts";
 import config from "../deno.json" with { type: "json" };
 import { checkRefusal, Tool } from "./tool.ts";
 

@@ -186,7 +186,13 @@ const useless: [module: string, named: string][] = [
   ["export default 'hello';", 'received "hello"'],
   ["export default null;", "received null"],
   ["export default { port: 0 };", "a handler, received"],
-  ["export default { handler: 1 };", "a handler, received"],
+  ["export default { handler: 1 };", 'option "handler" must be a function'],
+  ["export default [() => {}];", "a handler, received"],
+  ["export default Promise.reject(1);", ": 1"],
+  ["export default { path: 1, handler() {} };", 'option "path" must be a str'],
+  ["export default { hostname: 1, handler() {} };", 'option "hostname" must'],
+  ["export default { signal: 1, handler() {} };", 'option "signal" must be an'],
+  ["export default { get port() { throw 'ha'; }, handler() {} };", ": ha"],
   ["throw new Error('not today');", ": not today"],
   ["throw 'not today';", ": not today"],
   ["export default (;", "Cannot load"],
@@ -249,12 +255,12 @@ Deno.test("cli: a module with options can stop its own server", async () => {
 
 for (
   const [options, reason] of [
-    ["prot: 1", 'serve() has no option "prot", did you mean "port"?'],
+    ["prot: 1", 'there is no option "prot", did you mean "port"?'],
     [
       "idletimeout: 1",
-      'has no option "idletimeout", did you mean "idleTimeout"?',
+      'there is no option "idletimeout", did you mean "idleTimeout"?',
     ],
-    ["colour: 'red'", 'serve() has no option "colour"'],
+    ["colour: 'red'", 'there is no option "colour"'],
   ] as const
 ) {
   Deno.test(`cli: refuses a module with an option that does not exist: ${options}`, async () => {
@@ -280,3 +286,27 @@ Deno.test("cli: takes all options of serve() from a module", async () => {
   assertEquals(await ask(addr as Deno.NetAddr, "hello"), "hello");
   assertEquals(outcomes(await tool.stop()), ["ok"]);
 });
+
+testModule(
+  "cli: takes all that the instance of a class has, and calls its methods",
+  `class Service {
+    #name = "it";
+    get maxRequestBytes() { return 4; }
+    allow() { console.log(this.#name + " allows"); return true; }
+    onRefuse() { return this.#name + " refuses"; }
+    onExchange({ outcome }) { console.log(this.#name + " sees " + outcome); }
+    async handler(conn) { return this.#name + " answers " + await conn.text(); }
+  }
+  export default new Service();`,
+  [],
+  async (tool) => {
+    assertEquals(await ask(tool.addr, "four"), "it answers four");
+    assertEquals(await ask(tool.addr, "fiver"), "it refuses");
+    tool.kill("SIGTERM");
+    const { stdout } = await tool.ending();
+    assertEquals(
+      stdout,
+      "it allows\nit sees ok\nit allows\nit sees too-large\n",
+    );
+  },
+);

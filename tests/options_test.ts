@@ -4,6 +4,17 @@ import { runDeno } from "./programs.ts";
 
 const wrong: [object | null, new () => Error, string][] = [
   [null as unknown as object, TypeError, "the options must be an object"],
+  [[], TypeError, "the options must be an object, received []"],
+  [new Map([["port", 1]]), TypeError, "the options must be an object"],
+  [() => {}, TypeError, "the options must be an object"],
+  [
+    Promise.resolve(1),
+    TypeError,
+    "the options must be an object, received Promise { 1 }, await it",
+  ],
+  [{ port: new Number(1) }, TypeError, 'option "port" must be a number, recei'],
+  [{ port: 1n }, TypeError, 'option "port" must be a number, received 1n'],
+  [{ port: null }, TypeError, 'option "port" must be a number, received null'],
   [{ port: "80" }, TypeError, 'option "port" must be a number, received "80"'],
   [{ port: -1 }, RangeError, 'option "port" must be a whole number from 0 to'],
   [{ port: 65_536 }, RangeError, "from 0 to 65535, received 65536"],
@@ -11,6 +22,15 @@ const wrong: [object | null, new () => Error, string][] = [
   [{ port: NaN }, RangeError, 'option "port"'],
   [{ port: Infinity }, RangeError, 'option "port"'],
   [{ hostname: 1 }, TypeError, 'option "hostname" must be a string'],
+  [{ hostname: "" }, TypeError, 'option "hostname" must be a name or an add'],
+  [{ hostname: "a b" }, TypeError, 'option "hostname" must be a name or an'],
+  [{ hostname: new String("x") }, TypeError, '"hostname" must be a string'],
+  [{ transport: "udp" }, TypeError, 'option "transport" must be "tcp" here'],
+  [
+    { path: "x", transport: "tcp" },
+    TypeError,
+    'option "transport" must be "unix" here, received "tcp"',
+  ],
   [{ tcpBacklog: 0 }, RangeError, 'option "tcpBacklog"'],
   [{ reusePort: 1 }, TypeError, 'option "reusePort" must be a boolean'],
   [{ reusePort: true }, TypeError, "--unstable-net"],
@@ -69,11 +89,27 @@ const wrong: [object | null, new () => Error, string][] = [
   [{ until: new Uint8Array() }, TypeError, 'option "until" must not be empty'],
   [{ until: 10 }, TypeError, 'option "until" must be a string, a Uint8Array'],
   [{ until: null }, TypeError, 'option "until" must be a string, a Uint8Array'],
-  [{ until: { idle: "1s" } }, TypeError, 'option "until" must be a string'],
+  [{ until: new Map() }, TypeError, 'option "until" must be a string'],
+  [{ until: {} }, TypeError, 'option "until" must be a string, a Uint8Array'],
+  [
+    { until: { idle: "1s" } },
+    TypeError,
+    'option "until.idle" must be a number, received "1s"',
+  ],
   [
     { until: { idle: 0 } },
     RangeError,
     'option "until.idle" must be at least 1',
+  ],
+  [
+    { signal: Object.create(AbortSignal.prototype) },
+    TypeError,
+    'option "signal" must be an AbortSignal',
+  ],
+  [
+    { listener: { accept() {}, close() {} } },
+    TypeError,
+    'option "listener" must be a Deno.Listener',
   ],
   [{ signal: {} }, TypeError, 'option "signal" must be an AbortSignal'],
   [{ allow: true }, TypeError, 'option "allow" must be a function'],
@@ -98,6 +134,25 @@ for (const name of ["onListen", "onError"]) {
       () => serve({ [name]: 1 }, () => {}),
       TypeError,
       `option "${name}" must be a function`,
+    );
+  });
+}
+
+const noHandler: [unknown, unknown, string][] = [
+  [{}, undefined, "a handler is needed that takes a connection"],
+  [{}, null, "a handler is needed that takes a connection, received null"],
+  [() => {}, { port: 1 }, "the options must be an object, received [Function"],
+  [() => {}, () => {}, "the options must be an object, received [Function"],
+  [{ handler: 1 }, undefined, 'option "handler" must be a function'],
+  [{ handler: 1 }, () => {}, 'option "handler" must be a function, received 1'],
+];
+
+for (const [options, handler, message] of noHandler) {
+  Deno.test(`serve() refuses ${Deno.inspect(options)} with ${Deno.inspect(handler)}`, () => {
+    assertThrows(
+      () => serve(options as ListenOptions, handler as () => void),
+      TypeError,
+      message,
     );
   });
 }

@@ -1,0 +1,260 @@
+/**
+ * Reading options, for all functions that take some.
+ *
+ * @module
+ */
+
+import { nearest } from "./nearest.ts";
+import { inspected } from "./thrown.ts";
+
+/**
+ * Options as they were given. Each one is read once, by its name, before the
+ * first check, whether it is the object's own, inherited or a getter. Each
+ * method returns a value only if that is right, and throws otherwise.
+ *
+ * @typeParam Options All options by name.
+ */
+export class OptionReader<Options extends object> {
+  readonly #doing: string;
+  readonly #given: object;
+  readonly #prefix: string;
+  readonly #values = new Map<PropertyKey, unknown>();
+
+  /**
+   * @param doing What fails if they are wrong, to follow "Cannot".
+   * @param given The options as given.
+   * @param names The names of all options that there are.
+   * @param prefix What precedes the names in messages, if they belong to another
+   * option.
+   * @throws {TypeError} If they are no options, or there is one of another name.
+   * @throws {unknown} What a getter throws.
+   */
+  constructor(
+    doing: string,
+    given: unknown,
+    names: readonly PropertyKey[],
+    prefix = "",
+  ) {
+    this.#doing = doing;
+    this.#prefix = prefix;
+    if (!mayHoldOptions(given)) {
+      throw this.fault(
+        `the options must be an object, received ${inspected(given)}` +
+          (given instanceof Promise ? ", await it" : ""),
+      );
+    }
+    this.#given = given;
+    this.#checkNames(Object.keys(given), names);
+    for (const name of names) {
+      this.#values.set(name, (given as Record<PropertyKey, unknown>)[name]);
+    }
+  }
+
+  has(name: keyof Options): boolean {
+    return this.value(name) !== undefined;
+  }
+
+  /** An option as it was given. */
+  value(name: keyof Options): unknown {
+    return this.#values.get(name);
+  }
+
+  string(name: keyof Options): string | undefined {
+    return this.#typed(name, "string") as string | undefined;
+  }
+
+  boolean(name: keyof Options): boolean | undefined {
+    return this.#typed(name, "boolean") as boolean | undefined;
+  }
+
+  /** A function, which is called with the options as `this`. */
+  callback<Name extends keyof Options>(
+    name: Name,
+  ): Options[Name] | undefined {
+    return this.#bound(this.#typed(name, "function")) as
+      | Options[Name]
+      | undefined;
+  }
+
+  signal(name: keyof Options): AbortSignal | undefined {
+    const value = this.value(name);
+    if (value === undefined || isSignal(value)) return value;
+    throw this.wrong(name, "an AbortSignal");
+  }
+
+  /** A whole number, or `Infinity` if there is no `max`. */
+  integer(name: keyof Options, min: number, max: number): number | undefined {
+    const value = this.#number(name);
+    if (value === undefined) return undefined;
+    const unlimited = max === Infinity && value === Infinity;
+    const isInRange = value >= min && value <= max;
+    if (isInRange && (Number.isInteger(value) || unlimited)) return value;
+    throw this.#outOfRange(
+      name,
+      max === Infinity
+        ? `a whole number from ${min}, or Infinity`
+        : `a whole number from ${min} to ${max}`,
+    );
+  }
+
+  /** A time in milliseconds. */
+  time(name: keyof Options, min: number): number | undefined {
+    const value = this.#number(name);
+    if (value === undefined || value >= min) return value;
+    throw this.#outOfRange(
+      name,
+      `at least ${min} (milliseconds), or Infinity`,
+    );
+  }
+
+  /** A name or an address to listen on, or to connect to. */
+  hostname(name: keyof Options): string | undefined {
+    const hostname = this.string(name);
+    if (hostname !== "") return hostname;
+    throw this.wrong(name, "a name or an address");
+  }
+
+  /** The path of a socket, which need not exist. */
+  path(name: keyof Options): string | undefined {
+    const path = this.string(name);
+    if (path === undefined || /^[^\0]*[^\0/]$/.test(path)) return path;
+    throw this.wrong(name, "the path of a socket");
+  }
+
+  strings(name: keyof Options): string[] | undefined {
+    const items = this.#items(name);
+    if (!items) return undefined;
+    if (items.every((item) => typeof item === "string")) return items;
+    throw this.wrong(name, "an array of strings");
+  }
+
+  numbers(name: keyof Options): number[] | undefined {
+    const items = this.#items(name);
+    if (!items) return undefined;
+    if (items.every((item) => typeof item === "number")) return items;
+    throw this.wrong(name, "an array of numbers");
+  }
+
+  /** Two options that need each other. */
+  pair(one: keyof Options, other: keyof Options): void {
+    if (this.has(one) === this.has(other)) return;
+    const [given, missing] = this.has(one) ? [one, other] : [other, one];
+    throw this.fault(
+      `option ${this.#quoted(given)} needs ${this.#quoted(missing)}, ` +
+        "TLS takes both",
+    );
+  }
+
+  /** What an address says of itself, if one was given. */
+  transport(name: keyof Options, expected: string): void {
+    const transport = this.value(name);
+    if (transport === undefined || transport === expected) return;
+    throw this.wrong(name, `"${expected}" here`);
+  }
+
+  /** The error of two options that exclude each other. */
+  exclusive(one: keyof Options, other: keyof Options): TypeError {
+    return this.fault(
+      `options ${this.#quoted(one)} and ${this.#quoted(other)} exclude each ` +
+        "other, give only one of them",
+    );
+  }
+
+  /** The error of an option of the wrong type. */
+  wrong(name: keyof Options, expected: string): TypeError {
+    return this.fault(this.#expectation(name, expected));
+  }
+
+  /** The error of options that are wrong in some other way. */
+  fault(message: string): TypeError {
+    return new TypeError(`Cannot ${this.#doing}: ${message}`);
+  }
+
+  /** Options that are the value of an option. */
+  nested<Inner extends object>(
+    name: keyof Options,
+    names: readonly (keyof Inner)[],
+  ): OptionReader<Inner> {
+    return new OptionReader(
+      this.#doing,
+      this.value(name),
+      names,
+      `${this.#prefix}${String(name)}.`,
+    );
+  }
+
+  #checkNames(
+    own: readonly string[],
+    names: readonly PropertyKey[],
+  ): void {
+    const known = names.filter((name) => typeof name === "string");
+    const unknown = own.find((name) => !known.includes(name));
+    if (unknown === undefined) return;
+    const meant = nearest(unknown, known);
+    throw this.fault(
+      `there is no option ${this.#quoted(unknown)}` +
+        (meant !== undefined
+          ? `, did you mean ${this.#quoted(meant)}?`
+          : isOfClass(this.#given)
+          ? `, name it #${unknown} if it is a field of your own`
+          : ""),
+    );
+  }
+
+  #typed(name: keyof Options, type: string): unknown {
+    const value = this.value(name);
+    if (value === undefined || typeof value === type) return value;
+    throw this.wrong(name, `a ${type}`);
+  }
+
+  #number(name: keyof Options): number | undefined {
+    return this.#typed(name, "number") as number | undefined;
+  }
+
+  /** A copy of an array, in which nothing is left out. */
+  #items(name: keyof Options): unknown[] | undefined {
+    const value = this.value(name);
+    if (value === undefined) return undefined;
+    return Array.isArray(value) ? Array.from(value) : [undefined];
+  }
+
+  #bound(value: unknown): unknown {
+    return typeof value === "function" ? value.bind(this.#given) : value;
+  }
+
+  #outOfRange(name: keyof Options, expected: string): RangeError {
+    return new RangeError(
+      `Cannot ${this.#doing}: ${this.#expectation(name, expected)}`,
+    );
+  }
+
+  #expectation(name: keyof Options, expected: string): string {
+    return `option ${this.#quoted(name)} must be ${expected}, received ` +
+      inspected(this.value(name));
+  }
+
+  #quoted(name: PropertyKey): string {
+    return `"${this.#prefix}${String(name)}"`;
+  }
+}
+
+/** Whether something can be options: an object, and no collection or promise. */
+export function mayHoldOptions(value: unknown): value is object {
+  return typeof value === "object" && value !== null &&
+    !(Symbol.iterator in value) && !(value instanceof Promise);
+}
+
+/** Whether something is made by a class. */
+function isOfClass(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value);
+  return prototype !== null && prototype !== Object.prototype;
+}
+
+/** Whether something is a signal, and no object that merely inherits from one. */
+function isSignal(value: unknown): value is AbortSignal {
+  try {
+    return value instanceof AbortSignal && typeof value.aborted === "boolean";
+  } catch {
+    return false;
+  }
+}
