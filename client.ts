@@ -96,8 +96,8 @@ export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
  * @param body What to send. Nothing by default. A stream is cancelled, and an
  * iterator closed, if not all of it is sent.
  * @returns The reply.
- * @throws {TypeError} If an option is missing, of the wrong type or excluded by
- * another, or `body` is not a {@linkcode RequestBody}; no connection is made
+ * @throws {TypeError} If an option is missing, of the wrong type, unknown or
+ * excluded by another, or `body` is not a {@linkcode RequestBody}; no connection is made
  * then.
  * @throws {RangeError} If a number among the options is out of range.
  * @throws {DOMException} Named `"TimeoutError"`: if `timeout` has passed.

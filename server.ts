@@ -123,7 +123,8 @@ const GRACE_MS = 100;
  * @param options Where to listen, and the limits. `0.0.0.0:8080` by default.
  * @returns The listener, which is already listening. `path`,
  * `listener` and `proxyProtocol` determine the type of its addresses.
- * @throws {TypeError} If an option is of the wrong type, or two exclude each other.
+ * @throws {TypeError} If an option is of the wrong type or does not exist, or two
+ * exclude each other.
  * @throws {RangeError} If a number is out of range.
  * @throws {Deno.errors.AddrInUse} If the address is in use, or `path` exists.
  * @throws {Deno.errors.NotFound} If the folder of `path` does not exist.
@@ -342,8 +343,8 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
  * @param options Where to listen, the limits, and the callbacks.
  * @param handler Answers each exchange.
  * @returns The server, which is already running.
- * @throws {TypeError} If an option is of the wrong type, two exclude each other,
- * or the handler is not a function. Other errors: as with {@linkcode listen}.
+ * @throws {TypeError} If an option is of the wrong type or does not exist, two
+ * exclude each other, or the handler is not a function. Other errors: as with {@linkcode listen}.
  */
 export function serve<
   Path extends string | undefined = undefined,

@@ -248,7 +248,7 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
   extends ExchangeOptions<Addr> {
   /**
    * An open listener. It is taken over: do not accept from it or close it
-   * yourself. Closing one of its connections must end its pending reads, as in
+   * yourself. If it is closed already, the iteration fails. Closing one of its connections must end its pending reads, as in
    * Deno.
    */
   listener: Deno.Listener<Deno.Conn, Addr>;
@@ -275,7 +275,9 @@ export type AddrOf<Path, Source, Proxied = undefined> =
  * They are one of {@linkcode TcpOptions} (with `cert` and `key` for TLS),
  * {@linkcode UnixOptions} (with a `path`) and {@linkcode ListenerOptions} (with a
  * `listener`); options of two of them exclude each other. Each has the limits and
- * callbacks of {@linkcode ExchangeOptions}. `path`, `listener` and
+ * callbacks of {@linkcode ExchangeOptions}, and the callbacks are called with the
+ * options as `this`. Each option is read once, by its name, wherever it comes
+ * from. `path`, `listener` and
  * `proxyProtocol` determine the type of addresses, also in the callbacks.
  *
  * @example Usage

@@ -166,7 +166,8 @@ const defaultBuckets = [
  *
  * @param options The buckets of the histograms.
  * @returns The callbacks that count, and the text with the numbers.
- * @throws {TypeError} If `buckets` is not an array of numbers.
+ * @throws {TypeError} If `buckets` is not an array of numbers, or there is another
+ * option.
  * @throws {RangeError} If a bucket is not positive or not finite, or they do not
  * ascend.
  */

@@ -239,6 +239,7 @@ Deno.test("metrics() refuses buckets that make no sense", () => {
     'Cannot count: option "buckets" must be an array of numbers, received "x"',
   );
   assertThrows(() => metrics({ buckets: ["1"] as never }), TypeError);
+  assertThrows(() => metrics({ buckets: new Array(1) }), TypeError);
   for (const buckets of [[0], [-1, 1], [1, 1], [2, 1], [1, Infinity], [NaN]]) {
     assertThrows(
       () => metrics({ buckets }),
