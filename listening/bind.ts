@@ -4,6 +4,7 @@
  * @module
  */
 
+import { inspected } from "../exchange/thrown.ts";
 import type { Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 import { GivenListener } from "./given_listener.ts";
@@ -35,7 +36,7 @@ function open(options: CheckedOptions): Source {
     if (error instanceof URIError) {
       throw new TypeError(
         'Cannot listen: option "hostname" must be a name or an address, ' +
-          `received ${JSON.stringify(hostname)}`,
+          `received ${inspected(hostname)}`,
         { cause: error },
       );
     }

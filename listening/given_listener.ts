@@ -6,6 +6,9 @@
 
 import type { Source } from "./accepting.ts";
 
+/** More than a rejection takes to come by, in a row and without I/O. */
+const MICROTASKS = 16;
+
 /** Accepts from a listener, and tells if that was closed from the beginning. */
 export class GivenListener implements Source {
   readonly #listener: Deno.Listener;
@@ -21,23 +24,19 @@ export class GivenListener implements Source {
     return this.#listener.addr;
   }
 
-  /** @throws {TypeError} If it has been closed before it was used. */
+  /** @throws {TypeError} If it was closed before it was given. */
   async accept(): Promise<Deno.Conn> {
-    try {
-      return await this.#listener.accept();
-    } catch (error) {
-      // Deno has no other sign of it.
-      const wasClosed = !this.#isUsed && !this.#isClosed &&
-        error instanceof Deno.errors.BadResource;
-      if (!wasClosed) throw error;
-      throw new TypeError(
-        'Cannot listen: option "listener" is closed, give one that is open and ' +
-          "leave it open",
-        { cause: error },
-      );
-    } finally {
-      this.#isUsed = true;
+    const accepting = this.#listener.accept();
+    if (this.#isUsed) return await accepting;
+    this.#isUsed = true;
+    const error = await rejectedAtOnce(accepting);
+    if (this.#isClosed || !(error instanceof Deno.errors.BadResource)) {
+      return await accepting;
     }
+    throw new TypeError(
+      'Cannot listen: option "listener" is closed, give one that is open',
+      { cause: error },
+    );
   }
 
   close(): void {
@@ -52,4 +51,15 @@ export class GivenListener implements Source {
   unref(): void {
     this.#listener.unref();
   }
+}
+
+/**
+ * What a promise rejects with, if it does so before I/O has its turn. Only that
+ * tells an accept that cannot begin from one that is ended later.
+ */
+async function rejectedAtOnce(promise: Promise<unknown>): Promise<unknown> {
+  let rejected: unknown;
+  promise.catch((error) => rejected = error);
+  for (let turn = 0; turn < MICROTASKS; turn++) await undefined;
+  return rejected;
 }

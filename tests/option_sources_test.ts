@@ -345,19 +345,21 @@ testUnix(
 for (const readAhead of [0, 2]) {
   Deno.test(`listen() and serve() tell of a listener that is closed, reading ${readAhead} ahead`, async () => {
     const message = 'Cannot listen: option "listener" is closed';
-    const closed = () => {
-      const listener = Deno.listen(local);
+    const open = [
+      () => Deno.listen(local),
+      () => Deno.listenTls({ ...local, cert, key }),
+    ];
+    for (const listener of open.map((open) => open())) {
       listener.close();
-      return listener;
-    };
-    const { finished } = serve({ listener: closed(), readAhead }, () => {});
-    await assertRejects(() => finished, TypeError, message);
-    const listener = listen({ listener: closed(), readAhead });
-    await assertRejects(
-      () => listener[Symbol.asyncIterator]().next(),
-      TypeError,
-      message,
-    );
+      const { finished } = serve({ listener, readAhead }, () => {});
+      await assertRejects(() => finished, TypeError, message);
+      const connections = listen({ listener, readAhead });
+      await assertRejects(
+        () => connections[Symbol.asyncIterator]().next(),
+        TypeError,
+        message,
+      );
+    }
   });
 }
 
