@@ -5,7 +5,7 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { mayHoldOptions } from "../exchange/option_reader.ts";
+import { isCallable, mayHoldOptions } from "../exchange/option_reader.ts";
 import { inspected } from "../exchange/thrown.ts";
 import type { Handler } from "../server.ts";
 import { readServeOptions } from "../serving/options.ts";
@@ -44,7 +44,7 @@ export async function loadHandler(specifier: string): Promise<Answer> {
 }
 
 function answerOfExport(exported: unknown, specifier: string): Answer {
-  if (typeof exported === "function") {
+  if (isCallable(exported)) {
     return { options: {}, handler: exported as Handler };
   }
   if (mayHoldOptions(exported)) {

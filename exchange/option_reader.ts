@@ -71,9 +71,10 @@ export class OptionReader<Options extends object> {
   callback<Name extends keyof Options>(
     name: Name,
   ): Options[Name] | undefined {
-    return this.#bound(this.#typed(name, "function")) as
-      | Options[Name]
-      | undefined;
+    const value = this.value(name);
+    if (value === undefined) return undefined;
+    if (!isCallable(value)) throw this.wrong(name, "a function");
+    return value.bind(this.#given) as Options[Name];
   }
 
   signal(name: keyof Options): AbortSignal | undefined {
@@ -218,10 +219,6 @@ export class OptionReader<Options extends object> {
     return Array.isArray(value) ? Array.from(value) : [undefined];
   }
 
-  #bound(value: unknown): unknown {
-    return typeof value === "function" ? value.bind(this.#given) : value;
-  }
-
   #outOfRange(name: keyof Options, expected: string): RangeError {
     return new RangeError(
       `Cannot ${this.#doing}: ${this.#expectation(name, expected)}`,
@@ -242,6 +239,12 @@ export class OptionReader<Options extends object> {
 export function mayHoldOptions(value: unknown): value is object {
   return typeof value === "object" && value !== null &&
     !(Symbol.iterator in value) && !(value instanceof Promise);
+}
+
+/** Whether something can be called. A class can not, only with `new`. */
+export function isCallable(value: unknown): value is CallableFunction {
+  return typeof value === "function" &&
+    !/^class\b/.test(Function.prototype.toString.call(value));
 }
 
 /** Whether something is made by a class. */

@@ -6,7 +6,7 @@
 
 import type { Conn } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
-import { OptionReader } from "../exchange/option_reader.ts";
+import { isCallable, OptionReader } from "../exchange/option_reader.ts";
 import { inspected } from "../exchange/thrown.ts";
 import type { Certificate } from "../listening/certificate.ts";
 import {
@@ -239,7 +239,7 @@ export function checkServing(given: object, handler: unknown): Serving {
   );
   const { onListen, onError, ...own } = readCallbacks(options);
   const answering = handler === undefined ? own.handler : handler;
-  if (typeof answering !== "function") {
+  if (!isCallable(answering)) {
     throw options.fault(
       "a handler is needed that takes a connection, received " +
         inspected(answering),

@@ -188,6 +188,7 @@ const useless: [module: string, named: string][] = [
   ["export default { port: 0 };", "a handler, received"],
   ["export default { handler: 1 };", 'option "handler" must be a function'],
   ["export default [() => {}];", "a handler, received"],
+  ["export default class One { handler() {} }", "received [class One]"],
   ["export default Promise.reject(1);", ": 1"],
   ["export default { path: 1, handler() {} };", 'option "path" must be a str'],
   ["export default { hostname: 1, handler() {} };", 'option "hostname" must'],

@@ -143,6 +143,9 @@ const noHandler: [unknown, unknown, string][] = [
   [{}, null, "a handler is needed that takes a connection, received null"],
   [() => {}, { port: 1 }, "the options must be an object, received [Function"],
   [() => {}, () => {}, "the options must be an object, received [Function"],
+  [{}, class Service {}, "takes a connection, received [class Service]"],
+  [class One {}, undefined, '"handler" must be a function, received [class'],
+  [{ handler: class {} }, undefined, 'option "handler" must be a function'],
   [{ handler: 1 }, undefined, 'option "handler" must be a function'],
   [{ handler: 1 }, () => {}, 'option "handler" must be a function, received 1'],
 ];
