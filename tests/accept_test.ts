@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { serve } from "../mod.ts";
+import { type ExchangeRecord, serve } from "../mod.ts";
 import { encode } from "./bytes.ts";
+import { checkRow } from "./fault_table.ts";
 import { kill, lines, spawn } from "./programs.ts";
 import { ask, local, send } from "./sockets.ts";
 import { checkShutdown, lineUp, Records } from "./support.ts";
@@ -168,6 +169,16 @@ for (const readAhead of [0, 8]) {
         const stdin = child.stdin.getWriter();
         await stdin.write(encode("free"));
         await line.served();
+        const records = [];
+        while (records.length < 5) {
+          const [, outcome, phase] = await said(/^(\S+) (writing|reading)$/);
+          records.push({ outcome, phase } as ExchangeRecord);
+        }
+        checkRow("clients waiting while descriptors lack", {
+          client: "response",
+          records,
+          released: "event",
+        });
         await stdin.close();
         assertEquals((await child.status).code, 0);
       } finally {

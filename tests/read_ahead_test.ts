@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type Handler, listen, serve } from "../mod.ts";
 import { pattern } from "./bytes.ts";
+import { checkRow } from "./fault_table.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
   ask,
@@ -26,7 +27,8 @@ import { cert, connectTls, key } from "./tls.ts";
 Deno.test("readAhead: an honest client waits for none of 31 silent senders", async () => {
   const { server, records } = serveLocally({
     readAhead: 32,
-    idleTimeout: 60_000,
+    deadline: Infinity,
+    idleTimeout: Infinity,
   });
   const silent = await Promise.all(
     Array.from({ length: 31 }, () => begin(server.addr, "half a request")),
@@ -40,6 +42,25 @@ Deno.test("readAhead: an honest client waits for none of 31 silent senders", asy
   }
   await server.shutdown();
   assertEquals(records.outcomes, Array(32).fill("ok"));
+});
+
+Deno.test("readAhead: each of 31 silent senders is cut by idleTimeout", async () => {
+  const { server, records } = serveLocally({
+    readAhead: 32,
+    deadline: Infinity,
+    idleTimeout: 50,
+  });
+  const silent = await Promise.all(
+    Array.from({ length: 31 }, () => begin(server.addr, "half a request")),
+  );
+  for (const client of silent) assertEquals(await readText(client), "");
+  assertEquals(await ask(server.addr, "honest"), "honest");
+  await server.shutdown();
+  checkRow("31 silent senders", {
+    client: "response",
+    records: records.all.slice(0, -1),
+    released: "at once", // the test before shows it
+  });
 });
 
 Deno.test("readAhead: handlers run one at a time, in the order of completion", async () => {
@@ -287,6 +308,13 @@ Deno.test("readAhead: a client that resets after its request is complete and bef
   assertEquals(await ask(server.addr, "three"), "three");
   await server.shutdown();
   assertEquals(records.outcomes, ["ok", "reset", "ok"]);
+  const row =
+    "a client that resets after its request is complete and before its turn";
+  checkRow(row, {
+    client: "left",
+    records: records.all.slice(1, 2),
+    released: "event",
+  });
 });
 
 Deno.test("readAhead: the deadline also counts while a request waits for its turn", async () => {

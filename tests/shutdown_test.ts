@@ -2,6 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { getEventListeners } from "node:events";
 import { listen, serve } from "../mod.ts";
 import { decode, encode, pattern } from "./bytes.ts";
+import { checkRow } from "./fault_table.ts";
 import {
   ask,
   begin,
@@ -88,14 +89,18 @@ Deno.test("Server.shutdown() closes a given listener itself, and not before its 
   assertEquals(new Set(closedBy), new Set([listener]));
 });
 
-Deno.test("Server.shutdown() serves the backlog though nothing but timers and immediates get a turn", async (t) => {
+Deno.test("Server.shutdown() serves a backlog drained while only timers and immediates run", async (t) => {
   const places = {
     "its own port": () => local,
     "a given listener": () => ({ listener: Deno.listen(local) }),
   };
   for (const [name, place] of Object.entries(places)) {
     await t.step(name, async () => {
-      const server = serve(place(), (conn) => conn.bytes());
+      const records = new Records();
+      const server = serve(
+        { ...place(), onExchange: records.add, deadline: 60_000 },
+        (conn) => conn.bytes(),
+      );
       // It waits for an accept before the event loop is blocked.
       await ask(server.addr, "first");
       const worker = new Worker(
@@ -126,6 +131,11 @@ Deno.test("Server.shutdown() serves the backlog though nothing but timers and im
       );
       await stopped;
       worker.terminate();
+      checkRow("a backlog drained while only timers and immediates run", {
+        client: "response",
+        records: records.all,
+        released: "event",
+      });
     });
   }
 });

@@ -1,11 +1,13 @@
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import net from "node:net";
 import tls from "node:tls";
-import { listen } from "../mod.ts";
+import { listen, TimeoutError } from "../mod.ts";
 import { descriptors } from "./harness/proc.ts";
 import { encode, pattern } from "./bytes.ts";
+import { checkRow } from "./fault_table.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
+  ask,
   begin,
   connect,
   exchangeOn,
@@ -64,14 +66,20 @@ async function connected(addr: Deno.NetAddr): Promise<void> {
 }
 
 Deno.test("listen() with TLS drops and records bad handshakes", async (t) => {
-  const { server, records } = serveLocally({ cert, key });
+  const { server, records } = serveLocally({
+    cert,
+    key,
+    deadline: Infinity,
+    idleTimeout: Infinity,
+  });
   let count = 0;
   await t.step("plaintext", async () => {
     const client = await begin(server.addr, "GET / HTTP/1.0\r\n\r\n");
     const record = await records.nth(++count);
     assertEquals([record.outcome, record.phase], ["handshake", "reading"]);
     assertInstanceOf(record.error, Deno.errors.InvalidData);
-    client.close();
+    const [contentType] = await readBytes(client);
+    assertEquals(contentType, 21, "an alert (RFC 8446, section 5.1)");
   });
   await t.step("connect and leave", async () => {
     await connected(server.addr);
@@ -97,6 +105,13 @@ Deno.test("listen() with TLS drops and records bad handshakes", async (t) => {
   });
   await t.step("and the next client is served", async () => {
     assertEquals(await askTls(server.addr, encode("hello")), encode("hello"));
+  });
+  const failed = records.all.filter(({ outcome }) => outcome === "handshake");
+  assertEquals(failed.length, 3);
+  checkRow("bad handshakes", {
+    client: "alert",
+    records: failed,
+    released: "event",
   });
   await server.shutdown();
 });
@@ -140,7 +155,12 @@ Deno.test("listen() with TLS ends a handshake that never ends", async () => {
 Deno.test({
   name: "listen() with TLS gets over 100 handshakes that never end, at once",
   async fn() {
-    const { server, records } = serveLocally({ cert, key, idleTimeout: 10 });
+    const { server, records } = serveLocally({
+      cert,
+      key,
+      deadline: Infinity,
+      idleTimeout: 10,
+    });
     assertEquals(await askTls(server.addr, encode("before")), encode("before"));
     const before = descriptors() ?? 0;
     const clients = await Promise.all(
@@ -149,10 +169,28 @@ Deno.test({
     await records.nth(101);
     assertEquals(await askTls(server.addr, encode("next")), encode("next"));
     assertEquals(records.outcomes, ["ok", ...Array(100).fill("idle"), "ok"]);
-    // Each keeps its descriptor here until its client leaves, closed or not.
-    for (const client of clients) client.close();
-    await until(() => (descriptors() ?? 0) <= before);
     await server.shutdown();
+    // Each keeps its descriptor here until its client leaves, closed or not, and
+    // no client is told of the end.
+    const told = clients.map((client) => client.read(new Uint8Array(1)));
+    const first = Promise.race(told).then(() => "told");
+    const other = serveLocally();
+    assertEquals(await ask(other.server.addr, "turn of I/O"), "turn of I/O");
+    assertEquals(
+      await Promise.race([first, Promise.resolve("nothing")]),
+      "nothing",
+    );
+    await other.server.shutdown();
+    const { error } = await records.nth(101);
+    assertInstanceOf(error, TimeoutError);
+    checkRow("100 handshakes that never end, at once", {
+      client: "nothing",
+      records: records.all.slice(1, -1),
+      released: error.option,
+    });
+    for (const client of clients) client.close();
+    await Promise.allSettled([...told, first]);
+    await until(() => (descriptors() ?? 0) <= before);
   },
 });
 
@@ -183,7 +221,7 @@ for (const streaming of [false, true]) {
   Deno.test(`listen() with TLS takes a cut without close_notify for a truncation (${mode})`, async () => {
     let handled = 0;
     const { server, records } = serveLocally(
-      { cert, key, streaming },
+      { cert, key, deadline: Infinity, idleTimeout: Infinity, streaming },
       async (conn) => {
         const text = await conn.text();
         handled++;
@@ -200,6 +238,11 @@ for (const streaming of [false, true]) {
     assertEquals(handled, 0);
     assertEquals(await askTls(server.addr, encode("next")), encode("next"));
     await server.shutdown();
+    checkRow("a cut without close_notify", {
+      client: "left",
+      records: [record],
+      released: "event",
+    });
   });
 }
 

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { ListenOptions } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
+import { checkRow, endOf } from "./fault_table.ts";
 import { RudeClient } from "./rude_client.ts";
 import { ask, begin, connect, readText, writeAll } from "./sockets.ts";
 import { listenLocally, serveLocally, turnOfIo } from "./support.ts";
@@ -90,6 +91,8 @@ for (const streaming of [false, true]) {
     const { server, records } = serveLocally({
       until: "\n",
       maxRequestBytes: 5,
+      deadline: Infinity,
+      idleTimeout: Infinity,
       streaming,
       onRefuse: () => "refused",
     });
@@ -103,26 +106,46 @@ for (const streaming of [false, true]) {
       const reply = await readText(client);
       assertEquals(reply, outcome === "ok" ? "abcd\n" : "refused");
     }
-    assertEquals((await records.nth(2)).end, undefined);
-    assertEquals(records.outcomes, ["ok", "too-large"]);
+    const tooLarge = await records.nth(2);
+    assertEquals(tooLarge.end, undefined);
+    assertEquals(await ask(server.addr, "next\n"), "next\n");
+    assertEquals(records.outcomes, ["ok", "too-large", "ok"]);
     await server.shutdown();
+    checkRow("a delimiter beyond maxRequestBytes", {
+      client: "refusal",
+      records: [tooLarge],
+      released: endOf(tooLarge),
+    });
   });
 
   Deno.test(`until: a delimiter that never comes is cut by idleTimeout, ${how}`, async () => {
     const { server, records } = serveLocally({
       until: "\n",
+      deadline: Infinity,
       idleTimeout: 50,
+      onRefuse: ({ name }) => name,
       streaming,
     });
     const client = await begin(server.addr, "hello");
-    assertEquals(await readText(client), "");
-    const { outcome, end } = await records.nth(1);
-    assertEquals([outcome, end], ["idle", undefined]);
+    assertEquals(await readText(client), "TimeoutError");
+    const record = await records.nth(1);
+    assertEquals(record.end, undefined);
+    assertEquals(await ask(server.addr, "next\n"), "next\n");
+    checkRow("a delimiter that never comes", {
+      client: "refusal",
+      records: [record],
+      released: endOf(record),
+    });
     await server.shutdown();
   });
 
   Deno.test(`until: a flood after the delimiter does not destroy the answer, ${how}`, async () => {
-    const { server, records } = serveLocally({ until: "\n", streaming });
+    const { server, records } = serveLocally({
+      until: "\n",
+      deadline: Infinity,
+      idleTimeout: Infinity,
+      streaming,
+    });
     const client = await connect(server.addr);
     const reply = readText(client);
     await writeAll(client, encode("hello\n"));
@@ -130,8 +153,13 @@ for (const streaming of [false, true]) {
     await writeAll(client, new Uint8Array(20_000_000)).catch(() => {});
     await client.closeWrite().catch(() => {});
     assertEquals(await reply, "hello\n");
-    assertEquals(records.outcomes, ["ok"]);
+    assertEquals(await ask(server.addr, "next\n"), "next\n");
     await server.shutdown();
+    checkRow("a flood after the delimiter", {
+      client: "response",
+      records: records.all,
+      released: "event",
+    });
   });
 
   Deno.test(`until: a large answer reaches a client that still sends, ${how}`, async () => {

@@ -7,6 +7,7 @@ const server = serve({
   port: 0,
   readAhead: Number(Deno.args[0]),
   onListen: ({ port }) => console.log(`port ${port}`),
+  onExchange: ({ outcome, phase }) => console.log(`${outcome} ${phase}`),
   onAcceptError: (error) => console.log((error as { code?: string }).code),
 }, (conn) => conn.bytes());
 try {
