@@ -1,0 +1,91 @@
+// Who may import whom: the table in docs/architecture.md, held against the imports.
+
+import { assert, assertEquals } from "@std/assert";
+import { dirname, join } from "node:path";
+import { root } from "./programs.ts";
+
+/** Places whose row names each import that they may have. */
+const places = [
+  "mod.ts",
+  "server.ts",
+  "conn.ts",
+  "client.ts",
+  "cli.ts",
+  "exchange/",
+  "listening/",
+  "serving/",
+  "client/",
+  "metrics/",
+  "cli/",
+] as const;
+
+/** What each place may import: files, folders and packages. */
+function readTable(): Map<string, string[]> {
+  const page = Deno.readTextFileSync(join(root, "docs/architecture.md"));
+  const [, rows = ""] = /^\| place .*\n\| -.*\n((?:\|.*\n)+)/m.exec(page) ?? [];
+  return new Map(
+    rows.trim().split("\n").map((row) => {
+      const [, place = "", , imports = ""] = row.split("|");
+      const names = imports.match(/(?<=`)[^`, ]+(?=`)/g) ?? [];
+      return [place.replaceAll("`", "").trim(), names];
+    }),
+  );
+}
+
+/** The sources of a place: a file, or those of a folder and the ones within it. */
+function sourcesOf(place: string): string[] {
+  if (!place.endsWith("/")) return [place];
+  return Array.from(Deno.readDirSync(join(root, place)), (entry) => {
+    const path = `${place}${entry.name}`;
+    if (entry.isDirectory) return sourcesOf(`${path}/`);
+    return path.endsWith(".ts") ? [path] : [];
+  }).flat();
+}
+
+/** What a file imports, types included: paths from the root, and packages. */
+function importsOf(path: string): string[] {
+  const code = Deno.readTextFileSync(join(root, path))
+    .replaceAll(/^\s*(?:\*|\/\*|\/\/).*$/gm, "");
+  const specifiers = code.matchAll(
+    /^(?:import|export|\}).*?\bfrom "([^"]+)"|^import "([^"]+)"|\bimport(?:\.meta\.resolve)?\("([^"]+)"/gm,
+  );
+  return Array.from(specifiers, ([, from, bare, dynamic]) => {
+    const specifier = from ?? bare ?? dynamic ?? "";
+    const isPath = specifier.startsWith(".");
+    return isPath ? join(dirname(path), specifier) : specifier;
+  });
+}
+
+/** Whether a name in the table covers an import: the same, or a folder of it. */
+function covers(name: string, imported: string): boolean {
+  return imported === name ||
+    imported.startsWith(name.endsWith("/") ? name : `${name}/`);
+}
+
+for (const place of places) {
+  Deno.test(`docs/architecture.md says what ${place} imports`, () => {
+    const allowed = readTable().get(place);
+    assert(allowed, `there is no row for ${place}`);
+    const imported = new Set(
+      sourcesOf(place).flatMap(importsOf).filter((name) => {
+        return !covers(place, name) && name !== "deno.json" &&
+          !name.startsWith("node:");
+      }),
+    );
+    const forbidden = [...imported].filter((name) =>
+      !allowed.some((one) => covers(one, name))
+    );
+    assertEquals(forbidden, [], "imports that the table does not allow");
+    const unused = allowed.filter((one) =>
+      ![...imported].some((name) => covers(one, name))
+    );
+    assertEquals(unused, [], "imports of the table that nobody makes");
+  });
+}
+
+Deno.test("the library imports nothing from outside", () => {
+  const library = places.filter((place) => !place.startsWith("cli"));
+  const outside = library.flatMap(sourcesOf).flatMap(importsOf)
+    .filter((name) => !name.endsWith(".ts"));
+  assertEquals(outside, []);
+});
