@@ -186,7 +186,8 @@ export class Exchange<Addr extends Deno.Addr>
       settings.freeBuffers,
       onRequest && ((head) => {
         const { id, remoteAddr, localAddr, bytesRead } = this;
-        onRequest({ id, remoteAddr, localAddr, bytesRead, head });
+        const start = { id, remoteAddr, localAddr, bytesRead, head };
+        state.guard(() => onRequest(start));
       }),
     );
     this.#opening = new Opening(socket, state, limits, request, settings);
@@ -300,8 +301,13 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   /** The fault of the handler, its response or its use of `Conn`, if any. */
-  get failure(): unknown {
+  get failure(): { error?: unknown } | undefined {
     return this.#state.failure;
+  }
+
+  /** What a callback of the options threw for this exchange. */
+  get callbackFault(): { error: unknown } | undefined {
+    return this.#state.callbackFault;
   }
 
   isFromOutside(error: unknown): boolean {

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { typeOf } from "./thrown.ts";
+import { isLost } from "./view.ts";
+
 /** One piece of a {@linkcode ResponseBody}: bytes, or text to send as UTF-8. */
 export type BodyChunk = string | ArrayBufferLike | ArrayBufferView;
 
@@ -88,33 +91,33 @@ export function openBody(body: ResponseBody): Uint8Array | ChunkSource {
     if (Symbol.iterator in body) return fromIterator(body[Symbol.iterator]());
   }
   throw new TypeError(
-    `Cannot send ${nameOf(body)} as a body: ${adviceFor(body)}`,
+    `Cannot send ${typeOf(body)} as a body: ${adviceFor(body)}`,
   );
 }
 
 /** The bytes of a chunk, `undefined` if it is none. Views are not copied. */
-function bytesOf(chunk: unknown): Uint8Array | undefined {
+export function bytesOf(chunk: unknown): Uint8Array | undefined {
   if (typeof chunk === "string") return encoder.encode(chunk);
-  if (chunk instanceof Uint8Array) return attached(chunk);
   if (ArrayBuffer.isView(chunk)) {
-    return attached(
-      new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength),
-    );
+    if (isLost(chunk)) throw lostBuffer();
+    return chunk instanceof Uint8Array
+      ? chunk
+      : new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   }
-  if (chunk instanceof ArrayBuffer || chunk instanceof SharedArrayBuffer) {
-    return attached(new Uint8Array(chunk));
+  if (chunk instanceof ArrayBuffer) {
+    if (chunk.detached) throw lostBuffer();
+    return new Uint8Array(chunk);
   }
+  if (chunk instanceof SharedArrayBuffer) return new Uint8Array(chunk);
   return undefined;
 }
 
-/** A detached buffer looks empty: sending nothing would hide the error. */
-function attached(bytes: Uint8Array): Uint8Array {
-  if (bytes.length === 0 && (bytes.buffer as ArrayBuffer).detached) {
-    throw new TypeError(
-      "Cannot send a detached buffer: it was transferred elsewhere, send a copy of it",
-    );
-  }
-  return bytes;
+/** What is lost looks empty: sending nothing would hide the error. */
+function lostBuffer(): TypeError {
+  return new TypeError(
+    "Cannot send a buffer that was detached, or has shrunk to less than its " +
+      "view: it was transferred or resized, send a copy of it",
+  );
 }
 
 /**
@@ -128,7 +131,7 @@ export function chunkBytes(chunk: unknown): Uint8Array {
   const bytes = bytesOf(chunk);
   if (bytes) return bytes;
   throw new TypeError(
-    `Cannot send ${nameOf(chunk)} as a chunk of a body: chunks are strings, ` +
+    `Cannot send ${typeOf(chunk)} as a chunk of a body: chunks are strings, ` +
       "ArrayBuffers or views of them",
   );
 }
@@ -171,8 +174,12 @@ function fromStream(
       const { done, value } = await reader.read();
       return done ? undefined : chunkBytes(value);
     },
-    cancel(reason) {
-      reader.cancel(reason).catch(() => {});
+    async cancel(reason) {
+      try {
+        await reader.cancel(reason);
+      } catch {
+        // Nobody can be told any more.
+      }
     },
   };
 }
@@ -194,14 +201,6 @@ function fromIterator(
       }
     },
   };
-}
-
-function nameOf(value: unknown): string {
-  if (typeof value !== "object" || value === null) {
-    return typeof value === "function" ? "a function" : String(value);
-  }
-  const name = value.constructor?.name || "object";
-  return /^[AEIOU]/i.test(name) ? `an ${name}` : `a ${name}`;
 }
 
 function adviceFor(body: unknown): string {

@@ -5,15 +5,20 @@
  * @module
  */
 
+import { type BodyChunk, bytesOf } from "./body.ts";
 import type { RequestTooLargeError, TimeoutError } from "./errors.ts";
-import { closeQuietly } from "./quiet.ts";
+import { closeQuietly, quietly } from "./quiet.ts";
 import type { ExchangeRecord } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
 import type { IncomingRequest } from "./request.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
+import { isOf, typeOf } from "./thrown.ts";
 import { startTimer } from "./timer.ts";
 import type { WritingHalf } from "./writing.ts";
+
+/** What a client is told when it is refused: nothing, text, or bytes. */
+export type Refusal = BodyChunk | null | undefined | void;
 
 /** Settings of the closing, shared by all exchanges of one listener. */
 export interface ClosingSettings {
@@ -24,7 +29,7 @@ export interface ClosingSettings {
     | ((
       error: RequestTooLargeError | TimeoutError,
       request: Pick<ExchangeRecord, "bytesRead" | "end">,
-    ) => string | void)
+    ) => Refusal)
     | undefined;
 }
 
@@ -120,8 +125,10 @@ export class Closing {
     if (!onRefuse || !cause || this.isOver || !this.#writing.isUntouched) {
       return false;
     }
-    const text = onRefuse(cause, { bytesRead, ...(end && { end }) });
-    if (text) this.#lingering = this.#linger(text);
+    const refusal = this.#state.guard(() =>
+      refusalBytes(onRefuse(cause, { bytesRead, ...(end && { end }) }))
+    );
+    if (refusal) this.#lingering = this.#linger(refusal);
     return this.isOver;
   }
 
@@ -137,7 +144,7 @@ export class Closing {
   }
 
   /** Reads and drops: closing on unread data would reset the connection. */
-  async #linger(refusal?: string): Promise<void> {
+  async #linger(refusal?: Uint8Array): Promise<void> {
     const timer = startTimer(
       () => this.closeSocket(),
       this.#settings.lingerTimeout,
@@ -153,4 +160,19 @@ export class Closing {
       this.closeSocket();
     }
   }
+}
+
+/** The bytes of a refusal, if there are any. */
+function refusalBytes(refusal: unknown): Uint8Array | undefined {
+  if (refusal === undefined || refusal === null) return undefined;
+  const bytes = bytesOf(refusal);
+  if (bytes) return bytes.length > 0 ? bytes.slice() : undefined;
+  // Nobody awaits what cannot be sent.
+  if (isOf(refusal, Promise)) quietly(refusal);
+  throw new TypeError(
+    `Cannot send ${
+      typeOf(refusal)
+    } as a refusal: onRefuse() must return text ` +
+      "or bytes at once, not a promise",
+  );
 }

@@ -45,17 +45,19 @@ export class QuietReadableStream extends ByteStream {
   }
 }
 
+/** Is told what is asked of a stream, at once: the stream may begin it later. */
+export interface WritableRequests {
+  onWrite(writing: Promise<void>): void;
+  onClose(closing: Promise<void>): void;
+}
+
 /** A stream whose unawaited rejections do not end the process. */
 export class QuietWritableStream extends WritableStream<BodyChunk> {
-  readonly #onClose: (closing: Promise<void>) => void;
+  readonly #requests: WritableRequests;
 
-  /** @param onClose Called with the pending close when it is requested. */
-  constructor(
-    sink: UnderlyingSink<BodyChunk>,
-    onClose: (closing: Promise<void>) => void,
-  ) {
+  constructor(sink: UnderlyingSink<BodyChunk>, requests: WritableRequests) {
     super(sink);
-    this.#onClose = onClose;
+    this.#requests = requests;
   }
 
   override close(): Promise<void> {
@@ -65,13 +67,17 @@ export class QuietWritableStream extends WritableStream<BodyChunk> {
   override getWriter(): WritableStreamDefaultWriter<BodyChunk> {
     const writer = super.getWriter();
     const { write, close } = writer;
-    writer.write = (chunk) => quietly(write.call(writer, chunk));
+    writer.write = (chunk) => {
+      const writing = quietly(write.call(writer, chunk));
+      this.#requests.onWrite(writing);
+      return writing;
+    };
     writer.close = () => this.#quietClose(close.call(writer));
     return writer;
   }
 
   #quietClose(closing: Promise<void>): Promise<void> {
-    this.#onClose(closing);
+    this.#requests.onClose(closing);
     return quietly(closing);
   }
 }

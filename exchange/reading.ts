@@ -12,6 +12,7 @@ import { RequestBytes } from "./request_bytes.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
+import { wrongBuffer } from "./view.ts";
 
 /** Settings that all reading halves of one listener share. */
 export interface ReadingSettings {
@@ -128,7 +129,9 @@ export class ReadingHalf {
     into: Uint8Array,
   ): Promise<number | null> {
     const read = await this.#read(ours);
-    if (read !== null) into.set(ours.subarray(0, read));
+    if (read === null) return null;
+    this.#checkRoom(into, read);
+    into.set(ours.subarray(0, read));
     return read;
   }
 
@@ -196,6 +199,7 @@ export class ReadingHalf {
         this.#hasFin = true;
         break;
       }
+      this.#checkRoom(room, read);
       const count = this.#search ? this.#untilDelimiter(room, read) : read;
       this.#count(count);
       if (!(into instanceof RequestBytes)) return count;
@@ -233,6 +237,17 @@ export class ReadingHalf {
       this.#onSilence = onSilence;
       reading.then(resolve, reject).finally(settle);
     });
+  }
+
+  /** Throws if a caller has taken away the buffer that it wanted read into. */
+  #checkRoom(room: Uint8Array, read: number): void {
+    if (read <= room.length) return;
+    const error = wrongBuffer(
+      "it was transferred, or has shrunk, while it was read into, keep it until " +
+        "the promise settles",
+    );
+    this.#state.recordFault("failed", "reading", error);
+    throw error;
   }
 
   /** Throws if nothing more can be read. */

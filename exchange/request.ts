@@ -10,6 +10,7 @@ import { RequestBytes } from "./request_bytes.ts";
 import type { RequestReader } from "./request_reader.ts";
 import { RequestStream } from "./request_stream.ts";
 import type { State } from "./state.ts";
+import { checkReadable } from "./view.ts";
 
 /** Called once, with a copy of the first bytes that are read. */
 export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;
@@ -86,6 +87,12 @@ export class IncomingRequest implements RequestReader {
   }
 
   read(buffer: Uint8Array): Promise<number | null> {
+    try {
+      checkReadable(buffer);
+    } catch (error) {
+      this.#state.recordFault("failed", "handling", error);
+      return quietly(Promise.reject(error));
+    }
     try {
       return this.#readPiece(buffer);
     } catch (error) {
@@ -192,7 +199,6 @@ export class IncomingRequest implements RequestReader {
       this.#use = "in pieces";
     }
     if (!this.#buffer) throw this.#tooLate();
-    if (buffer.length === 0) return Promise.resolve(0);
     if (this.#isKept) {
       const copied = this.#bytes?.copyInto(buffer, this.#position) ?? 0;
       this.#position += copied;

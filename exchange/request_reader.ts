@@ -98,7 +98,9 @@ export interface RequestReader {
    *
    * @param buffer Where to read to.
    * @returns How many bytes were read, or `null` at the end of the request.
-   * @throws {TypeError} If the request has been read in another way, a read is
+   * @throws {TypeError} If `buffer` is no Uint8Array, has no room, or its memory
+   * was transferred or has shrunk, before the call or during it: the outcome is
+   * `"failed"` then. Also if the request has been read in another way, a read is
    * pending, or the exchange has moved on. Other errors: as with {@linkcode RequestReader.bytes}.
    */
   read(buffer: Uint8Array): Promise<number | null>;

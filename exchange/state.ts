@@ -47,6 +47,7 @@ export class State {
   #stage: Stage = "accepted";
   #verdict: Verdict | undefined;
   #cut: Cut | undefined;
+  #callbackFault: { error: unknown } | undefined;
   /** Rejects the work that is pending when the exchange is cut short. */
   #waiting: Set<(error: unknown) => void> | undefined;
   #controller: AbortController | undefined;
@@ -86,9 +87,22 @@ export class State {
   }
 
   /** The fault of the handler, its response or its use of `Conn`, if any. */
-  get failure(): unknown {
-    const { outcome, error } = this.#verdict ?? {};
-    return outcome === "failed" ? error : undefined;
+  get failure(): { error?: unknown } | undefined {
+    return this.#verdict?.outcome === "failed" ? this.#verdict : undefined;
+  }
+
+  /** What a callback of the options threw first. */
+  get callbackFault(): { error: unknown } | undefined {
+    return this.#callbackFault;
+  }
+
+  /** Calls a callback of the options. What it throws waits for the end. */
+  guard<T>(call: () => T): T | undefined {
+    try {
+      return call();
+    } catch (error) {
+      this.#callbackFault ??= { error };
+    }
   }
 
   /** Whether `error` cut the exchange, and is no fault of the handler. */

@@ -31,6 +31,14 @@ export function stackOf(thrown: unknown): string | undefined {
   return attempt(() => errorOf(thrown)?.stack);
 }
 
+/** What a value is, for messages: "a Promise", "an Array". It never throws. */
+export function typeOf(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  const name = attempt(() => value.constructor?.name) || "object";
+  return /^[AEIOU]/i.test(name) ? `an ${name}` : `a ${name}`;
+}
+
 /**
  * Any value as `Deno.inspect()` shows it, for messages about a wrong one.
  *

@@ -39,8 +39,6 @@ export interface Whole {
 /** How much may be written before an unread request is dropped. */
 const GREETING_BYTES = 65_536;
 
-const encoder = new TextEncoder();
-
 /** The response of one exchange. */
 export class WritingHalf {
   /** How many bytes of the response the kernel has taken. */
@@ -55,6 +53,8 @@ export class WritingHalf {
   #responding: Promise<boolean> | undefined;
   #writable: WritableStream<BodyChunk> | undefined;
   #closingWritable: Promise<unknown> | undefined;
+  /** How many writes to `writable` were asked for and are not done. */
+  #pendingWrites = 0;
   #isFinal = false;
 
   constructor(
@@ -88,6 +88,7 @@ export class WritingHalf {
     let content: Uint8Array | ChunkSource;
     try {
       this.#checkUnanswered();
+      this.#checkUnwritten();
       content = openBody(body);
     } catch (error) {
       this.#whole.fail(error);
@@ -111,7 +112,8 @@ export class WritingHalf {
 
   /** Cuts the exchange short if a response in pieces was not closed. */
   cutIfHalfWritten(): void {
-    const isPrepared = !this.hasBegun && this.#writable?.locked === true;
+    const isPrepared = !this.hasBegun &&
+      (this.#writable?.locked === true || this.#pendingWrites > 0);
     if (this.#isFinal || !(isPrepared || this.#response === "in pieces")) {
       return;
     }
@@ -146,10 +148,9 @@ export class WritingHalf {
   }
 
   /** Tells a client why it is refused, and sends the FIN. */
-  async sendRefusal(text: string): Promise<void> {
+  async sendRefusal(refusal: Uint8Array): Promise<void> {
     this.#response = "in one call";
     this.#isFinal = true;
-    const refusal = encoder.encode(text);
     for (let sent = 0; sent < refusal.length;) {
       sent += await this.#socket.write(refusal.subarray(sent));
     }
@@ -171,6 +172,15 @@ export class WritingHalf {
           "you close, return or go on with the loop",
       );
     }
+  }
+
+  /** Throws if something that was written before would be lost. */
+  #checkUnwritten(): void {
+    if (this.#pendingWrites === 0 || this.#state.cut) return;
+    throw new TypeError(
+      "Cannot respond, a write to `writable` is pending: await it, and write " +
+        "the rest of the response to `writable`, too",
+    );
   }
 
   async #respond(content: Uint8Array | ChunkSource): Promise<boolean> {
@@ -216,7 +226,13 @@ export class WritingHalf {
     const begin = () => {
       if (this.#state.cut) throw this.#state.cut.error;
       if (this.#response === "in pieces") return;
-      this.#checkUnanswered();
+      try {
+        this.#checkUnanswered();
+      } catch (error) {
+        // Perhaps nobody awaits this write, and it is lost.
+        this.#whole.fail(error);
+        throw error;
+      }
       this.#response = "in pieces";
       this.#state.enter("writing");
     };
@@ -233,9 +249,16 @@ export class WritingHalf {
       },
       abort: (reason = abortError("The response was aborted")) =>
         this.#state.cutShort("failed", "writing", reason),
-    }, (closing) => {
-      const closings = [this.#closingWritable, closing];
-      this.#closingWritable = Promise.allSettled(closings);
+    }, {
+      onWrite: (writing) => {
+        this.#pendingWrites++;
+        const settle = () => void this.#pendingWrites--;
+        writing.then(settle, settle);
+      },
+      onClose: (closing) => {
+        const closings = [this.#closingWritable, closing];
+        this.#closingWritable = Promise.allSettled(closings);
+      },
     });
   }
 

@@ -19,23 +19,21 @@ export class Exchanges<Addr extends Deno.Addr> {
   readonly #watchdog: Watchdog;
   #begun = 0;
   #stopped: { reason: unknown } | undefined;
-  /** What a callback threw where it could not be rethrown. */
-  #callbackFault: { error: unknown } | undefined;
 
   /**
    * @param options The limits and the callbacks.
    * @param addr The address of the listener.
    */
   constructor(options: CheckedOptions, addr: Deno.Addr) {
-    const { path, deadline, idleTimeout, onRefuse, onRequest } = options;
+    const { path, deadline, idleTimeout, onRefuse } = options;
     const { delimiter, silence } = requestEndOf(options.until);
     this.#options = options;
     this.#settings = {
       ...options,
+      onRefuse,
+      onRequest: options.onRequest,
       // A Unix connection knows only the path that Deno has bound.
       localAddr: path === undefined ? undefined : addr,
-      onRefuse: this.#guarded(onRefuse),
-      onRequest: this.#guarded(onRequest),
       delimiter,
       silence,
       outlivesCuts: onRefuse !== undefined,
@@ -106,9 +104,7 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#running.delete(exchange);
     if (exchange.lingering) this.#lingering.add(exchange);
     this.#options.onExchange?.(exchange.record());
-    const fault = this.#callbackFault;
-    this.#callbackFault = undefined;
-    if (fault) throw fault.error;
+    if (exchange.callbackFault) throw exchange.callbackFault.error;
   }
 
   /**
@@ -165,19 +161,6 @@ export class Exchanges<Addr extends Deno.Addr> {
     }
     exchange.cut("refused", undefined, "reading");
     return false;
-  }
-
-  /** Wraps a callback: what it throws ends the iteration after the exchange. */
-  #guarded<Arguments extends unknown[], Result>(
-    callback: ((...args: Arguments) => Result) | undefined,
-  ): ((...args: Arguments) => Result | undefined) | undefined {
-    return callback && ((...args) => {
-      try {
-        return callback(...args);
-      } catch (error) {
-        this.#callbackFault ??= { error };
-      }
-    });
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BodyChunk } from "../exchange/body.ts";
 import type { RequestTooLargeError, TimeoutError } from "../exchange/errors.ts";
 import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
 
@@ -138,17 +139,18 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * Returns what to tell a client whose request is too large or whose exchange
    * is too slow, if nothing has been sent to it yet. By default its connection is
    * just closed. The text is sent while the next connection is already served.
-   * If it throws, the iteration ends with that error.
+   * If it throws, or returns something else, such as a promise, the iteration
+   * ends with that error once the exchange is over.
    *
    * @param error The error of the limit that was exceeded.
    * @param request How much of the request has come, and what ended it:
    * `bytesRead` is 0 and `end` is missing if the client has sent nothing at all.
-   * @returns The text to send, or nothing to just close.
+   * @returns The text or the bytes to send, or nothing to just close.
    */
   onRefuse?: (
     error: RequestTooLargeError | TimeoutError,
     request: Pick<ExchangeRecord, "bytesRead" | "end">,
-  ) => string | void;
+  ) => BodyChunk | null | void;
   /**
    * Called once for each request that is read: when it is complete or, with
    * `streaming: true`, when the first chunk of `readable` is read. It is not

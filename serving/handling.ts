@@ -34,9 +34,9 @@ export async function handle<Addr extends Deno.Addr>(
   try {
     const body = await exchange.raceWithCut(answer);
     if (body !== undefined && body !== null) await exchange.respond(body);
-    else if (exchange.failure === undefined) await exchange.close();
+    else if (!exchange.failure) await exchange.close();
     // Work that was not awaited may have failed by now.
-    if (exchange.failure !== undefined) throw exchange.failure;
+    if (exchange.failure) throw exchange.failure.error;
   } catch (error) {
     if (!exchange.isFromOutside(error)) {
       await report(error, exchange, handling);

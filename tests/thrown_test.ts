@@ -8,10 +8,15 @@ import {
   isOf,
   messageOf,
   stackOf,
+  typeOf,
   writeToConsole,
 } from "../exchange/thrown.ts";
 import { Random } from "./harness/random.ts";
 import { anyHostile, hostile } from "./hostile.ts";
+import { importMap, lines, spawn } from "./programs.ts";
+import { ask, local } from "./sockets.ts";
+import { testIf } from "./support.ts";
+import { Tool } from "./tool.ts";
 
 /** Runs `work` while the console collects what is written to it. */
 function withConsole(
@@ -61,6 +66,7 @@ Deno.test("nothing that makes words of something thrown can throw", () => {
   for (const value of values) {
     assertEquals(typeof messageOf(value), "string");
     assertEquals(typeof inspected(value), "string");
+    assertEquals(typeof typeOf(value), "string");
     assertEquals(typeof printable(messageOnOneLine(value)), "string");
     assert(["string", "undefined"].includes(typeof stackOf(value)));
     assertEquals(typeof isOf(value, Error), "boolean");
@@ -80,3 +86,47 @@ Deno.test("writeToConsole() survives a console that cannot write", () => {
   };
   withConsole(full, () => writeToConsole(new Error("lost")));
 });
+
+/** Has a server throw all that is hostile, and checks that it goes on. */
+async function checkSurvival(addr: Deno.NetAddr): Promise<void> {
+  for (const index of Object.keys(hostile).keys()) {
+    assertEquals(await ask(addr, `${index}`), "");
+  }
+  assertEquals(await ask(addr, "{bad JSON"), "");
+  assertEquals(await ask(addr, "well?"), "well");
+}
+
+for (const device of ["/dev/null", "/dev/full"]) {
+  testIf(
+    Deno.build.os === "linux",
+    "Linux",
+    `serve() without onError survives whatever its handler throws, with standard error on ${device}`,
+    async () => {
+      const program = new URL("testdata/throws.ts", import.meta.url).pathname;
+      const command = [Deno.execPath(), "run", "-A", ...importMap(), program];
+      await using child = spawn("sh", [
+        "-c",
+        `exec "$@" 2>${device}`,
+        "sh",
+        ...command,
+      ], { stderr: "null" });
+      const output = lines(child.stdout);
+      const { value: port } = await output.next();
+      await checkSurvival({ ...local, transport: "tcp", port: Number(port) });
+      child.kill("SIGKILL");
+      await child.status;
+      await output.return(undefined);
+    },
+  );
+}
+
+for (const format of ["text", "json"]) {
+  Deno.test(`cli: survives whatever a module throws, with a log as ${format}`, async () => {
+    const module = "tests/testdata/throws_module.ts";
+    const flags = ["--log-format", format, "--log-level", "debug"];
+    await using tool = await Tool.listening([...flags, module], {
+      permissions: ["-A"],
+    });
+    await checkSurvival(tool.addr as Deno.NetAddr);
+  });
+}
