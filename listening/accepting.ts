@@ -11,32 +11,21 @@ import { Pause } from "./pause.ts";
 const MIN_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 1000;
 
-/** Errors that the peer or the network causes, see accept(2). */
-const peerCodes: ReadonlySet<string> = new Set([
-  "EAGAIN",
-  "ECONNABORTED",
-  "ECONNRESET",
-  "EHOSTDOWN",
-  "EHOSTUNREACH",
-  "ENETDOWN",
-  "ENETUNREACH",
-  "ENONET",
-  "ENOPROTOOPT",
-  "ENOTCONN",
-  "EOPNOTSUPP",
-  "EPERM",
-  "EPROTO",
-  "ETIMEDOUT",
-]);
+/**
+ * How many peers that leave too early are passed over without a pause. More of
+ * them in a row get the shortest pause only, as a longer one would let them hold
+ * up those who stay.
+ */
+const MAX_IN_A_ROW = 16;
 
-/** Errors of a machine that is short of some resource for a while. */
-const transientCodes: ReadonlySet<string> = new Set([
-  "EMFILE",
-  "ENFILE",
-  "ENOBUFS",
-  "ENOMEM",
-  "ENOSR",
-]);
+/** A peer that has left before it was accepted. macOS says EINVAL then. */
+const peerCodes = ["ECONNABORTED", "ECONNRESET", "EINVAL", "ENOTCONN"];
+
+/**
+ * A listener that is broken. All other errors are temporary: Deno gives no code to
+ * many of them, and each system has others.
+ */
+const brokenCodes = ["EBADF", "ENOTSOCK"];
 
 /** The source of connections: the part of `Deno.Listener` that is needed. */
 export interface Source
@@ -60,7 +49,7 @@ export class Acceptor {
 
   /**
    * @param listener Where to accept from.
-   * @param onAcceptError Called when an accept fails and will be retried.
+   * @param onAcceptError Called before each pause after an accept that failed.
    */
   constructor(
     listener: Source,
@@ -84,7 +73,7 @@ export class Acceptor {
     return this.#isClosed;
   }
 
-  /** During a backoff: resolves when the accept is retried. */
+  /** During a backoff: resolves when the accept is tried again. */
   get backoff(): Promise<void> | undefined {
     return this.#backoff?.ended;
   }
@@ -93,11 +82,21 @@ export class Acceptor {
    * Waits for the next connection. Returns the same one until it is taken.
    *
    * @returns The connection, or `undefined` if the listener is closed.
-   * @throws {unknown} The error of an accept that a retry would not cure, or
-   * what the callback threw.
+   * @throws {unknown} The error of a listener that is broken, or what the
+   * callback threw.
    */
   accept(): Promise<Deno.Conn | undefined> {
     return this.#pending ??= this.#accept();
+  }
+
+  /**
+   * Accepts once, whatever comes of it. No other accept may be pending.
+   *
+   * @returns The connection.
+   * @throws {unknown} Why there is none.
+   */
+  acceptOnce(): Promise<Deno.Conn> {
+    return this.#listener.accept();
   }
 
   /** Takes the accepted connection, so that the next one can be accepted. */
@@ -121,17 +120,18 @@ export class Acceptor {
   /** Closes the listener, which resets the connections in its backlog. */
   close(): void {
     closeQuietly(this.#listener);
+    this.#backoff?.end();
   }
 
   /** Gives up a pending accept, and closes the listener. */
   abort(): void {
     this.#isClosed = true;
-    this.#backoff?.end();
     this.close();
   }
 
   async #accept(): Promise<Deno.Conn | undefined> {
     let backoff = MIN_BACKOFF_MS;
+    let left = 0;
     while (!this.#isClosed) {
       try {
         const conn = await this.#listener.accept();
@@ -139,13 +139,14 @@ export class Acceptor {
         conn.close();
       } catch (error) {
         if (isClosed(error)) return undefined;
-        if (isPeerFault(error)) continue;
-        if (!isTransient(error)) throw error;
+        if (!(error instanceof Error) || isBroken(error)) throw error;
+        const hasLeft = isOfPeer(error);
+        if (hasLeft && ++left % MAX_IN_A_ROW !== 0) continue;
         this.#onAcceptError?.(error);
         this.#backoff = new Pause(backoff);
         await this.#backoff.ended;
         this.#backoff = undefined;
-        backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
+        if (!hasLeft) backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);
       }
     }
     return undefined;
@@ -157,15 +158,17 @@ function isClosed(error: unknown): boolean {
     error instanceof Deno.errors.Interrupted;
 }
 
-function isPeerFault(error: unknown): boolean {
+/** Whether no accept will ever succeed. */
+function isBroken(error: Error): boolean {
+  return brokenCodes.includes(codeOf(error));
+}
+
+/** Whether the peer has left before it was accepted, or cannot be named. */
+function isOfPeer(error: Error): boolean {
   return error instanceof Deno.errors.InvalidData || // a Unix path not in UTF-8
-    peerCodes.has(codeOf(error));
+    peerCodes.includes(codeOf(error));
 }
 
-function isTransient(error: unknown): error is Error {
-  return transientCodes.has(codeOf(error));
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+function codeOf(error: Error): string {
+  return "code" in error ? String(error.code) : "";
 }

@@ -26,7 +26,7 @@ export class ConnectionQueue {
   #acceptor: Acceptor;
   /** The listeners that will take its place, already open. */
   readonly #successors = new Set<Acceptor>();
-  readonly #onAcceptError: QueueOptions["onAcceptError"];
+  readonly #onAcceptError: (error: Error) => void;
   readonly #options: DrainOptions;
   /** Accepted while draining: connections that wait for their turn. */
   readonly #queue: Deno.Conn[] = [];
@@ -44,13 +44,19 @@ export class ConnectionQueue {
   /**
    * @param source Where to accept from. It is closed at the end.
    * @param options The options that it was made from.
+   * @param isBusy Whether any connection that was handed out is still open.
    */
-  constructor(source: Source, options: QueueOptions) {
+  constructor(source: Source, options: QueueOptions, isBusy: () => boolean) {
     const { listener, path, reusePort, tcpBacklog, onAcceptError } = options;
     const isOurs = listener === undefined && path === undefined;
-    this.#acceptor = new Acceptor(source, onAcceptError);
-    this.#onAcceptError = onAcceptError;
+    this.#onAcceptError = (error) => {
+      // Only at the end of a turn somebody else may be accepted.
+      this.#release();
+      onAcceptError?.(error);
+    };
+    this.#acceptor = new Acceptor(source, this.#onAcceptError);
     this.#options = {
+      isBusy: () => this.#queue.length > 0 || isBusy(),
       isExclusive: listener === undefined && !reusePort,
       capacity: isOurs ? tcpBacklog : MAX_BACKLOG,
     };
@@ -60,8 +66,7 @@ export class ConnectionQueue {
    * Takes the next connection.
    *
    * @returns The connection, or `undefined` when there will be no more.
-   * @throws {unknown} The error of an accept that a retry would not cure, or
-   * what the callback threw.
+   * @throws {unknown} The error of a broken listener, or what the callback threw.
    */
   async next(): Promise<Deno.Conn | undefined> {
     while (!this.#isClosed) {

@@ -10,7 +10,10 @@ import { Loopback } from "./loopback.ts";
 import { Pause } from "./pause.ts";
 import { Sentinel, targetOf } from "./sentinel.ts";
 
-/** A connection to ourselves that takes longer than this may never arrive. */
+/**
+ * What takes longer than this may never come: a sentinel, as its port is
+ * redirected, or a descriptor for whoever is next.
+ */
 const STALLED_MS = 1000;
 /** How long a silence must be to count as a sign of an empty backlog. */
 const QUIET_MS = 10;
@@ -36,6 +39,8 @@ export interface DrainOptions {
   readonly isExclusive: boolean;
   /** How many connections its backlog can hold at most. */
   readonly capacity: number;
+  /** Whether anything is under way whose end will give descriptors back. */
+  isBusy(): boolean;
 }
 
 /**
@@ -46,8 +51,7 @@ export interface DrainOptions {
  * @param enqueue Called with connections, in order. The last call comes when
  * the listener is closed.
  * @returns Resolves when the listener is closed.
- * @throws {unknown} The error of an accept that a retry would not cure. The
- * listener is closed even then.
+ * @throws {unknown} The error of a broken listener. It is closed even then.
  */
 export async function drain(
   acceptor: Acceptor,
@@ -60,25 +64,32 @@ export async function drain(
   if (options.isExclusive) acceptor.rehearseClose();
   try {
     await drain.settle();
-    const end = performance.now() + MAX_TRYING_MS;
-    let longest = LAST_MS;
-    while (performance.now() < end && !acceptor.isClosed) {
-      const began = performance.now();
-      await drain.empty();
-      // The runtime lets no more than 128 operations succeed in one turn.
-      await turn();
-      if (drain.closeIfQuick(began + QUICK_MS, longest)) break;
-      longest *= 2;
-      await turn();
-      if (drain.isStuck) break;
-    }
+    if (await drain.hasDescriptors()) await closeQuickly(drain, acceptor);
+    // Then nothing is closed yet, and nobody is lost for want of a descriptor.
+    if (drain.isShort) await drain.empty();
   } finally {
     await drain.close();
   }
 }
 
+/** Tries to close while all that came are accepted. */
+async function closeQuickly(drain: Drain, acceptor: Acceptor): Promise<void> {
+  const end = performance.now() + MAX_TRYING_MS;
+  let longest = LAST_MS;
+  while (performance.now() < end && !acceptor.isClosed) {
+    const began = performance.now();
+    await drain.empty();
+    // The runtime lets no more than 128 operations succeed in one turn.
+    await turn();
+    if (drain.closeIfQuick(began + QUICK_MS, longest)) return;
+    longest *= 2;
+    await turn();
+    if (drain.isStuck) return;
+  }
+}
+
 /** What happens first: the names say what, as seen by who waits for it. */
-type Event = "accepted" | "settled" | "quiet" | "retried";
+type Event = "accepted" | "settled" | "quiet" | "retried" | "lost";
 
 class Drain {
   readonly #acceptor: Acceptor;
@@ -87,6 +98,8 @@ class Drain {
   /** Where sentinels can be sent: only if nobody else gets them. */
   #target: Deno.ConnectOptions | undefined;
   readonly #sentinels: Sentinel[] = [];
+  /** Gives up the connecting of those that are still being sent. */
+  readonly #connecting = new AbortController();
   #loopback: Loopback | undefined;
   /** Not yet passed on: the sentinel may be among them. */
   readonly #accepted: Deno.Conn[] = [];
@@ -94,6 +107,7 @@ class Drain {
   /** The accepts of `closeIfQuick()`, and how many of them are not over. */
   readonly #last: Promise<void>[] = [];
   #pending = 0;
+  #isShort = false;
 
   constructor(
     acceptor: Acceptor,
@@ -109,21 +123,38 @@ class Drain {
   async settle(): Promise<void> {
     const end = performance.now() + MAX_SETTLING_MS;
     while (performance.now() < end) {
-      if (await this.#nextWithin(QUIET_MS) !== "accepted") return;
+      if (await within(QUIET_MS, this.#nextOr()) !== "accepted") return;
       if (!await this.#take()) return;
       this.#passOn();
     }
   }
 
+  /** Whether descriptors were lacking. Then all that can be spared is given back. */
+  get isShort(): boolean {
+    return this.#isShort;
+  }
+
+  /**
+   * Holds as many descriptors as the last accepts will take: if they are lacking,
+   * this shows now, when nobody is lost by it.
+   */
+  async hasDescriptors(): Promise<boolean> {
+    for (let i = 0; i < LAST_ACCEPTS && !this.#isShort; i++) await this.empty();
+    this.#giveBack();
+    return !this.#isShort;
+  }
+
   /** Accepts all that are there now. */
   async empty(): Promise<void> {
-    const { isExclusive, capacity } = this.#options;
+    const { isExclusive, capacity, isBusy } = this.#options;
     if (isExclusive) this.#target ??= await targetOf(this.#acceptor.addr);
     const sentinel = this.#send();
+    const lost = new Pause(STALLED_MS);
+    if (!this.#target) await this.#openLoopback();
     // If its port is known as it comes by, nothing need be accepted behind it.
     await within(QUIET_MS, sentinel.settled);
-    if (!this.#target) this.#loopback ??= await Loopback.open();
     let quiet = 0;
+    let acceptedAt = performance.now();
     // Under steady traffic it never gets quiet. But the backlog cannot have
     // held more than its capacity, and its connections come first. One more may
     // have been on its way to us, and the kernel itself allows one more. A
@@ -131,16 +162,21 @@ class Drain {
     const most = this.#count + capacity + 2;
     const isFull = () => sentinel.state !== "sending" && this.#count >= most;
     while (quiet < QUIET_PERIODS && !isFull()) {
-      const event = await this.#nextEvent(sentinel);
+      if (this.#target && sentinel.state === "unavailable") this.#beShort();
+      const event = await this.#nextEvent(sentinel, lost.ended);
       if (event === "accepted") {
-        if (!await this.#take()) return;
+        if (!await this.#take()) break;
         quiet = 0;
+        acceptedAt = performance.now();
       } else if (event === "quiet") quiet++;
-      if (sentinel.state === "sending") continue;
-      if (sentinel.state === "sent") quiet = 0;
-      if (sentinel.takeOutOf(this.#accepted)) return;
+      else if (event === "lost") await this.#loseSentinels();
+      else if (event === "retried" && !isBusy()) {
+        if (performance.now() - acceptedAt > STALLED_MS) break;
+      }
       this.#passOn();
+      if (sentinel.state === "arrived") break;
     }
+    lost.end();
   }
 
   /**
@@ -177,13 +213,14 @@ class Drain {
   async close(): Promise<void> {
     this.#acceptor.close();
     // The pending accept may have resolved with a live connection.
-    if (this.#acceptor.isPending) this.#acceptLast();
+    if (this.#acceptor.isPending) await this.#take().catch(() => {});
     await Promise.all(this.#last);
     // A sentinel may have been accepted before we know its port.
-    await Promise.all(this.#sentinels.map(({ settled }) => settled));
+    const settled = this.#sentinels.map(({ settled }) => settled);
+    await within(STALLED_MS, Promise.all(settled));
+    this.#giveUpSentinels();
     this.#passOn();
-    this.#loopback?.close();
-    for (const sentinel of this.#sentinels) sentinel.close();
+    this.#giveBack();
   }
 
   #acceptLast(): void {
@@ -192,14 +229,41 @@ class Drain {
       this.#pending--;
       if (conn) this.#accepted.push(conn);
     };
-    this.#last.push(this.#acceptor.accept().then(over, () => over()));
-    this.#acceptor.take();
+    this.#last.push(this.#acceptor.acceptOnce().then(over, () => over()));
   }
 
   #send(): Sentinel {
-    const sentinel = new Sentinel(this.#target);
+    const sentinel = new Sentinel(this.#target, this.#connecting.signal);
     this.#sentinels.push(sentinel);
     return sentinel;
+  }
+
+  /** Serves clients with the descriptors that were ours. */
+  #beShort(): void {
+    this.#isShort = true;
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    for (const sentinel of this.#sentinels) sentinel.close();
+    this.#loopback?.close();
+    this.#loopback = undefined;
+  }
+
+  #giveUpSentinels(): void {
+    this.#connecting.abort();
+    for (const sentinel of this.#sentinels) sentinel.giveUp();
+  }
+
+  /** Goes on without sentinels: what is sent to our port goes elsewhere. */
+  async #loseSentinels(): Promise<void> {
+    this.#target = undefined;
+    this.#giveUpSentinels();
+    await this.#openLoopback();
+  }
+
+  async #openLoopback(): Promise<void> {
+    if (!this.#isShort) this.#loopback ??= await Loopback.open();
   }
 
   /** Takes the accepted connection. Returns whether there was one. */
@@ -220,24 +284,22 @@ class Drain {
   }
 
   /** Waits for a connection, for the result of the sentinel, or for silence. */
-  #nextEvent(sentinel: Sentinel): Promise<Event> {
+  #nextEvent(sentinel: Sentinel, lost: Promise<void>): Promise<Event> {
     const { backoff } = this.#acceptor;
     // Silence is no sign of an empty backlog while nothing can be accepted.
-    if (backoff) return this.#nextOr(backoff, "retried");
-    // The sentinel will certainly arrive: silence before it means nothing.
-    if (sentinel.state === "sent") return this.#nextOr();
-    if (sentinel.state === "sending") {
-      return this.#nextWithin(STALLED_MS, sentinel.settled);
+    if (backoff) {
+      this.#beShort();
+      return this.#nextOr(backoff, "retried");
+    }
+    const { state, settled } = sentinel;
+    // Silence before it arrives means nothing.
+    const sent = this.#nextOr(lost, "lost");
+    if (state === "sent") return sent;
+    if (state === "sending") {
+      return Promise.race([sent, settled.then(() => "settled" as const)]);
     }
     if (this.#loopback) return this.#nextOr(this.#loopback.turn(), "quiet");
-    return this.#nextWithin(QUIET_MS);
-  }
-
-  #nextWithin(
-    milliseconds: number,
-    settled?: Promise<void>,
-  ): Promise<Event> {
-    return within(milliseconds, this.#nextOr(settled, "settled"));
+    return within(QUIET_MS, this.#nextOr());
   }
 
   #nextOr(other?: Promise<void>, event: Event = "accepted"): Promise<Event> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { closeQuietly } from "../exchange/quiet.ts";
 import { isGranted } from "./permission.ts";
 
 /**
@@ -11,53 +12,67 @@ import { isGranted } from "./permission.ts";
  * when the sentinel arrives, all that came before it have arrived.
  */
 export class Sentinel {
-  state: "sending" | "sent" | "unavailable" = "sending";
-  /** Resolves when the state is known. */
+  state: "sending" | "sent" | "unavailable" | "arrived" = "sending";
+  /** Resolves when it is no longer being sent. */
   readonly settled: Promise<void>;
-  #conn: Deno.Conn | undefined;
-  #closed = false;
+  /** Our end, and the one that came by. */
+  readonly #ends: Deno.Conn[] = [];
+  #isClosed = false;
 
   /**
    * Connects before it returns, as far as the system is concerned.
    *
    * @param target Where the listener is reached, if it is.
+   * @param signal Gives up the connecting.
    */
-  constructor(target: Deno.ConnectOptions | undefined) {
-    this.settled = this.#send(target);
+  constructor(
+    target: Deno.ConnectOptions | undefined,
+    signal: AbortSignal,
+  ) {
+    this.settled = this.#send(target && { ...target, signal });
   }
 
   async #send(target: Deno.ConnectOptions | undefined): Promise<void> {
     try {
-      if (target) this.#conn = await Deno.connect(target);
+      if (target) this.#keep(await Deno.connect(target));
     } catch {
       // No descriptor, no route or a full backlog: silence must do as a sign.
     }
-    this.state = this.#conn ? "sent" : "unavailable";
-    if (this.#closed) this.#conn?.close();
+    if (this.state !== "sending") return;
+    this.state = this.#ends.length > 0 ? "sent" : "unavailable";
   }
 
   /**
-   * Removes the sentinel's other end, and closes both.
+   * Takes the sentinel's other end, if it has arrived.
    *
    * @param conns What has been accepted.
-   * @returns Whether it was there.
    */
-  takeOutOf(conns: Deno.Conn[]): boolean {
-    const own = this.#conn?.localAddr as Deno.NetAddr | undefined;
+  takeOutOf(conns: Deno.Conn[]): void {
+    const own = this.#ends[0]?.localAddr as Deno.NetAddr | undefined;
     const at = conns.findIndex(({ remoteAddr }) =>
       own !== undefined && remoteAddr.transport === "tcp" &&
       remoteAddr.port === own.port && remoteAddr.hostname === own.hostname
     );
-    if (at < 0) return false;
-    for (const conn of conns.splice(at, 1)) conn.close();
-    this.close();
-    return true;
+    if (at < 0) return;
+    for (const conn of conns.splice(at, 1)) this.#keep(conn);
+    this.state = "arrived";
   }
 
+  /** Gives back its descriptors. It may still arrive. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#conn?.close();
+    this.#isClosed = true;
+    for (const conn of this.#ends) closeQuietly(conn);
+  }
+
+  /** Waits for it no more. */
+  giveUp(): void {
+    if (this.state !== "arrived") this.state = "unavailable";
+    this.close();
+  }
+
+  #keep(conn: Deno.Conn): void {
+    this.#ends.push(conn);
+    if (this.#isClosed) this.close();
   }
 }
 
