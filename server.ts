@@ -158,11 +158,8 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     const { signal } = options;
     this.#options = options;
     this.#source = bind(options);
-    this.#queue = new ConnectionQueue(
-      this.#source,
-      options,
-      () => this.inHand + this.lingering > 0,
-    );
+    const isBusy = () => this.inHand + this.lingering > 0;
+    this.#queue = new ConnectionQueue(this.#source, options, isBusy);
     this.#exchanges = new Exchanges(options, this.addr);
     this.#readAhead = options.readAhead === 0
       ? undefined

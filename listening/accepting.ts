@@ -45,6 +45,7 @@ export class Acceptor {
    */
   #pending: Promise<Deno.Conn | undefined> | undefined;
   #backoff: Pause | undefined;
+  #backingOff = Promise.withResolvers<void>();
   #isClosed = false;
 
   /**
@@ -71,6 +72,11 @@ export class Acceptor {
   /** Whether `abort()` was called. */
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Resolves when the next backoff begins. */
+  get backingOff(): Promise<void> {
+    return this.#backingOff.promise;
   }
 
   /** During a backoff: resolves when the accept is tried again. */
@@ -144,6 +150,8 @@ export class Acceptor {
         if (hasLeft && ++left % MAX_IN_A_ROW !== 0) continue;
         this.#onAcceptError?.(error);
         this.#backoff = new Pause(backoff);
+        this.#backingOff.resolve();
+        this.#backingOff = Promise.withResolvers();
         await this.#backoff.ended;
         this.#backoff = undefined;
         if (!hasLeft) backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);

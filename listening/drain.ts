@@ -79,6 +79,7 @@ async function closeQuickly(drain: Drain, acceptor: Acceptor): Promise<void> {
   while (performance.now() < end && !acceptor.isClosed) {
     const began = performance.now();
     await drain.empty();
+    if (drain.isShort) return;
     // The runtime lets no more than 128 operations succeed in one turn.
     await turn();
     if (drain.closeIfQuick(began + QUICK_MS, longest)) return;
@@ -89,7 +90,7 @@ async function closeQuickly(drain: Drain, acceptor: Acceptor): Promise<void> {
 }
 
 /** What happens first: the names say what, as seen by who waits for it. */
-type Event = "accepted" | "settled" | "quiet" | "retried" | "lost";
+type Event = "accepted" | "news" | "quiet" | "retried" | "lost";
 
 class Drain {
   readonly #acceptor: Acceptor;
@@ -139,15 +140,19 @@ class Drain {
    * this shows now, when nobody is lost by it.
    */
   async hasDescriptors(): Promise<boolean> {
-    for (let i = 0; i < LAST_ACCEPTS && !this.#isShort; i++) await this.empty();
+    const { isExclusive } = this.#options;
+    if (isExclusive) this.#target = await targetOf(this.#acceptor.addr);
+    for (let i = 0; i < LAST_ACCEPTS; i++) {
+      if (!this.#target || this.#isShort) break;
+      await this.empty();
+    }
     this.#giveBack();
     return !this.#isShort;
   }
 
   /** Accepts all that are there now. */
   async empty(): Promise<void> {
-    const { isExclusive, capacity, isBusy } = this.#options;
-    if (isExclusive) this.#target ??= await targetOf(this.#acceptor.addr);
+    const { capacity, isBusy } = this.#options;
     const sentinel = this.#send();
     const lost = new Pause(STALLED_MS);
     if (!this.#target) await this.#openLoopback();
@@ -293,10 +298,12 @@ class Drain {
     }
     const { state, settled } = sentinel;
     // Silence before it arrives means nothing.
-    const sent = this.#nextOr(lost, "lost");
-    if (state === "sent") return sent;
-    if (state === "sending") {
-      return Promise.race([sent, settled.then(() => "settled" as const)]);
+    if (state === "sent" || state === "sending") {
+      const known = state === "sent" ? this.#acceptor.backingOff : settled;
+      return Promise.race([
+        this.#nextOr(lost, "lost"),
+        known.then(() => "news" as const),
+      ]);
     }
     if (this.#loopback) return this.#nextOr(this.#loopback.turn(), "quiet");
     return within(QUIET_MS, this.#nextOr());

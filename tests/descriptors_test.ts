@@ -57,3 +57,22 @@ for (const where of ["tcp", "tls", "unix", "given"] as const) {
     );
   }
 }
+
+for (const left of [0, 1, 2, 3]) {
+  testShort(
+    `Server.shutdown() ends an idle server (${left} left)`,
+    async (t) => {
+      for (const where of ["tcp", "unix"] as const) {
+        await t.step(where, async () => {
+          await using short = await shortServer(where, 0);
+          const { server } = short;
+          await exchangeOn(await short.dial(), "x");
+          await server.order(`leave ${left}`);
+          await server.order("stop");
+          await server.says(/^done stop$/);
+          assertEquals(await server.ended(), 0);
+        });
+      }
+    },
+  );
+}

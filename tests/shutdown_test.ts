@@ -308,6 +308,40 @@ function onOwnConnection(act: () => Promise<unknown>): Disposable {
   };
 }
 
+for (
+  const [name, isRedirected] of [
+    ["goes elsewhere", true],
+    ["is never made", false],
+  ] as const
+) {
+  Deno.test(`Server.shutdown() waits no deadline for its own connection that ${name}`, async () => {
+    const { connect: dial } = Deno;
+    using elsewhere = Deno.listen(local);
+    const { server, records } = serveLocally({
+      deadline: Infinity,
+      idleTimeout: Infinity,
+    });
+    const { port } = server.addr;
+    const line = await lineUp(server.addr, 3);
+    Object.assign(Deno, {
+      connect(options: Deno.ConnectOptions) {
+        if (options.port !== port) return dial(options);
+        if (isRedirected) return dial({ port: elsewhere.addr.port });
+        return new Promise((_, reject) =>
+          options.signal?.addEventListener("abort", reject)
+        );
+      },
+    });
+    try {
+      await server.shutdown();
+    } finally {
+      Object.assign(Deno, { connect: dial });
+    }
+    await line.served();
+    assertEquals(records.outcomes, ["ok", "ok", "ok"]);
+  });
+}
+
 for (const readAhead of [0, 4]) {
   Deno.test(`Server.shutdown() serves who connects behind its own connection, and begins no turn before, reading ${readAhead} ahead`, async () => {
     const { connect: dial } = Deno;
