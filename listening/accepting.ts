@@ -168,7 +168,10 @@ function isClosed(error: unknown): boolean {
 
 /** Whether no accept will ever succeed. */
 function isBroken(error: Error): boolean {
-  return brokenCodes.includes(codeOf(error));
+  const code = codeOf(error);
+  // Without a code it is the program's own, such as a listener that is none.
+  return brokenCodes.includes(code) ||
+    (error instanceof TypeError && code === "");
 }
 
 /** Whether the peer has left before it was accepted, or cannot be named. */
