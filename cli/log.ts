@@ -83,6 +83,8 @@ export class Log implements Observer {
   readonly debugging: boolean;
   readonly #logger: Logger;
   readonly #handler: StandardError;
+  /** Whether the last accept succeeded, as far as has been told. */
+  #isAccepting = true;
 
   constructor(format: LogFormat, level: LogLevel) {
     const levelName = level.toUpperCase() as LevelName;
@@ -120,6 +122,7 @@ export class Log implements Observer {
 
   /** A client, or a proxy, is let in. */
   accept(addr: Deno.Addr): void {
+    this.#isAccepting = true;
     if (!this.debugging) return;
     this.#logger.debug(`accepted ${nameOf(addr)}`, {
       event: "accept",
@@ -162,8 +165,10 @@ export class Log implements Observer {
     this.#logger[level](() => describe(record), fields);
   }
 
-  /** No connection can be accepted for now. */
+  /** No connection can be accepted for now: that is said once. */
   acceptError(error: Error): void {
+    if (!this.#isAccepting) return;
+    this.#isAccepting = false;
     this.fault(error, "cannot accept for now: ");
   }
 

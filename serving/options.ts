@@ -7,7 +7,7 @@
 import type { Conn } from "../conn.ts";
 import type { ResponseBody } from "../exchange/body.ts";
 import { isCallable, OptionReader } from "../exchange/option_reader.ts";
-import { inspected } from "../exchange/thrown.ts";
+import { inspected, writeToConsole } from "../exchange/thrown.ts";
 import type { Certificate } from "../listening/certificate.ts";
 import {
   type AnyListenOptions,
@@ -245,9 +245,14 @@ export function checkServing(given: object, handler: unknown): Serving {
         inspected(answering),
     );
   }
+  const listening = checkOptions(options);
   return {
     handler: answering as Handler,
-    listening: checkOptions(options),
+    // Otherwise nobody would know why clients wait.
+    listening: {
+      ...listening,
+      onAcceptError: listening.onAcceptError ?? writeToConsole,
+    },
     ...(onListen && { onListen }),
     ...(onError && { onError }),
   };

@@ -67,6 +67,20 @@ Deno.test("listen() ends with what onAcceptError() throws", async () => {
   await assertRejects(() => server.finished, Error, "EMFILE");
 });
 
+Deno.test("serve() writes accepts that fail to the console without onAcceptError", async () => {
+  const { error: write } = console;
+  const written: unknown[] = [];
+  console.error = (...parts) => written.push(...parts);
+  const fault = withCode("EMFILE");
+  try {
+    await using server = serve({ listener: failing([fault]) }, () => "hello");
+    assertEquals(await ask(server.addr), "hello");
+  } finally {
+    console.error = write;
+  }
+  assertEquals(written, [fault]);
+});
+
 Deno.test("listen() can be closed while it backs off", async () => {
   const failed = Promise.withResolvers<void>();
   const controller = new AbortController();
@@ -83,10 +97,11 @@ Deno.test("listen() can be closed while it backs off", async () => {
 Deno.test("Server.shutdown() serves a backlog though accepts fail meanwhile", async () => {
   const faults: unknown[] = [];
   const records = new Records();
-  const server = serve(
-    { listener: failing(faults), onExchange: records.add },
-    (conn) => conn.bytes(),
-  );
+  const server = serve({
+    listener: failing(faults),
+    onExchange: records.add,
+    onAcceptError() {},
+  }, (conn) => conn.bytes());
   const meanwhile = () => {
     faults.push(...Array.from({ length: 4 }, () => withCode("EMFILE")));
   };

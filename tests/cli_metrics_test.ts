@@ -279,6 +279,36 @@ testIf(
   },
 );
 
+testIf(
+  await printed(["prlimit", "--version"]) !== undefined,
+  "prlimit",
+  "cli: accepts that fail on and on are logged once, and once more when they fail again",
+  async () => {
+    const handler = moduleUrl(`let failures = 0;
+      export default {
+        onAcceptError() { if (++failures % 3 === 0) console.error("three"); },
+        handler: (conn) => conn.bytes(),
+      }`);
+    await using tool = await Tool.listening([handler]);
+    const allow = async (descriptors: number) => {
+      const args = ["--pid", `${tool.pid}`, `--nofile=${descriptors}:`];
+      assertEquals((await runProgram("prlimit", args)).code, 0);
+    };
+    const failing = () =>
+      tool.lines.filter((line) => line.includes(" ERROR cannot accept for now"))
+        .length;
+    for (const times of [1, 2]) {
+      await allow(0);
+      const from = tool.lines.length;
+      const client = ask(tool.addr, "hello");
+      await tool.line(/^three$/, from);
+      await allow(1024);
+      assertEquals(await client, "hello");
+      assertEquals(failing(), times);
+    }
+  },
+);
+
 testWithSignals("cli: /metrics counts no more than --count", async () => {
   const handler = moduleUrl("export default () => new Promise(() => {})");
   const args = ["--count", "1", "--read-ahead", "2", handler];
