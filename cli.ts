@@ -33,6 +33,7 @@ import {
 } from "./cli/flags.ts";
 import { helpOf, version } from "./cli/help.ts";
 import { looksLikeModule } from "./cli/module.ts";
+import { advise } from "./cli/advice.ts";
 import { nearest } from "./exchange/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
@@ -65,8 +66,11 @@ export async function main(args: string[]): Promise<number> {
   try {
     return await dispatch(args);
   } catch (error) {
-    writeToConsole(`halfclose: ${printable(messageOf(error))}`);
-    return isOf(error, UsageError) ? 2 : 1;
+    const isMisused = isOf(error, UsageError);
+    const message = messageOf(error);
+    const told = isMisused ? advise(message, args) : message;
+    writeToConsole(`halfclose: ${printable(told)}`);
+    return isMisused ? 2 : 1;
   }
 }
 
