@@ -83,8 +83,17 @@ async function print(job: string): Promise<boolean> {
     await Deno.remove(job);
     return true;
   } catch (error) {
-    console.error(`cannot print ${job} for now: ${(error as Error).message}`);
+    complain(`cannot print ${job} for now: ${(error as Error).message}`);
     return false;
+  }
+}
+
+/** Writes to standard error. A full disk must not end the queue. */
+function complain(message: string): void {
+  try {
+    console.error(message);
+  } catch {
+    // Nobody can be told.
   }
 }
 
