@@ -7,8 +7,12 @@
 import config from "../deno.json" with { type: "json" };
 import { metrics } from "../metrics/mod.ts";
 import { expose, type Family, single } from "../metrics/exposition.ts";
-import { Pause } from "../listening/pause.ts";
-import type { Conn, ExchangeRecord, Server } from "../server.ts";
+import {
+  type Conn,
+  type ExchangeRecord,
+  serve,
+  type Server,
+} from "../server.ts";
 import { backlogOf } from "./backlog.ts";
 import type { HostPort } from "./host_port.ts";
 import type { Log } from "./log.ts";
@@ -17,61 +21,61 @@ import { ensurePermission } from "./permissions.ts";
 import { processMetrics } from "./process_metrics.ts";
 import { messageOf, nameOf } from "./wording.ts";
 
-/** How long to wait before answering again, if no descriptor is left. */
-const RETRY_MS = 1000;
+/**
+ * How many requests are read at a time. Others wait in the backlog, where they take
+ * no descriptor from the server.
+ */
+const MAX_CONNECTIONS = 8;
+/** How long a request and its answer may take. */
+const DEADLINE_MS = 5000;
+const MAX_HEAD_BYTES = 16_384;
+
+const reasons = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+} as const;
 
 /** Answers on a socket of its own, so that nobody loses a turn to it. */
 export class Monitor implements Observer, AsyncDisposable {
-  #http: Deno.HttpServer<Deno.NetAddr>;
-  /** Resolves when it answers no more. */
-  readonly #closed: Promise<void>;
+  readonly #http: Server<Deno.NetAddr>;
   readonly #closing = new AbortController();
-  /** Runs until it answers again. */
-  #pause: Pause | undefined;
   readonly #numbers = metrics();
   readonly #log: Log;
   #server: Server | undefined;
   #turn: { id: number; since: number } | undefined;
   #isStopping = false;
+  /** Whether the last accept succeeded. */
+  #isAccepting = true;
 
   private constructor(place: HostPort, log: Log) {
     this.#log = log;
-    this.#http = this.#serve(place);
-    this.#closed = this.#keepServing(this.#http.addr);
-  }
-
-  #serve(place: HostPort): Deno.HttpServer<Deno.NetAddr> {
-    return Deno.serve({
+    this.#http = serve({
       ...place,
       signal: this.#closing.signal,
-      onListen() {},
-      handler: (request) => this.#answer(request),
+      until: "\r\n\r\n",
+      readAhead: MAX_CONNECTIONS - 1,
+      maxRequestBytes: MAX_HEAD_BYTES,
+      deadline: DEADLINE_MS,
+      allow: () => this.#isAccepting = true,
+      onAcceptError: (error) => {
+        if (!this.#isAccepting) return;
+        this.#isAccepting = false;
+        log.fault(error, "cannot answer requests to --metrics for now: ");
+      },
       onError: (error) => {
-        this.#log.fault(error, "cannot answer a request to --metrics: ");
+        log.fault(error, "cannot answer a request to --metrics: ");
         return plain(500, "internal server error");
       },
+    }, async (conn) => {
+      const head = String.fromCharCode(...await conn.bytes());
+      if (head === "") return;
+      const answer = await this.#answer(head);
+      return head.startsWith("HEAD ") ? headOf(answer) : answer;
     });
-  }
-
-  /** Goes on after a shortage of descriptors, which ends a server of Deno's. */
-  async #keepServing({ hostname, port }: Deno.NetAddr): Promise<void> {
-    while (!this.#closing.signal.aborted) {
-      try {
-        await this.#http.finished;
-        return;
-      } catch (error) {
-        this.#log.fault(error, "cannot answer requests to --metrics for now: ");
-      }
-      this.#pause = new Pause(RETRY_MS);
-      await this.#pause.ended;
-      try {
-        if (!this.#closing.signal.aborted) {
-          this.#http = this.#serve({ hostname, port });
-        }
-      } catch {
-        // Not yet: `finished` rejects again.
-      }
-    }
   }
 
   /**
@@ -122,27 +126,23 @@ export class Monitor implements Observer, AsyncDisposable {
   /** Ends at once: somebody who does not read must not hold up the end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
-    this.#pause?.end();
-    await this.#closed;
+    await this.#http.finished;
   }
 
-  async #answer(request: Request): Promise<Response> {
-    const { method } = request;
-    const pathname = pathOf(request);
+  async #answer(head: string): Promise<string> {
+    const { method, pathname } = parsed(head);
     if (pathname === undefined) return plain(400, "bad request");
     const isKnown = pathname === "/healthz" || pathname === "/metrics";
     if (!isKnown) return plain(404, "not found");
-    if (!["GET", "HEAD"].includes(method)) {
-      return plain(405, "method not allowed", { allow: "GET, HEAD" });
+    if (method !== "GET" && method !== "HEAD") {
+      return plain(405, "method not allowed", ["Allow: GET, HEAD"]);
     }
     if (pathname === "/healthz") {
       return this.#isStopping ? plain(503, "stopping") : plain(200, "ok");
     }
     const text = this.#numbers.text(this.#server) +
       expose([...await this.#details(), ...processMetrics()]);
-    return new Response(text, {
-      headers: { "content-type": this.#numbers.contentType },
-    });
+    return response(200, text, this.#numbers.contentType);
   }
 
   /** What the library does not know of. */
@@ -178,22 +178,42 @@ export class Monitor implements Observer, AsyncDisposable {
   }
 }
 
-/** The path that is asked for, unless `Host` or the target is malformed. */
-function pathOf(request: Request): string | undefined {
-  try {
-    return new URL(request.url).pathname;
-  } catch {
-    return undefined;
-  }
+/** What is asked for: no path if the head of the request is malformed. */
+function parsed(head: string): { method?: string; pathname?: string } {
+  const [, method, target = ""] =
+    /^([-!#$%&'*+.^_`|~\w]+) (\S+) HTTP\/1\.[01]\r\n/.exec(head) ?? [];
+  const [, host = "localhost"] = /\r\nhost:[ \t]*(.*)/i.exec(head) ?? [];
+  if (method === undefined || !head.endsWith("\r\n\r\n")) return {};
+  const url = URL.parse(target, `http://${host.trim()}`);
+  return url ? { method, pathname: url.pathname } : {};
 }
 
 function plain(
-  status: number,
+  status: keyof typeof reasons,
   line: string,
-  headers: Record<string, string> = {},
-): Response {
-  return new Response(`${line}\n`, {
-    status,
-    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
-  });
+  fields: string[] = [],
+): string {
+  return response(status, `${line}\n`, "text/plain; charset=utf-8", fields);
+}
+
+function response(
+  status: keyof typeof reasons,
+  body: string,
+  type: string,
+  fields: string[] = [],
+): string {
+  return [
+    `HTTP/1.1 ${status} ${reasons[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    `Content-Type: ${type}`,
+    `Content-Length: ${new TextEncoder().encode(body).length}`,
+    "Connection: close",
+    ...fields,
+    "",
+    body,
+  ].join("\r\n");
+}
+
+function headOf(response: string): string {
+  return response.slice(0, response.indexOf("\r\n\r\n") + 4);
 }

@@ -282,6 +282,31 @@ testIf(
 testIf(
   await printed(["prlimit", "--version"]) !== undefined,
   "prlimit",
+  "cli: --metrics leaves the server its descriptors, and ends requests that are never complete",
+  async () => {
+    await using server = await monitored();
+    const { tool } = server;
+    const args = ["--pid", `${tool.pid}`, "--nofile=64:"];
+    assertEquals((await runProgram("prlimit", args)).code, 0);
+    const port = Number(new URL(server.origin).port);
+    const half = await Promise.all(
+      Array.from({ length: 77 }, () => begin({ port }, "GET /healthz HT")),
+    );
+    assertEquals(await ask(tool.addr, "hello"), "hello");
+    // Its turn comes behind all of them that are in front.
+    for (const client of half.slice(8)) client.close();
+    assertEquals(await server.health(), "200 ok\n");
+    assertEquals(
+      await Promise.all(half.slice(0, 8).map(readText)),
+      Array(8).fill(""),
+    );
+    assert(!tool.lines.some((line) => line.includes("ERROR")));
+  },
+);
+
+testIf(
+  await printed(["prlimit", "--version"]) !== undefined,
+  "prlimit",
   "cli: accepts that fail on and on are logged once, and once more when they fail again",
   async () => {
     const handler = moduleUrl(`let failures = 0;
