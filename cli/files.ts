@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function useFile<T>(
   read: () => Promise<T>,
 ): Promise<T> {
   const action = `read ${path}`;
-  await ensurePermission({ name: "read", path }, action);
+  await ensurePermissions(action, { name: "read", path });
   try {
     return await read();
   } catch (error) {
@@ -37,7 +37,7 @@ export async function useFile<T>(
  */
 export async function createFile(path: string): Promise<Deno.FsFile> {
   const action = `write ${path}`;
-  await ensurePermission({ name: "write", path }, action);
+  await ensurePermissions(action, { name: "write", path });
   try {
     return await Deno.open(path, { write: true, create: true, truncate: true });
   } catch (error) {

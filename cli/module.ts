@@ -10,7 +10,7 @@ import { inspected } from "../exchange/thrown.ts";
 import type { Handler } from "../server.ts";
 import { readServeOptions } from "../serving/options.ts";
 import type { Answer } from "./answers.ts";
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
 /** Whether an argument is a path or a URL, rather than a mistyped word. */
@@ -65,12 +65,12 @@ async function load(url: URL, specifier: string): Promise<unknown> {
   const action = `load ${specifier}`;
   if (url.protocol === "file:") {
     const path = isUrl(specifier) ? fileURLToPath(url) : specifier;
-    await ensurePermission({ name: "read", path }, action);
+    await ensurePermissions(action, { name: "read", path });
     await Deno.stat(url).catch((error) => {
       throw new Error(`Cannot ${action}: ${messageOf(error)}`);
     });
   } else if (/^https?:$/.test(url.protocol)) {
-    await ensurePermission({ name: "import", host: url.host }, action);
+    await ensurePermissions(action, { name: "import", host: url.host });
   }
   try {
     return (await import(url.href)).default;

@@ -17,7 +17,7 @@ import { backlogOf } from "./backlog.ts";
 import type { HostPort } from "./host_port.ts";
 import type { Log } from "./log.ts";
 import type { Observer } from "./observer.ts";
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { processMetrics } from "./process_metrics.ts";
 import { messageOf, nameOf } from "./wording.ts";
 
@@ -88,7 +88,7 @@ export class Monitor implements Observer, AsyncDisposable {
   static async open(place: HostPort, log: Log): Promise<Monitor> {
     const name = nameOf({ transport: "tcp", ...place });
     const action = `serve --metrics on ${name}`;
-    await ensurePermission({ name: "net", host: name }, action);
+    await ensurePermissions(action, { name: "net", host: name });
     try {
       return new Monitor(place, log);
     } catch (error) {

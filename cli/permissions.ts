@@ -7,22 +7,25 @@
 import { printable } from "./wording.ts";
 
 /**
- * Checks a permission before it is used. Otherwise Deno would prompt for it at
- * the terminal, and all clients would wait for the answer.
+ * Checks permissions before they are used. Otherwise Deno would prompt for them
+ * at the terminal, and all clients would wait for the answer.
  *
- * @param descriptor What is needed.
  * @param action What for, to follow "Cannot".
- * @throws {Deno.errors.NotCapable} If it is not granted: the message names the
- * flag of Deno that grants it.
+ * @param needed What is needed.
+ * @throws {Deno.errors.NotCapable} If one is not granted: the message names the
+ * flags of Deno that grant all that lack.
  */
-export async function ensurePermission(
-  descriptor: Deno.PermissionDescriptor,
+export async function ensurePermissions(
   action: string,
+  ...needed: Deno.PermissionDescriptor[]
 ): Promise<void> {
-  const flag = await missingFlag(descriptor);
-  if (flag === undefined) return;
+  const flags = await Promise.all(needed.map(missingFlag));
+  const missing = flags.filter((flag) => flag !== undefined);
+  if (missing.length === 0) return;
   throw new Deno.errors.NotCapable(
-    `Cannot ${action} without permission: run deno with ${flag}`,
+    `Cannot ${action} without permission: run deno with ${
+      missing.join(" and ")
+    }`,
   );
 }
 

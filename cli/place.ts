@@ -8,7 +8,7 @@ import { parseIpv4 } from "../exchange/ip_address.ts";
 import type { ServeOptions } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
 import { type Flags, UsageError } from "./flags.ts";
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { useFile } from "./files.ts";
 import type { HostPort } from "./host_port.ts";
 import { nameOf } from "./wording.ts";
@@ -169,12 +169,15 @@ async function ensureAllowed(place: Place): Promise<void> {
   }
   const { path } = place;
   if (path === undefined) {
-    await ensurePermission({ name: "net", host: name }, action);
+    await ensurePermissions(action, { name: "net", host: name });
     return;
   }
   // The socket is created under another name in its folder.
   const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";
-  await ensurePermission({ name: "net" }, action);
-  await ensurePermission({ name: "read", path: folder }, action);
-  await ensurePermission({ name: "write", path: folder }, action);
+  await ensurePermissions(
+    action,
+    { name: "net" },
+    { name: "read", path: folder },
+    { name: "write", path: folder },
+  );
 }

@@ -7,7 +7,7 @@
 import type { Conn } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import type { Log } from "./log.ts";
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
 /** How long to wait for the rest of a program's standard error. */
@@ -35,7 +35,7 @@ export async function program(
   args: string[],
   { log, tls }: { log: Log; tls: boolean },
 ): Promise<Answer> {
-  await ensurePermission({ name: "run", command }, `run ${command}`);
+  await ensurePermissions(`run ${command}`, { name: "run", command });
   ensureExists(command);
   // Deno allows signals to a group only with the permission to run anything.
   const all = await Deno.permissions.query({ name: "run" });

@@ -10,7 +10,7 @@ import { startTimer } from "../exchange/timer.ts";
 import type { sendFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
 import { readHostPort } from "./host_port.ts";
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { Progress } from "./progress.ts";
 import { useFile } from "./files.ts";
 import { messageOf, nameOf, printable } from "./wording.ts";
@@ -168,12 +168,15 @@ async function optionsFor(
     const { path } = options;
     // Deno grants access to single sockets only by their absolute paths.
     const absolute = path.startsWith("/") && { host: `unix:${path}` };
-    await ensurePermission({ name: "net", ...absolute }, action);
-    await ensurePermission({ name: "read", path }, action);
-    await ensurePermission({ name: "write", path }, action);
+    await ensurePermissions(
+      action,
+      { name: "net", ...absolute },
+      { name: "read", path },
+      { name: "write", path },
+    );
     return { ...limits, ...options };
   }
-  await ensurePermission({ name: "net", host: name }, action);
+  await ensurePermissions(action, { name: "net", host: name });
   if (!flags.tls) return { ...limits, ...options };
   const caCerts = flags.ca === undefined ? [] : [await readPem(flags.ca)];
   return { ...limits, ...options, tls: true, caCerts };
@@ -197,10 +200,18 @@ async function openInput(path: string | undefined): Promise<Input> {
   });
 }
 
+/** What to do about certificates that rustls does not trust, by its words. */
+const certificateAdvice = {
+  UnknownIssuer: "name the authority to trust with --ca",
+  CaUsedAsEndEntity:
+    "the server's certificate is made for an authority, make " +
+    "it anew with `openssl req -x509 … -addext basicConstraints=critical,CA:FALSE`",
+};
+
 /** Adds what to do about a certificate that is not trusted. */
 function advised(error: unknown): unknown {
   const message = messageOf(error);
-  return message.includes("UnknownIssuer")
-    ? new Error(`${message}: name the authority to trust with --ca`)
-    : error;
+  const advice = Object.entries(certificateAdvice)
+    .find(([fault]) => message.includes(fault));
+  return advice ? new Error(`${message}: ${advice[1]}`) : error;
 }

@@ -6,7 +6,7 @@
 
 import type { Conn } from "../server.ts";
 import type { Answer } from "./answers.ts";
-import { ensurePermission } from "./permissions.ts";
+import { ensurePermissions } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
 /** How many random bytes end a name, so that nobody can guess it. */
@@ -28,9 +28,12 @@ const SECRET_BYTES = 8;
  */
 export async function sink(folder: string): Promise<Answer> {
   const action = `keep requests in ${folder}`;
-  await ensurePermission({ name: "write", path: folder }, action);
   // Deno requires both for renaming.
-  await ensurePermission({ name: "read", path: folder }, action);
+  await ensurePermissions(
+    action,
+    { name: "read", path: folder },
+    { name: "write", path: folder },
+  );
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {

@@ -186,7 +186,11 @@ const permissions: [args: string[], given: string[], named: string][] = [
   [["--tls-cert", "a.pem", "--tls-key", "b.pem"], ["-N"], "with -R=a.pem"],
   [["--reuse-port"], ["-N"], "run deno with --unstable-net"],
   [["--file", "a.txt"], ["-N"], "run deno with -R=a.txt (--allow-read)"],
-  [["--sink", "inbox"], ["-N"], "run deno with -W=inbox (--allow-write)"],
+  [
+    ["--sink", "inbox"],
+    ["-N"],
+    "run deno with -R=inbox (--allow-read) and -W=inbox (--allow-write)",
+  ],
   [["--sink", "inbox"], ["-N", "-W=inbox"], "run deno with -R=inbox"],
   [["./handler.ts"], ["-N"], "run deno with -R=./handler.ts (--allow-read)"],
   [

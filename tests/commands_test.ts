@@ -302,6 +302,10 @@ notTried(
   "deno install -g -N -n halfclose --config deno.json ./cli.ts",
 );
 notTried(
+  "`tests/send_test.ts` runs it",
+  "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem -out cert.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
+);
+notTried(
   "they run these tests",
   "deno task test",
   "npx -y deno task test",

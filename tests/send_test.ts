@@ -4,9 +4,9 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { listen } from "../mod.ts";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { Peer } from "./peer.ts";
-import { lines, runProgram, spawn } from "./programs.ts";
+import { lines, printed, root, runProgram, spawn } from "./programs.ts";
 import { local } from "./sockets.ts";
-import { serveLocally, temporaryFolder, testUnix } from "./support.ts";
+import { serveLocally, temporaryFolder, testIf, testUnix } from "./support.ts";
 import { authorityFile, cert, key, keyFile } from "./tls.ts";
 import { Tool, type ToolOptions } from "./tool.ts";
 
@@ -163,6 +163,44 @@ server.server_close()`,
   ];
 
 for (const [name, command, args, port] of others) {
+  testIf(
+    await printed(["openssl", "version"]) !== undefined,
+    "openssl",
+    "send: a certificate of one's own is trusted if it is made as the docs say",
+    async () => {
+      await using folder = await temporaryFolder();
+      const { path } = folder;
+      const page = await Deno.readTextFile(`${root}/docs/cli.md`);
+      const [command = ""] = /^openssl req .*$/m.exec(page) ?? [];
+      const [cert, key] = [`${path}/cert.pem`, `${path}/key.pem`];
+      const sendTo = async (port: number) =>
+        await send(["--tls", "--ca", cert, `localhost:${port}`], "hello", {
+          permissions: ["-N", "-R"],
+        });
+      const seen = [];
+      for (
+        const made of [command, command.replace(/ -addext basicConst.*/, "")]
+      ) {
+        const { code, stderr } = await runProgram("sh", [
+          "-c",
+          `cd '${path}' && ${made}`,
+        ]);
+        assertEquals(code, 0, stderr);
+        const { server } = serveLocally({
+          cert: await Deno.readTextFile(cert),
+          key: await Deno.readTextFile(key),
+        });
+        const { code: status, reply, complaint } = await sendTo(
+          server.addr.port,
+        );
+        seen.push([status, decoder.decode(reply)]);
+        if (status !== 0) assertStringIncludes(complaint, "CA:FALSE");
+        await server.shutdown();
+      }
+      assertEquals(seen, [[0, "hello"], [1, ""]]);
+    },
+  );
+
   Deno.test({
     name: `send talks to ${name}`,
     ignore: Deno.build.os === "windows",
