@@ -24,6 +24,7 @@ import {
   server,
   shells,
 } from "./cli/commands.ts";
+import { complain } from "./cli/complaint.ts";
 import { completionsFor } from "./cli/completions.ts";
 import {
   type CommandLine,
@@ -37,8 +38,9 @@ import { advise } from "./cli/advice.ts";
 import { nearest } from "./exchange/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
-import { messageOf, printable } from "./cli/wording.ts";
-import { isOf, writeToConsole } from "./exchange/thrown.ts";
+import { standardError } from "./cli/standard_error.ts";
+import { messageOf } from "./cli/wording.ts";
+import { isOf } from "./exchange/thrown.ts";
 
 /**
  * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves the
@@ -68,9 +70,11 @@ export async function main(args: string[]): Promise<number> {
   } catch (error) {
     const isMisused = isOf(error, UsageError);
     const message = messageOf(error);
-    const told = isMisused ? advise(message, args) : message;
-    writeToConsole(`halfclose: ${printable(told)}`);
+    complain(isMisused ? advise(message, args) : message, args);
     return isMisused ? 2 : 1;
+  } finally {
+    // What ends the process next does not wait for it.
+    await standardError.flush();
   }
 }
 

@@ -165,6 +165,14 @@ export const cases: readonly Case[] = [
   },
   {
     ...usual,
+    name: "log-64B",
+    title: "64 B, the tool with its log and without",
+    request: 64,
+    contenders: ["tool-quiet", "tool-log", "tool-json"],
+    baseline: "tool-quiet",
+  },
+  {
+    ...usual,
     name: "unix-64B",
     title: "64 B on a Unix socket, 8 clients",
     request: 64,

@@ -1,5 +1,7 @@
 // Who runs in the races, and how each is started.
 
+import { importMap } from "../tests/programs.ts";
+
 const servers = `${import.meta.dirname}/servers`;
 
 /** How programs on Deno are started. */
@@ -16,6 +18,9 @@ export type Name =
   | "byob"
   | "no-limits"
   | "serve"
+  | "tool-quiet"
+  | "tool-log"
+  | "tool-json"
   | "by-hand"
   | "one-buffer"
   | "node"
@@ -52,6 +57,20 @@ function onDeno(file: string, ...more: string[]) {
     work,
     where,
     ...more,
+  ];
+}
+
+/** The tool, which answers with a module that prints where it listens. */
+function onTool(...flags: string[]) {
+  return () => [
+    Deno.execPath(),
+    "run",
+    "-A",
+    ...importMap(),
+    `${import.meta.dirname}/../cli.ts`,
+    ...["--host", "127.0.0.1", "--port", "0"],
+    ...flags,
+    `${servers}/tool_module.ts`,
   ];
 }
 
@@ -121,6 +140,27 @@ export const contenders: { readonly [name in Name]: Contender } = {
     note: "this module, `serve()`",
     version: denoVersion,
     start: onDeno("halfclose_serve.ts"),
+  },
+  "tool-quiet": {
+    title: "the tool, --quiet",
+    ours: true,
+    note: "this module, the tool with `--quiet`",
+    version: denoVersion,
+    start: onTool("--quiet"),
+  },
+  "tool-log": {
+    title: "the tool, its log",
+    ours: true,
+    note: "this module, the tool with its log, which is read",
+    version: denoVersion,
+    start: onTool(),
+  },
+  "tool-json": {
+    title: "the tool, its log as JSON",
+    ours: true,
+    note: "this module, the tool with `--log-format json`, which is read",
+    version: denoVersion,
+    start: onTool("--log-format", "json"),
   },
   "by-hand": {
     title: "by hand",

@@ -131,7 +131,8 @@ export async function withServer<Result>(
   const path = `${folder}/${crypto.randomUUID().slice(0, 8)}.sock`;
   const where = race.where === "unix" ? path : race.where;
   const command = contenders[name].start(race.work, where, field.built(name));
-  const server = start(command);
+  const server = start(command, "piped");
+  const log = server.stderr.pipeTo(new WritableStream());
   const guard = setTimeout(endAll, seconds * 2000 + GRACE_MS);
   try {
     const told = await firstLine(server);
@@ -151,6 +152,7 @@ export async function withServer<Result>(
     clearTimeout(guard);
     kill(server);
     await server.status;
+    await log;
     running.delete(server);
   }
 }

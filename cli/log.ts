@@ -21,6 +21,7 @@
  * - with `"reloaded"`: `renewed`, the names of what was read anew: `"module"`,
  *   `"certificate"`;
  * - with `"warning"`: nothing else;
+ * - with `"lost"`: `lines`, how many were lost as standard error took no more;
  * - with `"stopped"`: `exchanges`, how many there were.
  *
  * `client` is `null` where clients have no address, and so is `peer`.
@@ -28,12 +29,13 @@
  * @module
  */
 
-import { BaseHandler } from "@std/log/base-handler";
-import type { LevelName } from "@std/log/levels";
-import { Logger, type LogRecord } from "@std/log/logger";
-import { stackOf, writeToConsole } from "../exchange/thrown.ts";
+import { BaseHandler, type BaseHandlerOptions } from "@std/log/base-handler";
+import { type LevelName, LogLevels } from "@std/log/levels";
+import { Logger, LogRecord } from "@std/log/logger";
+import { stackOf } from "../exchange/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../server.ts";
 import type { Observer, Renewable } from "./observer.ts";
+import { standardError } from "./standard_error.ts";
 import { messageOf, nameOf, printable, quoted } from "./wording.ts";
 
 /** How the lines are written. */
@@ -60,6 +62,8 @@ export interface LogLine {
 export type Diversion = (line: LogLine) => boolean;
 
 type Fields = Readonly<Record<string, unknown>>;
+
+const NAME = "halfclose";
 
 /** How much of a request is shown at `DEBUG`. */
 const HEAD_BYTES = 64;
@@ -92,7 +96,7 @@ export class Log implements Observer {
     const handler = this.#handler = new StandardError(levelName, {
       formatter: format === "json" ? asJson : asText(usesColors()),
     });
-    this.#logger = new Logger("halfclose", levelName, { handlers: [handler] });
+    this.#logger = new Logger(NAME, levelName, { handlers: [handler] });
   }
 
   /** Has every line pass by here first, or no longer. */
@@ -142,27 +146,8 @@ export class Log implements Observer {
 
   /** An exchange is over. */
   exchange(record: ExchangeRecord): void {
-    const { id, remoteAddr, localAddr, peerAddr } = record;
-    const { duration, phase, outcome } = record;
-    const isProxied = peerAddr !== remoteAddr;
-    const fields = {
-      event: "exchange",
-      id,
-      client: clientOf(remoteAddr),
-      ...(isProxied && { peer: clientOf(peerAddr) }),
-      server: nameOf(localAddr),
-      startedAt: new Date(record.startedAt).toISOString(),
-      durationMs: Number(duration.toFixed(3)),
-      ...(record.waited > 0 && { waitedMs: Number(record.waited.toFixed(3)) }),
-      bytesIn: record.bytesRead,
-      bytesOut: record.bytesWritten,
-      ...(record.end !== undefined && { end: record.end }),
-      phase,
-      outcome,
-      ...(record.error !== undefined && { error: messageOf(record.error) }),
-    };
-    const level = levels[outcome] ?? "warn";
-    this.#logger[level](() => describe(record), fields);
+    const level = levels[record.outcome] ?? "warn";
+    this.#logger[level](() => describe(record), record);
   }
 
   /** No connection can be accepted for now: that is said once. */
@@ -243,37 +228,100 @@ export class Log implements Observer {
 class StandardError extends BaseHandler {
   diversion: Diversion | undefined;
 
+  constructor(level: LevelName, options: BaseHandlerOptions) {
+    super(level, options);
+    standardError.losses = { describe: (lines) => this.#loss(lines) };
+  }
+
   override handle(record: LogRecord): void {
-    const line = { ...partsOf(record), text: this.format(record) };
-    if (!this.diversion?.(line)) this.log(line.text);
+    const text = this.format(record);
+    const isKept = this.diversion?.({
+      time: record.datetime,
+      level: record.levelName,
+      event: eventOf(record),
+      message: record.msg,
+      text,
+    });
+    if (!isKept) this.log(text);
   }
 
   override log(line: string): void {
-    writeToConsole(line);
+    standardError.add(line);
   }
-}
 
-function partsOf(record: LogRecord): Omit<LogLine, "text"> {
-  return {
-    time: record.datetime,
-    level: record.levelName,
-    event: `${fieldsOf(record)["event"]}`,
-    message: record.msg,
-  };
+  /** Told at any level: what was lost may have been an error. */
+  #loss(lines: number): string {
+    const lost = `${lines} line${lines === 1 ? "" : "s"}`;
+    return this.format(
+      new LogRecord({
+        msg: `${lost} of the log lost, as standard error took no more`,
+        args: [{ event: "lost", lines }],
+        level: LogLevels.WARN,
+        loggerName: NAME,
+      }),
+    );
+  }
 }
 
 function usesColors(): boolean {
   return !Deno.noColor && Deno.stderr.isTerminal();
 }
 
-function fieldsOf({ args }: LogRecord): Fields {
-  return args[0] as Fields;
+/** What a line is about: an exchange comes as its record. */
+function subjectOf({ args }: LogRecord): Fields | ExchangeRecord {
+  return args[0] as Fields | ExchangeRecord;
+}
+
+function isExchange(
+  subject: Fields | ExchangeRecord,
+): subject is ExchangeRecord {
+  return !("event" in subject);
+}
+
+function eventOf(record: LogRecord): string {
+  const subject = subjectOf(record);
+  return isExchange(subject) ? "exchange" : `${subject["event"]}`;
+}
+
+/** The fields of an exchange, in JSON. */
+function fieldsOf(record: ExchangeRecord): Fields {
+  const { id, remoteAddr, localAddr, peerAddr } = record;
+  const { duration, phase, outcome } = record;
+  const isProxied = peerAddr !== remoteAddr;
+  return {
+    event: "exchange",
+    id,
+    client: clientOf(remoteAddr),
+    ...(isProxied && { peer: clientOf(peerAddr) }),
+    server: nameOf(localAddr),
+    startedAt: isoOf(record.startedAt),
+    durationMs: Number(duration.toFixed(3)),
+    ...(record.waited > 0 && { waitedMs: Number(record.waited.toFixed(3)) }),
+    bytesIn: record.bytesRead,
+    bytesOut: record.bytesWritten,
+    ...(record.end !== undefined && { end: record.end }),
+    phase,
+    outcome,
+    ...(record.error !== undefined && { error: messageOf(record.error) }),
+  };
+}
+
+let lastTime = { ms: NaN, text: "" };
+
+/** A time as ISO 8601. Under load, many lines are of the same millisecond. */
+function isoOf(time: number): string {
+  const ms = Math.floor(time);
+  if (ms !== lastTime.ms) lastTime = { ms, text: new Date(ms).toISOString() };
+  return lastTime.text;
 }
 
 function asJson(record: LogRecord): string {
-  const { event, ...fields } = fieldsOf(record);
+  const subject = subjectOf(record);
+  const { event, ...fields } = isExchange(subject)
+    ? fieldsOf(subject)
+    : subject;
   const json = JSON.stringify({
-    time: record.datetime.toISOString(),
+    time: isoOf(record.datetime.getTime()),
     level: record.levelName,
     event,
     msg: record.msg,
@@ -292,8 +340,9 @@ function asText(colored: boolean): (record: LogRecord) => string {
     const { levelName, datetime, msg } = record;
     const color = colors[levelName] ?? 39;
     const level = colored ? `\x1b[${color}m${levelName}\x1b[39m` : levelName;
-    const line = `${datetime.toISOString()} ${level} ${printable(msg)}`;
-    const { stack } = fieldsOf(record);
+    const line = `${isoOf(datetime.getTime())} ${level} ${printable(msg)}`;
+    const subject = subjectOf(record);
+    const stack = isExchange(subject) ? undefined : subject["stack"];
     if (typeof stack !== "string") return line;
     const trace = stack.split("\n").map((entry) => `    ${printable(entry)}`);
     return [line, ...trace].join("\n");

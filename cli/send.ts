@@ -5,15 +5,15 @@
  */
 
 import { type Reply, request, type RequestOptions } from "../client.ts";
-import { writeToConsole } from "../exchange/thrown.ts";
 import { startTimer } from "../exchange/timer.ts";
 import type { sendFlags } from "./commands.ts";
+import { complainOf } from "./complaint.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
 import { readHostPort } from "./host_port.ts";
 import { ensurePermissions } from "./permissions.ts";
 import { Progress } from "./progress.ts";
 import { useFile } from "./files.ts";
-import { messageOf, nameOf, printable } from "./wording.ts";
+import { messageOf, nameOf } from "./wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
 
@@ -65,9 +65,9 @@ export async function send(
     const sent = exchange(flags, destination, controller.signal);
     const status = await Promise.race([sent, late]);
     if (status === TIMED_OUT) {
-      writeToConsole(
-        `halfclose: ${printable(destination.name)} took longer than the ` +
-          `${flags.timeout} ms of --timeout`,
+      complainOf(
+        `${destination.name} took longer than the ${flags.timeout} ms of ` +
+          "--timeout",
       );
     }
     return status;

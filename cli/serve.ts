@@ -95,9 +95,7 @@ export async function serveUntilStopped(
   } catch (error) {
     if (isOf(error, UsageError)) throw error;
     log.trace(causeOf(error));
-    if (flags["log-format"] !== "json") throw error;
-    log.fault(error);
-    return 1;
+    throw error;
   } finally {
     uncaught.stopCatching();
   }

@@ -15,7 +15,7 @@ import type {
   ServeOptions,
 } from "../server.ts";
 import { createFile } from "./files.ts";
-import { LineFile } from "./line_file.ts";
+import { LineQueue, type Losses } from "./line_queue.ts";
 import type { Log } from "./log.ts";
 import type { Observer } from "./observer.ts";
 import { TracedConnection } from "./traced_connection.ts";
@@ -33,18 +33,16 @@ const VERSION = 1;
  */
 export async function traceTo(path: string, log: Log): Promise<Trace> {
   const file = await createFile(path);
-  return new Trace(
-    new LineFile(
-      file,
-      (error) => log.fault(error, `cannot write ${path} any more: `),
-      (lines) => JSON.stringify({ event: "lost", lines }),
-    ),
-  );
+  return new Trace(file, {
+    describe: (lines) => JSON.stringify({ event: "lost", lines }),
+    onFault: (error) => log.fault(error, `cannot write ${path} any more: `),
+  });
 }
 
 /** Writes what it is told, and what it sees on the sockets. */
 export class Trace implements Observer {
-  readonly #file: LineFile;
+  readonly #file: Deno.FsFile;
+  readonly #lines: LineQueue;
   /** By the address object of the socket, which the server passes on. */
   readonly #connections = new WeakMap<Deno.Addr, TracedConnection>();
   /** Those that are let in, by their numbers. */
@@ -58,8 +56,13 @@ export class Trace implements Observer {
   readonly #ready = new Set<TracedConnection>();
   #isDraining = false;
 
-  constructor(file: LineFile) {
+  /**
+   * @param file Where to write. It is closed in the end.
+   * @param losses What to do about lines that cannot be written.
+   */
+  constructor(file: Deno.FsFile, losses: Losses) {
     this.#file = file;
+    this.#lines = new LineQueue(file, losses);
   }
 
   /** Options of a server that let its sockets be seen. */
@@ -140,9 +143,10 @@ export class Trace implements Observer {
     this.#tell("stopped", { exchanges });
   }
 
-  /** Waits until all is written. */
-  close(): Promise<void> {
-    return this.#file.close();
+  /** Waits until all is written. If nobody reads it, not for long. */
+  async close(): Promise<void> {
+    await this.#lines.end();
+    this.#file.close();
   }
 
   /** What has ended a complete request if there was no FIN. */
@@ -185,7 +189,7 @@ export class Trace implements Observer {
 
   #write(at: number, event: string, fields?: object): void {
     const ms = rounded(at - this.#start);
-    this.#file.add(JSON.stringify({ ms, event, ...fields }));
+    this.#lines.add(JSON.stringify({ ms, event, ...fields }));
   }
 }
 

@@ -72,11 +72,18 @@ Deno.test("bench has every server that there is answer, and tells its figures", 
 });
 
 Deno.test("bench measures TLS, large answers, no limits, silent clients and Unix sockets", async () => {
-  const names = ["answer-8MiB", "behind-silent", "limits-64B", "tls-64B"];
+  const names = [
+    "answer-8MiB",
+    "behind-silent",
+    "limits-64B",
+    "log-64B",
+    "tls-64B",
+  ];
   if (Deno.build.os !== "windows") names.push("unix-64B");
   const { report } = await measure([
     `--case=${names.join()}`,
-    "--only=listen,serve,no-limits,by-hand,one-buffer,alone,ahead,short-idle",
+    "--only=listen,serve,no-limits,by-hand,one-buffer,alone,ahead,short-idle," +
+    "tool-quiet,tool-log,tool-json",
   ]);
   const done = report.cases.map(({ name, failures, results }) => {
     assertEquals(failures, []);
@@ -88,6 +95,7 @@ Deno.test("bench measures TLS, large answers, no limits, silent clients and Unix
       "answer-8MiB listen serve by-hand one-buffer",
       "behind-silent alone ahead short-idle",
       "limits-64B listen no-limits",
+      "log-64B tool-quiet tool-log tool-json",
       "tls-64B listen serve by-hand one-buffer",
       "unix-64B listen serve by-hand one-buffer",
     ].filter((line) => names.includes(line.split(" ")[0] ?? "")),

@@ -10,8 +10,8 @@ import { printable, quoted } from "../cli/wording.ts";
 import { encode } from "./bytes.ts";
 import { printed, spawn } from "./programs.ts";
 import { ask, connect, readBytes } from "./sockets.ts";
-import { temporaryFolder, testIf, testWithSignals, until } from "./support.ts";
-import { checkRefusal, moduleUrl, Tool } from "./tool.ts";
+import { temporaryFolder, testIf, testWithSignals } from "./support.ts";
+import { checkRefusal, firstAnswer, moduleUrl, Tool } from "./tool.ts";
 
 type Line = Record<string, unknown>;
 
@@ -254,20 +254,6 @@ testWithSignals("cli: logs what an onError() throws, in one line", async () => {
   );
   assertEquals(lines.join().match(/[\x80-\x9f]/), null);
 });
-
-/** Says hello to a server that does not say when it listens. */
-function firstAnswer(path: string): Promise<string> {
-  return until(async () => {
-    try {
-      return await ask({ transport: "unix", path }, "hello");
-    } catch (error) {
-      const { NotFound, ConnectionRefused } = Deno.errors;
-      const early = error instanceof NotFound ||
-        error instanceof ConnectionRefused;
-      if (!early) throw error;
-    }
-  });
-}
 
 for (
   const [flags, levels] of [

@@ -8,9 +8,9 @@ import {
 } from "@std/assert";
 import { RudeClient } from "./rude_client.ts";
 import { ask, begin, readText, send, untilRefused } from "./sockets.ts";
-import { temporaryFolder, testWithSignals } from "./support.ts";
+import { temporaryFolder, testWithSignals, until } from "./support.ts";
 import { Terminal, type TerminalOptions, testOnScreen } from "./terminal.ts";
-import { moduleUrl, Tool, type ToolOptions } from "./tool.ts";
+import { firstAnswer, moduleUrl, Tool, type ToolOptions } from "./tool.ts";
 
 /** A handler that never answers. */
 const silent = moduleUrl(`
@@ -142,6 +142,32 @@ testOnScreen("cli: --view stops on a terminal that is stopped", async () => {
   await terminal.isIdle();
   await terminal.press("C-q");
   await terminal.shows(/ended with 0/);
+});
+
+testOnScreen("cli: --view begins on a terminal that is stopped", async () => {
+  await using folder = await temporaryFolder();
+  const path = `${folder.path}/test.sock`;
+  const [begun, stopped] = [`${folder.path}/begun`, `${folder.path}/stopped`];
+  // Deno itself may write to the terminal before it runs the module.
+  const module = moduleUrl(`
+    await Deno.writeTextFile("${begun}", "");
+    while (!await Deno.stat("${stopped}").catch(() => {})) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    export default (conn) => conn.bytes();
+  `);
+  const command = Tool.command(
+    ["--view", "--unix", path, module],
+    Tool.allowing(folder.path),
+  );
+  await using terminal = await Terminal.run(command);
+  await until(() => Deno.stat(begun).catch(() => undefined));
+  const pid = await terminal.pid();
+  await terminal.press("C-s");
+  await Deno.writeTextFile(stopped, "");
+  assertEquals(await firstAnswer(path), "hello");
+  Deno.kill(pid, "SIGTERM");
+  await terminal.isIdle();
 });
 
 for (

@@ -7,7 +7,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { importMap, kill, lines, root, spawn } from "./programs.ts";
-import { local, untilRefused } from "./sockets.ts";
+import { ask, local, untilRefused } from "./sockets.ts";
+import { until } from "./support.ts";
 
 /** What is logged: one of these for each line. */
 const listening =
@@ -238,4 +239,18 @@ export function outcomes(exchanges: Exchanged[]): string[] {
 /** A module with this source. */
 export function moduleUrl(source: string): string {
   return `data:text/javascript,${encodeURIComponent(source)}`;
+}
+
+/** Says hello to a server that does not say when it listens. */
+export function firstAnswer(path: string): Promise<string> {
+  return until(async () => {
+    try {
+      return await ask({ transport: "unix", path }, "hello");
+    } catch (error) {
+      const { NotFound, ConnectionRefused } = Deno.errors;
+      const early = error instanceof NotFound ||
+        error instanceof ConnectionRefused;
+      if (!early) throw error;
+    }
+  });
 }

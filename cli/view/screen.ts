@@ -4,6 +4,7 @@
  * @module
  */
 
+import { writeLastWords } from "../last_words.ts";
 import { endsInTime } from "../patience.ts";
 
 /** How often it is redrawn, in milliseconds, if nothing happens. */
@@ -27,6 +28,8 @@ const encoder = new TextEncoder();
 export class Screen {
   readonly #render: (columns: number, rows: number) => string[];
   #isOpen = false;
+  /** Whether the terminal was taken over, or is about to be. */
+  #hasEntered = false;
   /** The drawing under way. */
   #drawing: Promise<void> | undefined;
   #drawnAt = -Infinity;
@@ -41,7 +44,6 @@ export class Screen {
   /** Takes over the terminal, and draws. */
   open(): void {
     this.#isOpen = true;
-    writeNow(ENTER);
     this.drawSoon();
   }
 
@@ -68,12 +70,14 @@ export class Screen {
     this.#stop();
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    writeNow(LEAVE);
+    if (!this.#hasEntered) return;
+    const startedAt = this.#drawing && this.#drawnAt;
+    writeLastWords(Deno.stdout, encoder.encode(LEAVE), startedAt);
   }
 
   async #leave(): Promise<void> {
     await this.#drawing;
-    if (this.#isOpen) await write(LEAVE);
+    if (this.#isOpen && this.#hasEntered) await write(LEAVE);
   }
 
   #stop(): void {
@@ -104,7 +108,9 @@ export class Screen {
     const lines = this.#render(columns, rows);
     while (lines.length < rows) lines.push("");
     const frame = lines.map((line) => ERASE_LINE + line).join("\r\n");
-    await write(HOME + frame + HOME);
+    const enter = this.#hasEntered ? "" : ENTER;
+    this.#hasEntered = true;
+    await write(enter + HOME + frame + HOME);
   }
 }
 
@@ -116,17 +122,6 @@ async function write(text: string): Promise<void> {
     }
   } catch {
     // The terminal is gone. Nobody can be told, and serving goes on.
-  }
-}
-
-function writeNow(text: string): void {
-  try {
-    const bytes = encoder.encode(text);
-    for (let written = 0; written < bytes.length;) {
-      written += Deno.stdout.writeSync(bytes.subarray(written));
-    }
-  } catch {
-    // The terminal is gone.
   }
 }
 

@@ -6,6 +6,7 @@
 
 import type { Log, LogLine } from "../log.ts";
 import type { Observer } from "../observer.ts";
+import { standardError } from "../standard_error.ts";
 import { Activity } from "./activity.ts";
 import { render } from "./render.ts";
 import { Screen } from "./screen.ts";
@@ -52,11 +53,15 @@ export function viewOf(log: Log): View {
   const open = () => {
     log.divert(show);
     // A handler may end the process.
-    addEventListener("unload", closeNow);
+    addEventListener("unload", endNow);
     screen.open();
   };
+  const endNow = () => {
+    closeNow();
+    standardError.writeNow();
+  };
   const closeNow = () => {
-    removeEventListener("unload", closeNow);
+    removeEventListener("unload", endNow);
     screen.closeNow();
     log.divert(undefined);
     for (const line of held.splice(0)) log.write(line);
