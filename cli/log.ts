@@ -283,26 +283,25 @@ function eventOf(record: LogRecord): string {
   return isExchange(subject) ? "exchange" : `${subject["event"]}`;
 }
 
-/** The fields of an exchange, in JSON. */
+/** The fields of an exchange: JSON leaves out those that are `undefined`. */
 function fieldsOf(record: ExchangeRecord): Fields {
   const { id, remoteAddr, localAddr, peerAddr } = record;
   const { duration, phase, outcome } = record;
   const isProxied = peerAddr !== remoteAddr;
   return {
-    event: "exchange",
     id,
     client: clientOf(remoteAddr),
-    ...(isProxied && { peer: clientOf(peerAddr) }),
+    peer: isProxied ? clientOf(peerAddr) : undefined,
     server: nameOf(localAddr),
     startedAt: isoOf(record.startedAt),
     durationMs: Number(duration.toFixed(3)),
-    ...(record.waited > 0 && { waitedMs: Number(record.waited.toFixed(3)) }),
+    waitedMs: record.waited > 0 ? Number(record.waited.toFixed(3)) : undefined,
     bytesIn: record.bytesRead,
     bytesOut: record.bytesWritten,
-    ...(record.end !== undefined && { end: record.end }),
+    end: record.end,
     phase,
     outcome,
-    ...(record.error !== undefined && { error: messageOf(record.error) }),
+    error: record.error === undefined ? undefined : messageOf(record.error),
   };
 }
 
@@ -317,15 +316,13 @@ function isoOf(time: number): string {
 
 function asJson(record: LogRecord): string {
   const subject = subjectOf(record);
-  const { event, ...fields } = isExchange(subject)
-    ? fieldsOf(subject)
-    : subject;
   const json = JSON.stringify({
     time: isoOf(record.datetime.getTime()),
     level: record.levelName,
-    event,
+    event: eventOf(record),
     msg: record.msg,
-    ...fields,
+    // The event keeps its place.
+    ...(isExchange(subject) ? fieldsOf(subject) : subject),
   });
   // JSON escapes the other control characters itself.
   return json.replaceAll(
