@@ -18,6 +18,9 @@ const MAX_BACKOFF_MS = 1000;
  */
 const MAX_IN_A_ROW = 16;
 
+/** So many of them in a row are more than peers that leave: that is told. */
+const TOLD_IN_A_ROW = 1024;
+
 /** A peer that has left before it was accepted. macOS says EINVAL then. */
 const peerCodes = ["ECONNABORTED", "ECONNRESET", "EINVAL", "ENOTCONN"];
 
@@ -147,8 +150,9 @@ export class Acceptor {
         if (isClosed(error)) return undefined;
         if (!(error instanceof Error) || isBroken(error)) throw error;
         const hasLeft = isOfPeer(error);
-        if (hasLeft && ++left % MAX_IN_A_ROW !== 0) continue;
-        this.#onAcceptError?.(error);
+        left = hasLeft ? left + 1 : 0;
+        if (left % MAX_IN_A_ROW !== 0) continue;
+        if (left % TOLD_IN_A_ROW === 0) this.#onAcceptError?.(error);
         this.#backoff = new Pause(backoff);
         this.#backingOff.resolve();
         this.#backingOff = Promise.withResolvers();

@@ -171,8 +171,7 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * Called when an accept fails, before the pause after which it is tried again:
    * 5 ms, then twice as long each time, up to a second. Mostly the machine is
    * short of descriptors or memory; clients wait meanwhile. A client that left
-   * before it was accepted is no reason for a pause, but 16 of them in a row are
-   * one for 5 ms. If the callback throws, the iteration ends with that error.
+   * before it was accepted is no reason to call it, but 1024 in a row are. If the callback throws, the iteration ends with that error.
    *
    * Without it, `listen()` tells nobody, and `serve()` writes to `console.error`.
    *
