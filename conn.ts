@@ -311,8 +311,9 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   isFromOutside(error: unknown): boolean {
-    if (error === undefined) return false;
-    return error === this.#reading.tooLarge || this.#state.isCutBy(error);
+    const { tooLarge } = this.#reading;
+    return (tooLarge !== undefined && error === tooLarge) ||
+      this.#state.isCutBy(error);
   }
 
   /** Whether the exchange was cut short. */

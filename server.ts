@@ -280,7 +280,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     if (this.#isRunning) {
       await Promise.race([this.#ended.promise, late.promise]);
     }
-    await this.#exchanges.lingered();
+    await this.#exchanges.lingered(this.#options.lingerTimeout);
     clearTimeout(timer);
     clearTimeout(grace);
   }

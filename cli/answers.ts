@@ -10,7 +10,7 @@ import { type CommandLine, UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { loadHandler } from "./module.ts";
 import { program } from "./program.ts";
-import { useFile } from "./files.ts";
+import { ensureFile, useFile } from "./files.ts";
 import { sink } from "./sink.ts";
 
 /** What answers requests, and the options that it needs. */
@@ -80,12 +80,7 @@ function text(text: string): Answer {
 }
 
 async function file(path: string): Promise<Answer> {
-  await useFile(path, async () => {
-    const { isDirectory, isFifo } = await Deno.stat(path);
-    if (isDirectory) throw new Error("it is a directory");
-    // Opening it would block until somebody writes to it.
-    if (isFifo) throw new Error("it is a FIFO");
-  });
+  await useFile(path, () => ensureFile(path));
   return {
     options: { streaming: true },
     async handler(conn) {

@@ -94,7 +94,7 @@ const limits = {
   }),
   deadline: time("longest exchange: 700ms, 10s, 1m", { default: "60s" }),
   "idle-timeout": time("longest silence of a client", { default: "15s" }),
-  "linger-timeout": time("how long to drop late data", {
+  "linger-timeout": time("longest silence after the response", {
     default: "2s",
     zero: true,
   }),

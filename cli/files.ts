@@ -21,8 +21,30 @@ export async function useFile<T>(
 ): Promise<T> {
   const action = `read ${path}`;
   await ensurePermissions(action, { name: "read", path });
+  return await trying(action, read);
+}
+
+/**
+ * Checks that something can be read as a file, and again when it is read anew.
+ * Opening a FIFO would block until somebody writes to it.
+ *
+ * @param path Where it is.
+ * @throws {Error} If it is a directory, a FIFO or a socket, or not there.
+ */
+export async function ensureFile(path: string | URL): Promise<void> {
+  const { isDirectory, isFifo, isSocket } = await Deno.stat(path);
+  if (isDirectory) throw new Error("it is a directory");
+  if (isFifo) throw new Error("it is a FIFO");
+  if (isSocket) throw new Error("it is a socket");
+}
+
+/** Adds what was tried to the message of whatever is thrown. */
+export async function trying<T>(
+  action: string,
+  act: () => Promise<T>,
+): Promise<T> {
   try {
-    return await read();
+    return await act();
   } catch (error) {
     throw new Error(`Cannot ${action}: ${messageOf(error)}`);
   }

@@ -349,9 +349,7 @@ function asText(colored: boolean): (record: LogRecord) => string {
 /** One line for an exchange: who, how much, how long, how it ended. */
 function describe(record: ExchangeRecord): string {
   const { remoteAddr, bytesRead, bytesWritten, duration, outcome } = record;
-  const reason = record.error === undefined
-    ? ""
-    : `: ${messageOf(record.error)}`;
+  const reason = "error" in record ? `: ${messageOf(record.error)}` : "";
   const end = outcome in levels
     ? outcome
     : `${outcome} while ${record.phase}${reason}`;

@@ -10,6 +10,7 @@ import { inspected } from "../exchange/thrown.ts";
 import type { Handler } from "../server.ts";
 import { readServeOptions } from "../serving/options.ts";
 import type { Answer } from "./answers.ts";
+import { ensureFile, trying } from "./files.ts";
 import { ensurePermissions } from "./permissions.ts";
 import { messageOf } from "./wording.ts";
 
@@ -66,9 +67,7 @@ async function load(url: URL, specifier: string): Promise<unknown> {
   if (url.protocol === "file:") {
     const path = isUrl(specifier) ? fileURLToPath(url) : specifier;
     await ensurePermissions(action, { name: "read", path });
-    await Deno.stat(url).catch((error) => {
-      throw new Error(`Cannot ${action}: ${messageOf(error)}`);
-    });
+    await trying(action, () => ensureFile(url));
   } else if (/^https?:$/.test(url.protocol)) {
     await ensurePermissions(action, { name: "import", host: url.host });
   }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { LONGEST_TIMER_MS } from "../exchange/timer.ts";
 import type { Observer } from "./observer.ts";
 import { endsInTime } from "./patience.ts";
 import { missingFlag } from "./permissions.ts";
@@ -128,7 +129,8 @@ function watchdogPeriod(): number | undefined {
   const pid = variable("WATCHDOG_PID");
   if (pid !== undefined && pid !== `${Deno.pid}`) return undefined;
   const microseconds = Number(variable("WATCHDOG_USEC"));
-  return microseconds > 0 ? Math.max(microseconds / 2000, 1) : undefined;
+  if (!(microseconds > 0)) return undefined;
+  return Math.min(Math.max(microseconds / 2000, 1), LONGEST_TIMER_MS);
 }
 
 /** A variable of the environment, if we may read it. */

@@ -124,7 +124,7 @@ export class Trace implements Observer {
       ...(record.end !== undefined && { end: record.end }),
       durationMs: rounded(record.duration),
       waitedMs: rounded(record.waited),
-      ...(record.error !== undefined && { error: messageOf(record.error) }),
+      ...("error" in record && { error: messageOf(record.error) }),
     });
     if (!connection.isClosed) connection.tell("lingering");
   }

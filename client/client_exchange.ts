@@ -24,6 +24,7 @@ export class ClientExchange implements Reply {
   readonly #sending: Sending;
   readonly #onClose: () => void;
   readonly #buffer = new Uint8Array(READ_BUFFER_BYTES);
+  readonly #beginning = Promise.withResolvers<void>();
   #controller: ReadableByteStreamController | undefined;
   #bytesRead = 0;
   #replyEnded = false;
@@ -40,8 +41,7 @@ export class ClientExchange implements Reply {
     this.#socket = socket;
     this.#onClose = onClose;
     this.#maxResponseBytes = maxResponseBytes;
-    const begun = Promise.withResolvers<void>();
-    this.begun = begun.promise;
+    this.begun = this.#beginning.promise;
     this.readable = new ReadableStream({
       type: "bytes",
       start: (controller) => {
@@ -49,7 +49,7 @@ export class ClientExchange implements Reply {
       },
       pull: async (controller) => {
         const pulled = this.#pull(controller);
-        begun.resolve(pulled);
+        this.#beginning.resolve(pulled);
         await pulled;
       },
       cancel: () => this.cut(discarded()),
@@ -92,6 +92,8 @@ export class ClientExchange implements Reply {
     if (this.#cut) return;
     this.#cut = { error };
     this.#close();
+    // The first read may not have begun.
+    this.#beginning.reject(error);
     this.#controller?.error(error);
     this.#sending.stop(error);
   }
@@ -142,7 +144,7 @@ export class ClientExchange implements Reply {
     try {
       read = await this.#socket.read(this.#buffer);
     } catch (error) {
-      throw this.#cut?.error ?? this.#replyFault(error);
+      throw this.#cut ? this.#cut.error : this.#replyFault(error);
     }
     if (this.#cut) throw this.#cut.error;
     if (read === null) {

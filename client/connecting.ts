@@ -90,6 +90,8 @@ function closedIfLate(
 function raceWithAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
+    // It may have been aborted since the step before this one.
+    if (signal.aborted) abort();
     signal.addEventListener("abort", abort, { once: true });
     work.then(resolve, reject).finally(() =>
       signal.removeEventListener("abort", abort)

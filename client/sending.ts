@@ -44,7 +44,9 @@ export class Sending {
       (chunk) => this.#writeAll(chunk),
       (work) => this.#raceWithStop(work),
     );
-    if (!isWhole) source.cancel(this.#stopped?.error ?? this.#refusal);
+    if (!isWhole) {
+      source.cancel(this.#stopped ? this.#stopped.error : this.#refusal);
+    }
     return isWhole;
   }
 

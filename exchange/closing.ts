@@ -7,6 +7,7 @@
 
 import { type BodyChunk, bytesOf } from "./body.ts";
 import type { RequestTooLargeError, TimeoutError } from "./errors.ts";
+import { LingerTimer } from "./linger_timer.ts";
 import { closeQuietly, quietly } from "./quiet.ts";
 import type { ExchangeRecord } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
@@ -14,7 +15,6 @@ import type { IncomingRequest } from "./request.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
 import { isOf, typeOf } from "./thrown.ts";
-import { startTimer } from "./timer.ts";
 import type { WritingHalf } from "./writing.ts";
 
 /** What a client is told when it is refused: nothing, text, or bytes. */
@@ -22,7 +22,7 @@ export type Refusal = BodyChunk | null | undefined | void;
 
 /** Settings of the closing, shared by all exchanges of one listener. */
 export interface ClosingSettings {
-  /** How long a connection may linger, in milliseconds. */
+  /** How long a client that lingers may be silent, in milliseconds. */
   readonly lingerTimeout: number;
   /** Returns what to tell a client whose request is too large or slow. */
   readonly onRefuse:
@@ -33,7 +33,7 @@ export interface ClosingSettings {
     | undefined;
 }
 
-/** About what a 1 Gbit/s link transfers in the default `lingerTimeout`. */
+/** About what a 1 Gbit/s link transfers in two seconds. */
 const MAX_LINGER_BYTES = 268_435_456;
 
 /** The closing of one exchange. */
@@ -145,18 +145,19 @@ export class Closing {
 
   /** Reads and drops: closing on unread data would reset the connection. */
   async #linger(refusal?: Uint8Array): Promise<void> {
-    const timer = startTimer(
-      () => this.closeSocket(),
+    const timer = new LingerTimer(
       this.#settings.lingerTimeout,
+      () => this.#reading.droppedAt,
+      () => this.closeSocket(),
     );
     try {
       const dropped = this.#request.dropRest(MAX_LINGER_BYTES);
       if (refusal) await this.#writing.sendRefusal(refusal);
       await dropped;
     } catch {
-      // The client left, or `lingerTimeout` has passed.
+      // The client left, or has lingered for too long.
     } finally {
-      clearTimeout(timer);
+      timer.stop();
       this.closeSocket();
     }
   }

@@ -16,6 +16,8 @@ let waste: Uint8Array<ArrayBuffer> | undefined;
 export class Dropping {
   /** Resolves at the FIN, at the end of the budget, or when the socket closes. */
   readonly ended: Promise<void>;
+  /** When bytes were dropped last, from `performance.now()`, or 0. */
+  lastAt = 0;
   readonly #socket: Socket;
   readonly #limits: TimeLimits;
   readonly #onFin: () => void;
@@ -41,6 +43,7 @@ export class Dropping {
         const read = await this.#socket.read(waste);
         if (read === null) break;
         this.#limits.progress();
+        this.lastAt = performance.now();
         this.#budget -= read;
         if (this.#budget < 0) return;
       }

@@ -70,6 +70,11 @@ export class ReadingHalf {
     return this.#hasFin;
   }
 
+  /** When bytes were dropped last, from `performance.now()`, or 0. */
+  get droppedAt(): number {
+    return this.#dropping?.lastAt ?? 0;
+  }
+
   /** Why no more is read, if the request is too large. */
   get tooLarge(): RequestTooLargeError | undefined {
     return this.#tooLarge;

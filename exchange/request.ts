@@ -131,12 +131,12 @@ export class IncomingRequest implements RequestReader {
   dropRest(bytes?: number): Promise<void> | undefined {
     if (!this.#reading.end && this.#use !== "dropped") {
       this.#use = "dropped";
-      this.#stream?.fail(
-        this.#state.cut?.error ?? this.#reading.tooLarge ??
-          new TypeError(
-            "The rest of the request was dropped: read it before you respond or close",
-          ),
-      );
+      const { cut } = this.#state;
+      const error = cut ? cut.error : this.#reading.tooLarge ??
+        new TypeError(
+          "The rest of the request was dropped: read it before you respond or close",
+        );
+      this.#stream?.fail(error);
     }
     return this.#reading.drop(bytes);
   }
@@ -160,7 +160,8 @@ export class IncomingRequest implements RequestReader {
 
   /** The error of reading when the exchange has moved on, perhaps after a cut. */
   #tooLate(): unknown {
-    return this.#state.cut?.error ?? tooLateToRead();
+    const { cut } = this.#state;
+    return cut ? cut.error : tooLateToRead();
   }
 
   #consume<T>(convert: (request: WholeRequest) => T): Promise<T> {

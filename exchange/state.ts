@@ -41,6 +41,9 @@ export interface Cut {
   readonly error: unknown;
 }
 
+/** Outcomes that no error explains. */
+const faultless: ReadonlySet<Outcome> = new Set(["refused", "health-check"]);
+
 /** The state of one exchange. */
 export class State {
   readonly #whole: { closeAfterCut(): void };
@@ -107,7 +110,8 @@ export class State {
 
   /** Whether `error` cut the exchange, and is no fault of the handler. */
   isCutBy(error: unknown): boolean {
-    return this.#cut?.error === error && this.#cut?.outcome !== "failed";
+    const cut = this.#cut;
+    return cut !== undefined && cut.error === error && cut.outcome !== "failed";
   }
 
   /** What cut the exchange short, if anything did. */
@@ -126,7 +130,8 @@ export class State {
 
   /** Records a fault that the exchange may survive. Only the first counts. */
   recordFault(outcome: Outcome, phase: Phase, error: unknown): void {
-    this.#verdict ??= { outcome, phase, ...(error !== undefined && { error }) };
+    const hasError = !faultless.has(outcome);
+    this.#verdict ??= { outcome, phase, ...(hasError && { error }) };
   }
 
   /** Cuts the exchange short, unless it was cut before or is over. */

@@ -4,8 +4,8 @@
  * @module
  */
 
-/** The longest delay of a timer. With a longer one it fires at once. */
-const LONGEST_MS = 2 ** 31 - 1;
+/** The longest delay of a timer, in milliseconds. With a longer one it fires at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Calls `act` after a delay, or after 24 days if the delay is longer.
@@ -19,5 +19,5 @@ export function startTimer(
   milliseconds: number,
 ): ReturnType<typeof setTimeout> | undefined {
   if (milliseconds === Infinity) return undefined;
-  return setTimeout(act, Math.min(milliseconds, LONGEST_MS));
+  return setTimeout(act, Math.min(milliseconds, LONGEST_TIMER_MS));
 }

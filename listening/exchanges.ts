@@ -137,9 +137,13 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#lingering.close();
   }
 
-  /** Waits until the connections that linger now are closed. */
-  lingered(): Promise<void> {
-    return this.#lingering.closed();
+  /**
+   * Waits until the connections that linger now are closed.
+   *
+   * @param milliseconds Closes them after that time.
+   */
+  lingered(milliseconds?: number): Promise<void> {
+    return this.#lingering.closed(milliseconds);
   }
 
   ref(): void {

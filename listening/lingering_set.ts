@@ -4,6 +4,8 @@
  * @module
  */
 
+import { startTimer } from "../exchange/timer.ts";
+
 /** How many sockets may linger at once. The oldest is closed for a new one. */
 const MAX_LINGERING = 64;
 
@@ -37,8 +39,14 @@ export class LingeringSet {
     for (const one of this.#set) one.closeSocket();
   }
 
-  /** Waits until the connections that linger now are closed. */
-  async closed(): Promise<void> {
+  /**
+   * Waits until the connections that linger now are closed.
+   *
+   * @param milliseconds Closes them after that time.
+   */
+  async closed(milliseconds = Infinity): Promise<void> {
+    const timer = startTimer(() => this.close(), milliseconds);
     await Promise.all(Array.from(this.#set, ({ lingering }) => lingering));
+    clearTimeout(timer);
   }
 }

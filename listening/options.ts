@@ -59,12 +59,13 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    */
   idleTimeout?: number;
   /**
-   * How long to read and drop what a client still sends after the response, in
-   * milliseconds: at least 0, or `Infinity` for no limit. This lingering close
-   * keeps a reset from destroying the response
+   * How long a client may be silent while what it still sends after the response
+   * is read and dropped, in milliseconds: at least 0, or `Infinity` for no limit.
+   * This lingering close keeps a reset from destroying the response
    * ({@link https://www.rfc-editor.org/rfc/rfc9112#section-9.6 | RFC 9112, section 9.6}).
    * The next connection does not wait for it. At most 64 connections linger at
-   * once, each for at most 256 MiB.
+   * once, each for at most 256 MiB and 30 s, or `lingerTimeout` if that is longer.
+   * A stop gives all of them `lingerTimeout` in all.
    *
    * @default {2_000}
    */

@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { hasManagers, Manager } from "./service_manager.ts";
 import { ask, begin, readText } from "./sockets.ts";
-import { temporaryFolder, testIf } from "./support.ts";
+import { temporaryFolder, testIf, turnOfIo } from "./support.ts";
 import { Tool } from "./tool.ts";
 
 const beat = { WATCHDOG: "1" };
@@ -98,6 +98,20 @@ testNotify(
     assertEquals((await manager.next()).READY, "1");
     await manager.goDeaf();
     await tool.stop();
+  },
+);
+
+testNotify(
+  "cli: feeds a watchdog that waits for months no more often",
+  async (manager) => {
+    const env = { WATCHDOG_USEC: `${2 ** 33 * 1000}` };
+    await using tool = await Tool.listening([], manager.serving(env));
+    assertEquals((await manager.next()).READY, "1");
+    assertEquals(await ask(tool.addr, "hello"), "hello");
+    await turnOfIo();
+    tool.kill("SIGTERM");
+    assertEquals((await manager.next()).STOPPING, "1");
+    assertEquals((await tool.ending()).code, 0);
   },
 );
 

@@ -97,6 +97,11 @@ testWithSignals(
     }
     await Deno.remove(file);
     await reload(tool, /ERROR cannot load the module anew, .* No such file/);
+    // Loading it would block the whole tool.
+    assertEquals((await runProgram("mkfifo", [file])).code, 0);
+    await reload(tool, /ERROR cannot load the module anew, .*: it is a FIFO$/);
+    assertEquals(await ask(tool.addr), "two");
+    await Deno.remove(file);
     await Deno.writeTextFile(file, answering("three"));
     await reload(tool, /INFO reloaded the module$/);
     assertEquals(await ask(tool.addr), "three");

@@ -26,6 +26,7 @@ import {
   type ServeTcpOptions,
   temporaryFolder,
   testUnix,
+  turnOfIo,
 } from "./support.ts";
 import { caCerts, cert, key } from "./tls.ts";
 
@@ -763,6 +764,97 @@ Deno.test("request() can be aborted while the server says nothing", async () => 
     DOMException,
   );
   assertEquals(error.name, "AbortError");
+});
+
+Deno.test("request() can be aborted in each microtask after it has connected", async () => {
+  // It never answers: a request that misses the abort hangs.
+  await using peer = await Peer.of((socket) => socket.resume());
+  const { connect } = Deno;
+  try {
+    for (let ticks = 0; ticks < 20; ticks++) {
+      const controller = new AbortController();
+      const reason = new Error(`after ${ticks} microtasks`);
+      Deno.connect = (async (options: Deno.ConnectOptions) => {
+        const conn = await connect(options);
+        (async () => {
+          for (let tick = 0; tick < ticks; tick++) await undefined;
+          controller.abort(reason);
+        })();
+        return conn;
+      }) as typeof Deno.connect;
+      const { signal } = controller;
+      const error = await assertRejects(
+        () => request({ port: peer.port, signal }, "hello"),
+      );
+      assertEquals(error, reason);
+    }
+  } finally {
+    Deno.connect = connect;
+  }
+});
+
+/** What a promise rejects with, which need not be an error. */
+async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
+  let isFulfilled = false;
+  const reason = await promise.then(() => isFulfilled = true, (one) => one);
+  assertFalse(isFulfilled, "it was fulfilled");
+  return reason;
+}
+
+Deno.test("request() rejects with a reason that is null", async (t) => {
+  await using peer = await Peer.of((socket) => socket.resume());
+  const { port } = peer;
+  await t.step("before it begins", async () => {
+    const signal = AbortSignal.abort(null);
+    assertEquals(await reasonOf(request({ port, signal })), null);
+  });
+  await t.step("while it connects", async () => {
+    const controller = new AbortController();
+    const pending = request({ port, signal: controller.signal });
+    controller.abort(null);
+    assertEquals(await reasonOf(pending), null);
+  });
+  await t.step("while it waits for the reply", async () => {
+    const controller = new AbortController();
+    const { body, cancelled } = stalling();
+    const { signal } = controller;
+    const pending = request({ port, signal }, body);
+    await turnOfIo();
+    controller.abort(null);
+    assertEquals(await reasonOf(pending), null);
+    assertEquals(await cancelled, null);
+  });
+  await t.step("while the reply is read", async () => {
+    const { server } = serveLocally({ streaming: true }, async function* () {
+      yield "half a reply";
+      await new Promise((resolve) => closing = resolve);
+    });
+    let closing: (value?: unknown) => void = () => {};
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reply = await request({ ...server.addr, signal }, "hello");
+    const text = reply.text();
+    controller.abort(null);
+    assertEquals(await reasonOf(text), null);
+    closing();
+    await server.shutdown();
+  });
+});
+
+Deno.test("request() rejects with undefined if its body throws that", async () => {
+  const { server } = serveLocally();
+  for (
+    const body of [
+      (function* () {
+        yield "half a requ";
+        throw undefined;
+      })(),
+      new ReadableStream({ pull: (controller) => controller.error() }),
+    ]
+  ) {
+    assertEquals(await reasonOf(request(server.addr, body)), undefined);
+  }
+  await server.shutdown();
 });
 
 Deno.test("request() can be aborted while it writes", async () => {

@@ -6,7 +6,6 @@ import {
 } from "@std/assert";
 import { RequestTooLargeError, TimeoutError } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
-import { RudeClient } from "./rude_client.ts";
 import {
   ask,
   begin,
@@ -528,52 +527,5 @@ Deno.test("a refusal does not hold up the next client", async () => {
   assertEquals(await ask(server.addr, "next"), "next");
   assertEquals(records.outcomes, ["too-large", "ok"]);
   assertEquals(await readText(refused), "too large");
-  await server.shutdown();
-});
-
-Deno.test("lingerTimeout bounds how long dropped data is read", async () => {
-  const { server, records } = serveLocally({
-    streaming: true,
-    lingerTimeout: 20,
-  }, () => "enough");
-  const client = await begin(server.addr, "never ends");
-  const chunk = new Uint8Array(8);
-  assertEquals(await client.read(chunk), 6);
-  assertEquals(await client.read(chunk), null);
-  // Resolves when the server has let go of the socket.
-  await server.shutdown();
-  await assertRejects(async () => {
-    for (;;) await client.write(chunk);
-  });
-  client.close();
-  assertEquals(records.outcomes, ["ok"]);
-});
-
-Deno.test("a reset while lingering is nobody's business", async () => {
-  const { server, records } = serveLocally({ streaming: true }, () => "enough");
-  const client = await RudeClient.connect(server.addr);
-  await client.write("never ends");
-  await records.nth(1);
-  await client.reset();
-  await server.shutdown();
-  assertEquals(records.outcomes, ["ok"]);
-});
-
-Deno.test("the oldest of too many lingering sockets makes room", async () => {
-  const { server, records } = serveLocally({
-    streaming: true,
-    lingerTimeout: 60_000,
-  }, () => "x");
-  const clients: Deno.Conn[] = [];
-  for (let i = 0; i < 70; i++) {
-    const client = await begin(server.addr, "never ends");
-    clients.push(client);
-    await records.nth(i + 1);
-  }
-  const [oldest] = clients;
-  await assertRejects(async () => {
-    for (;;) await oldest?.write(new Uint8Array(8));
-  });
-  for (const client of clients) client.close();
   await server.shutdown();
 });

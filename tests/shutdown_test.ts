@@ -25,6 +25,7 @@ import {
   serveAt,
   serveLocally,
   testUnix,
+  turnOfIo,
 } from "./support.ts";
 
 Deno.test("Server.shutdown() ends an idle server", async () => {
@@ -632,6 +633,18 @@ Deno.test("signal aborts everything at once", async (t) => {
     await server.shutdown();
     controller.abort();
   });
+});
+
+Deno.test("signal aborted with null cuts what is under way, and the record says so", async () => {
+  const controller = new AbortController();
+  const { server, records } = serveLocally({ signal: controller.signal });
+  const client = await begin(server.addr, "half a request");
+  await turnOfIo();
+  controller.abort(null);
+  await server.finished;
+  assertEquals(await readText(client).catch(() => ""), "");
+  const [record] = records.all;
+  assertEquals([record?.outcome, record?.error], ["aborted", null]);
 });
 
 Deno.test("signal is forgotten at the end", async (t) => {

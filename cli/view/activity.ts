@@ -119,7 +119,7 @@ export class Activity implements Observer {
   }
 
   exchange(record: ExchangeRecord): void {
-    const { id, outcome, bytesRead, bytesWritten, error } = record;
+    const { id, outcome, bytesRead, bytesWritten } = record;
     this.clients.delete(id);
     // It is nobody who wants an answer.
     if (outcome === "health-check") return this.#changed();
@@ -127,7 +127,7 @@ export class Activity implements Observer {
     keep(this.last, record, KEPT_EXCHANGES);
     this.rates.add(this.now(), bytesRead, bytesWritten);
     if (outcome !== "ok") {
-      const reason = error === undefined ? "" : `: ${messageOf(error)}`;
+      const reason = "error" in record ? `: ${messageOf(record.error)}` : "";
       this.note({
         time: new Date(record.startedAt + record.duration),
         level: "WARN",
