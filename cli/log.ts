@@ -301,7 +301,7 @@ function fieldsOf(record: ExchangeRecord): Fields {
     end: record.end,
     phase,
     outcome,
-    error: record.error === undefined ? undefined : messageOf(record.error),
+    error: "error" in record ? messageOf(record.error) : undefined,
   };
 }
 
