@@ -40,6 +40,7 @@ import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
 import { standardError } from "./cli/standard_error.ts";
 import { messageOf } from "./cli/wording.ts";
+import { checkDenoVersion } from "./exchange/deno_version.ts";
 import { isOf } from "./exchange/thrown.ts";
 
 /**
@@ -66,6 +67,7 @@ import { isOf } from "./exchange/thrown.ts";
  */
 export async function main(args: string[]): Promise<number> {
   try {
+    checkDenoVersion("run");
     return await dispatch(args);
   } catch (error) {
     const isMisused = isOf(error, UsageError);
@@ -121,4 +123,5 @@ function explain(
   return 0;
 }
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+// No top-level await: Deno would call it unresolved if a module never loads.
+if (import.meta.main) main(Deno.args).then(Deno.exit);

@@ -100,6 +100,7 @@ export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
  * excluded by another, or `body` is not a {@linkcode RequestBody}; no connection is made
  * then.
  * @throws {RangeError} If a number among the options is out of range.
+ * @throws {Deno.errors.NotSupported} If this Deno is older than 2.9.5.
  * @throws {DOMException} Named `"TimeoutError"`: if `timeout` has passed.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing;
  * a Unix socket needs `--allow-read` and `--allow-write`, too.

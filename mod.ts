@@ -44,7 +44,9 @@
 export * from "./server.ts";
 export * from "./client.ts";
 
-// No top-level await: code that imports this module should not wait for it.
+// No top-level await: code that imports this module should not wait for it. And
+// no literal specifier: Deno would fetch the whole tool for whoever imports this.
 if (import.meta.main) {
-  import("./cli.ts").then(({ main }) => main(Deno.args)).then(Deno.exit);
+  import(import.meta.resolve("./cli.ts"))
+    .then(({ main }) => main(Deno.args)).then(Deno.exit);
 }

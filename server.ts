@@ -126,6 +126,7 @@ const GRACE_MS = 100;
  * @throws {TypeError} If an option is of the wrong type or does not exist, or two
  * exclude each other.
  * @throws {RangeError} If a number is out of range.
+ * @throws {Deno.errors.NotSupported} If this Deno is older than 2.9.5.
  * @throws {Deno.errors.AddrInUse} If the address is in use, or `path` exists.
  * @throws {Deno.errors.NotFound} If the folder of `path` does not exist.
  * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.

@@ -19,6 +19,9 @@ export function looksLikeModule(arg: string): boolean {
   return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
 }
 
+const EXPORTS_THEN =
+  "it exports then(), so that Deno takes it for a promise: call that something else";
+
 /** How often modules were loaded anew. */
 let reloads = 0;
 
@@ -69,12 +72,54 @@ async function load(url: URL, specifier: string): Promise<unknown> {
     await ensurePermissions(action, { name: "read", path });
     await trying(action, () => ensureFile(url));
   } else if (/^https?:$/.test(url.protocol)) {
-    await ensurePermissions(action, { name: "import", host: url.host });
+    if (isKeptFrom(url)) {
+      throw new Error(
+        `Cannot ${action}: Deno keeps packages of JSR from importing modules ` +
+          "of other hosts. Put this line into a file, and name that file " +
+          `instead: export { default } from "${url.href}";`,
+      );
+    }
+    await ensurePermissions(action, { name: "import", host: hostOf(url) });
   }
   try {
-    return (await import(url.href)).default;
+    return (await importWhole(url)).default;
   } catch (error) {
     throw new Error(`Cannot ${action}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Whether this package is loaded from JSR, and the module is elsewhere. */
+function isKeptFrom(url: URL): boolean {
+  const own = new URL(import.meta.url);
+  return own.protocol !== "file:" && own.host !== url.host;
+}
+
+/** The host with its port: Deno lists hosts only so. */
+function hostOf({ hostname, port, protocol }: URL): string {
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+}
+
+/**
+ * Imports a module. One that exports `then()` is taken for a promise, and may
+ * never be there. Deno would end without a word.
+ */
+async function importWhole(url: URL): Promise<{ default?: unknown }> {
+  const never = Promise.withResolvers<never>();
+  const giveUp = (event: Event) => {
+    event.preventDefault();
+    never.reject(
+      new Error(EXPORTS_THEN),
+    );
+  };
+  globalThis.addEventListener("beforeunload", giveUp, { once: true });
+  try {
+    const module = await Promise.race([import(url.href), never.promise]);
+    if (Object.prototype.toString.call(module) === "[object Module]") {
+      return module;
+    }
+    throw new Error(EXPORTS_THEN);
+  } finally {
+    globalThis.removeEventListener("beforeunload", giveUp);
   }
 }
 

@@ -56,7 +56,8 @@ function flagOf(descriptor: Deno.PermissionDescriptor): string {
     case "run":
       return `--allow-run=${descriptor.command}`;
     case "import":
-      return `-I=${descriptor.host} (--allow-import)`;
+      // A list replaces that of Deno, from which the tool itself may come.
+      return `-I=${descriptor.host},jsr.io:443 (--allow-import)`;
     default:
       return `--allow-${descriptor.name}`;
   }

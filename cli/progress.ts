@@ -4,23 +4,24 @@
  * @module
  */
 
-import {
-  ProgressBar,
-  type ProgressBarFormatter,
-} from "@std/cli/unstable-progress-bar";
-
 /** The least size of an input that gets a bar. */
 const LARGE_BYTES = 1024 ** 2;
-/** What a line holds besides the bar: `[00:00] [] [1000.00/1023.00 MiB]`. */
+const INTERVAL_MS = 1_000;
+/** What a line holds besides the bar: `[00:00] [] [1023.00/1023.00 MiB]`. */
 const REST_OF_LINE = 36;
 const MAX_BAR_LENGTH = 50;
+const WIPE = "\r\x1b[K";
+const UNITS = ["MiB", "GiB", "TiB", "PiB"];
 
 /** The progress of one input, drawn on standard error if that is a terminal. */
 export class Progress {
   readonly #size: number | undefined;
-  #bar: ProgressBar | undefined;
   #sent = 0;
-  #over = !Deno.stderr.isTerminal();
+  #isOver = !Deno.stderr.isTerminal();
+  #startedAt = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  /** The writing under way: a terminal that is stopped takes nothing. */
+  #writing: Promise<void> | undefined;
 
   /** @param size The size of the input in bytes, if that is known. */
   constructor(size: number | undefined) {
@@ -32,7 +33,7 @@ export class Progress {
     input: ReadableStream<Uint8Array<ArrayBuffer>>,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for await (const chunk of input) {
-      if ((this.#size ?? this.#sent) >= LARGE_BYTES) this.#draw();
+      if ((this.#size ?? this.#sent) >= LARGE_BYTES) this.#start();
       yield chunk;
       this.#sent += chunk.length;
     }
@@ -40,26 +41,65 @@ export class Progress {
 
   /** Removes the bar for good. */
   async stop(): Promise<void> {
-    this.#over = true;
-    const bar = this.#bar;
-    this.#bar = undefined;
-    await bar?.stop();
+    const isDrawn = this.#timer !== undefined && !this.#isOver;
+    this.#isOver = true;
+    clearInterval(this.#timer);
+    if (!isDrawn) return;
+    await this.#writing;
+    await write(WIPE);
+  }
+
+  #start(): void {
+    if (this.#isOver || this.#timer !== undefined) return;
+    this.#startedAt = performance.now();
+    this.#timer = setInterval(() => this.#draw(), INTERVAL_MS);
+    this.#draw();
   }
 
   #draw(): void {
-    if (this.#over) return;
-    this.#bar ??= new ProgressBar({
-      max: this.#size ?? Infinity,
-      barLength: barLength(),
-      clear: true,
-      ...(this.#size === undefined && { formatter: withoutMax }),
-    });
-    this.#bar.value = this.#sent;
+    this.#writing ??= write(WIPE + this.#line())
+      .finally(() => this.#writing = undefined);
+  }
+
+  #line(): string {
+    const time = clock(performance.now() - this.#startedAt);
+    if (this.#size === undefined) {
+      return `[${time}] [${(this.#sent / LARGE_BYTES).toFixed(2)} MiB]`;
+    }
+    // A file may grow while it is sent.
+    const share = Math.min(this.#sent / this.#size, 1);
+    const length = barLength();
+    const bar = "#".repeat(share * length).padEnd(length, "-");
+    return `[${time}] [${bar}] [${inOneUnit(this.#sent, this.#size)}]`;
   }
 }
 
-function withoutMax({ styledTime, value }: ProgressBarFormatter): string {
-  return `[${styledTime}] [${(value / 1024 ** 2).toFixed(2)} MiB]`;
+async function write(text: string): Promise<void> {
+  try {
+    await Deno.stderr.write(new TextEncoder().encode(text));
+  } catch {
+    // A bar that nobody sees does no harm.
+  }
+}
+
+/** A time as `mm:ss`. */
+function clock(milliseconds: number): string {
+  const seconds = Math.trunc(milliseconds / 1000);
+  return [seconds / 60, seconds % 60]
+    .map((part) => `${Math.trunc(part)}`.padStart(2, "0"))
+    .join(":");
+}
+
+/** Both in the largest unit that the size fills: `0.40/97.66 MiB`. */
+function inOneUnit(sent: number, size: number): string {
+  let scale = LARGE_BYTES;
+  let unit = 0;
+  while (size >= scale * 1024 && unit < UNITS.length - 1) {
+    scale *= 1024;
+    unit++;
+  }
+  const [first, second] = [sent, size].map((n) => (n / scale).toFixed(2));
+  return `${first}/${second} ${UNITS[unit]}`;
 }
 
 function barLength(): number {

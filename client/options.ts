@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkDenoVersion } from "../exchange/deno_version.ts";
 import { OptionReader } from "../exchange/option_reader.ts";
 
 /** The signal and the limits: options of every request. */
@@ -195,8 +196,10 @@ export type CheckedRequestOptions = ReturnType<typeof checkRequestOptions>;
  * @throws {TypeError} If an option is missing or of the wrong type, or two
  * exclude each other.
  * @throws {RangeError} If a number is out of range.
+ * @throws {Deno.errors.NotSupported} If this Deno is too old.
  */
 export function checkRequestOptions(given: object) {
+  checkDenoVersion("request");
   const options = new OptionReader<AnyOptions>("request", given, requestNames);
   checkWhere(options);
   const checked = {

@@ -118,7 +118,14 @@ export class OptionReader<Options extends object> {
   /** The path of a socket, which need not exist. */
   path(name: keyof Options): string | undefined {
     const path = this.string(name);
-    if (path === undefined || /^[^\0]*[^\0/]$/.test(path)) return path;
+    if (path === undefined) return path;
+    if (Deno.build.os === "windows") {
+      throw this.fault(
+        `option "${String(name)}" needs a Unix socket, Deno does not have ` +
+          "them on Windows",
+      );
+    }
+    if (/^[^\0]*[^\0/]$/.test(path)) return path;
     throw this.wrong(name, "the path of a socket");
   }
 

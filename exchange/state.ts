@@ -105,6 +105,7 @@ export class State {
       return call();
     } catch (error) {
       this.#callbackFault ??= { error };
+      return undefined;
     }
   }
 

@@ -42,6 +42,12 @@ export function withCertificate(
       "the server does not speak TLS, start it with `cert` and `key`",
     );
   }
+  if (Deno.build.os !== "linux") {
+    throw given.fault(
+      `that needs \`reusePort\`, which Deno does not have on ${Deno.build.os}: ` +
+        "restart the server, or have a proxy end TLS",
+    );
+  }
   if (!options.reusePort) {
     throw given.fault(
       "a new listener must be open before the old one is closed, start the " +

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkDenoVersion } from "../exchange/deno_version.ts";
 import { mayHoldOptions, OptionReader } from "../exchange/option_reader.ts";
 import type {
   ExchangeOptions,
@@ -116,6 +117,7 @@ export type CheckedOptions = ReturnType<typeof checkOptions>;
  * @throws {TypeError} If an option is of the wrong type, or two exclude each
  * other.
  * @throws {RangeError} If a number is out of range.
+ * @throws {Deno.errors.NotSupported} If this Deno is too old.
  */
 export function checkListenOptions(given: object): CheckedOptions {
   return checkOptions(new OptionReader("listen", given, listenNames));
@@ -131,6 +133,7 @@ export function checkListenOptions(given: object): CheckedOptions {
  * @throws {RangeError} If a number is out of range.
  */
 export function checkOptions(options: OptionReader<AnyListenOptions>) {
+  checkDenoVersion("listen");
   checkOnePlace(options);
   const given = readListenOptions(options);
   checkTransport(given, options);
@@ -139,6 +142,12 @@ export function checkOptions(options: OptionReader<AnyListenOptions>) {
     throw options.fault(
       'options "readAhead" and "streaming" exclude each other, a streamed ' +
         "request is read by its handler",
+    );
+  }
+  const { os } = Deno.build;
+  if (given.reusePort && os !== "linux") {
+    throw options.fault(
+      `option "reusePort" needs Linux, Deno does not have it on ${os}`,
     );
   }
   // Without the flag, Deno ends the whole process when asked for this. The

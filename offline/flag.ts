@@ -30,14 +30,25 @@ export async function importMapFlag(
 }
 
 async function fetchMetaFromJsr(name: string): Promise<unknown> {
-  const net = await Deno.permissions.query({ name: "net", host: "jsr.io" });
+  const { host, href } = new URL(await registry());
+  const net = await Deno.permissions.query({ name: "net", host });
   // Without the permission, fetching would ask for it.
   if (net.state !== "granted") return undefined;
-  const response = await fetch(`https://jsr.io/@std/${name}/meta.json`, {
+  const response = await fetch(`${href}@std/${name}/meta.json`, {
     redirect: "error",
     signal: AbortSignal.timeout(TIMEOUT),
   });
   return await response.json();
+}
+
+/** Where Deno looks for packages: `JSR_URL`, if that is set and may be read. */
+async function registry(): Promise<string> {
+  const env = await Deno.permissions.query({
+    name: "env",
+    variable: "JSR_URL",
+  });
+  const url = env.state === "granted" && Deno.env.get("JSR_URL");
+  return url ? `${url.replace(/\/$/, "")}/` : "https://jsr.io/";
 }
 
 /** Tells metadata from what a captive portal or a proxy answers. */

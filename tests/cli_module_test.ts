@@ -311,3 +311,19 @@ testModule(
     );
   },
 );
+
+const unloadable = [
+  "export function then() {}",
+  "export function then(resolve) { resolve(5); }",
+];
+
+for (const entry of ["cli.ts", "mod.ts"]) {
+  for (const source of unloadable) {
+    Deno.test(`cli: ${entry} says that a module cannot be had: ${source}`, async () => {
+      const module = moduleUrl(`${source} export default () => "";`);
+      const options = { entry, permissions: ["-N", "-R"] };
+      const ending = await Tool.run(["--port", "0", module], options);
+      checkRefusal(ending, 1, "it exports then()");
+    });
+  }
+}

@@ -26,18 +26,25 @@ import {
   moduleUrl,
   outcomes,
   Tool,
+  type ToolOptions,
 } from "./tool.ts";
 
 function portOf(conn: Deno.Conn): number {
   return (conn.localAddr as Deno.NetAddr).port;
 }
 
-for (const entry of ["cli.ts", "mod.ts"]) {
+const entries: ToolOptions[] = [
+  { entry: "cli.ts" },
+  // It reads the file of the tool only when it is run.
+  { entry: "mod.ts", permissions: ["-N", "-R"] },
+];
+
+for (const options of entries) {
   testWithSignals(
-    `cli: ${entry} sends requests of all sizes back`,
+    `cli: ${options.entry} sends requests of all sizes back`,
     async () => {
       const sizes = [0, 1, 65_535, 65_536, 65_537, 5_000_000];
-      await using tool = await Tool.listening([], { entry });
+      await using tool = await Tool.listening([], options);
       for (const size of sizes) {
         const request = pattern(size);
         assertSame(await exchange(tool.addr, request), request);

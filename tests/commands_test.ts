@@ -316,7 +316,7 @@ notTried("it checks this file, too", "deno task check");
 notTried(
   "they fetch a Deno",
   "npx -y deno task start",
-  "deno compile -N -R -W --allow-run -o halfclose cli.ts",
+  "deno compile -N -R -W --allow-run --unstable-net -o halfclose cli.ts",
 );
 notTried("cli_reload_test.ts sends the signal", 'kill -HUP "$PID"');
 notTried(

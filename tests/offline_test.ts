@@ -11,12 +11,10 @@ import { importMapFlag } from "../offline/flag.ts";
 import importMap from "../offline/import_map.json" with { type: "json" };
 import * as logStandIn from "../offline/log.ts";
 import * as parseArgsStandIn from "../offline/parse_args.ts";
-import * as progressBarStandIn from "../offline/progress_bar.ts";
 
 type Assert = typeof assertStandIn;
 type Log = typeof logStandIn;
 type ParseArgs = typeof parseArgsStandIn;
-type ProgressBarModule = typeof progressBarStandIn;
 
 /** What a case checks: a symbol, what it does, and how to see that it does. */
 interface Case<Module> {
@@ -974,142 +972,6 @@ Deno.test("parseArgs() has the types of its options", async () => {
     },
   );
 });
-
-// ---------------------------------------------------------------------------
-// @std/cli/unstable-progress-bar
-// ---------------------------------------------------------------------------
-
-type BarOptions = progressBarStandIn.ProgressBarOptions;
-
-const wipe = "\r\x1b[K";
-const facts = ({ styledTime, time, value, max }: {
-  styledTime: string;
-  time: number;
-  value: number;
-  max: number;
-}) => `${styledTime} ${time < 60_000} ${value} ${max}`;
-
-/** What is drawn: the options, the value at the end, and all that must come out. */
-const drawn: [string, BarOptions, number, string][] = [
-  [
-    "draws itself at the start and at the end",
-    { max: 1024, barLength: 4 },
-    512,
-    `${wipe}[00:00] [----] [0.00/1.00 KiB]` +
-    `${wipe}[00:00] [##--] [0.50/1.00 KiB]\n`,
-  ],
-  [
-    "is 50 characters long",
-    { max: 1 },
-    1,
-    `${wipe}[00:00] [${"-".repeat(50)}] [0.00/0.00 KiB]` +
-    `${wipe}[00:00] [${"#".repeat(50)}] [0.00/0.00 KiB]\n`,
-  ],
-  [
-    "begins with a value",
-    { max: 2048, value: 1024, barLength: 2 },
-    2048,
-    `${wipe}[00:00] [#-] [1.00/2.00 KiB]${wipe}[00:00] [##] [2.00/2.00 KiB]\n`,
-  ],
-  [
-    "chooses the unit by the maximum",
-    { max: 3 * 1024 ** 3, barLength: 3 },
-    1.5 * 1024 ** 3,
-    `${wipe}[00:00] [---] [0.00/3.00 GiB]` +
-    `${wipe}[00:00] [#--] [1.50/3.00 GiB]\n`,
-  ],
-  [
-    "stops at its ends",
-    { max: 1024, value: -5, barLength: 2 },
-    4096,
-    `${wipe}[00:00] [--] [-0.00/1.00 KiB]${wipe}[00:00] [##] [4.00/1.00 KiB]\n`,
-  ],
-  [
-    "wipes itself away if asked to",
-    { max: 1024, barLength: 2, clear: true },
-    1024,
-    `${wipe}[00:00] [--] [0.00/1.00 KiB]${wipe}`,
-  ],
-  [
-    "takes a formatter",
-    { max: 10, formatter: facts },
-    5,
-    `${wipe}00:00 true 0 10${wipe}00:00 true 5 10\n`,
-  ],
-  [
-    "needs no maximum with a formatter",
-    { max: Infinity, barLength: 3, formatter: (bar) => bar.progressBar },
-    5,
-    `${wipe}---${wipe}---\n`,
-  ],
-];
-
-async function draw(
-  { ProgressBar }: ProgressBarModule,
-  options: BarOptions,
-  value: number,
-): Promise<string> {
-  let text = "";
-  const writable = new WritableStream<Uint8Array>({
-    write(chunk) {
-      text += new TextDecoder().decode(chunk);
-    },
-  });
-  const bar = new ProgressBar({ writable, ...options });
-  bar.value = value;
-  await bar.stop();
-  // It is left open, for the next.
-  await writable.close();
-  return text;
-}
-
-testBoth<ProgressBarModule>(
-  "@std/cli/unstable-progress-bar",
-  () => import("@std/cli/unstable-progress-bar"),
-  progressBarStandIn,
-  "progress_bar.ts",
-  [
-    ...drawn.map(([does, options, value, expected]) => ({
-      symbol: "ProgressBar",
-      does,
-      check: async (module: ProgressBarModule) =>
-        deepStrictEqual(await draw(module, options, value), expected),
-    })),
-    {
-      symbol: "ProgressBar",
-      does: "draws itself again and again",
-      async check({ ProgressBar }) {
-        const seen = Promise.withResolvers<void>();
-        const bar = new ProgressBar({
-          max: 1,
-          interval: 1,
-          writable: new WritableStream(),
-          formatter({ value }) {
-            if (value === 7) seen.resolve();
-            return "";
-          },
-        });
-        bar.value = 7;
-        await seen.promise;
-        await bar.stop();
-      },
-    },
-    {
-      symbol: "ProgressBar",
-      does: "puts up with nobody to draw for",
-      async check({ ProgressBar }) {
-        const writable = new WritableStream<Uint8Array>({
-          write() {
-            throw new Error("gone");
-          },
-        });
-        const bar = new ProgressBar({ max: 1, writable });
-        bar.value = 1;
-        await bar.stop();
-      },
-    },
-  ],
-);
 
 // ---------------------------------------------------------------------------
 // @std/log

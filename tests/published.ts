@@ -16,8 +16,7 @@ shift
 for word; do
   shift
   case $word in
-    jsr:@halfclose/server) word='${root}/mod.ts' ;;
-    jsr:@halfclose/server/cli) word='${root}/cli.ts' ;;
+    jsr:@halfclose/server | jsr:@halfclose/server/cli) word='${root}/cli.ts' ;;
   esac
   set -- "$@" "$word"
 done

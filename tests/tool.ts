@@ -251,6 +251,7 @@ export function firstAnswer(path: string): Promise<string> {
       const early = error instanceof NotFound ||
         error instanceof ConnectionRefused;
       if (!early) throw error;
+      return undefined;
     }
   });
 }
