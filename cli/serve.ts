@@ -231,6 +231,8 @@ async function run(
   await server.shutdown();
   await settled?.();
   await reloading.settled();
+  // What a module has left uncaught is the last that is said.
+  await Promise.race([uncaught, undefined]);
   observers.stopped(logged.size - checks);
   return stopping.status;
 }
