@@ -28,6 +28,11 @@ function read(path: string): string {
   return Deno.readTextFileSync(join(root, path));
 }
 
+function globToRegExp(glob: string): RegExp {
+  const source = glob.replaceAll(".", "\\.").replaceAll("*", "[^/]*");
+  return new RegExp(`^${source}$`);
+}
+
 /** A text without its code, in which nothing is a link or a heading. */
 function prose(markdown: string): string {
   return markdown.replaceAll(/^( *)(```+).*\n(?:.*\n)*?\1\2 *$/gm, "")
@@ -131,6 +136,19 @@ Deno.test("documents link only to files and headings that exist", () => {
   assert(links.length > 40, `only ${links.length} links are found`);
   const faults = links.map(({ from, link }) => faultOf(from, link))
     .filter((fault) => fault !== undefined);
+  assertEquals(faults, []);
+});
+
+Deno.test("documents that are published link only to what is published", () => {
+  const { publish } = JSON.parse(read("deno.json"));
+  const published = publish.include.map((glob: string) => globToRegExp(glob));
+  const isPublished = (path: string) =>
+    published.some((glob: RegExp) => glob.test(path.replace(/\/$/, "/x")));
+  const faults = documents.filter(isPublished).flatMap((from) =>
+    relativeLinks(read(from)).map((link) => link.replace(/#.*/, ""))
+      .filter((link) => link && !isPublished(join(dirname(from), link)))
+      .map((link) => `${from} links to ${link}`)
+  );
   assertEquals(faults, []);
 });
 

@@ -210,18 +210,6 @@ Deno.test("examples/README.md tells of each file what it tells itself", () => {
   }
 });
 
-Deno.test("README.md links to the examples, and deno.json does not publish them", () => {
-  const readme = Deno.readTextFileSync(`${root}/README.md`);
-  assert(readme.includes("](examples/README.md)"));
-  const config = JSON.parse(Deno.readTextFileSync(`${root}/deno.json`));
-  for (const path of config.publish.include) {
-    assertMatch(
-      path,
-      /^(((cli(\/view)?|client|exchange|listening|metrics|serving)\/)?\*\.ts|[^/*]+|docs\/\*\.(md|html))$/,
-    );
-  }
-});
-
 testExample("upper case: answers in capitals", async (example) => {
   assertEquals(await example.talk(await example.addr()), "HELLO\n");
 });
