@@ -8,7 +8,7 @@ const server = serve({
   streaming: true,
   lingerTimeout: 29_000,
 }, () => "response");
-const client = await Deno.connect(server.addr);
+const client = await Deno.connect({ port: server.addr.port });
 const began = performance.now();
 try {
   for (;;) {
