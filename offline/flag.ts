@@ -4,7 +4,7 @@
  * task can always start with it:
  *
  * ```sh
- * deno test $(deno run -N=jsr.io offline/flag.ts)
+ * deno test $(deno run -N -E=JSR_URL offline/flag.ts)
  * ```
  *
  * @module
@@ -30,7 +30,7 @@ export async function importMapFlag(
 }
 
 async function fetchMetaFromJsr(name: string): Promise<unknown> {
-  const { host, href } = new URL(await registry());
+  const { host, href } = new URL(await registryUrl());
   const net = await Deno.permissions.query({ name: "net", host });
   // Without the permission, fetching would ask for it.
   if (net.state !== "granted") return undefined;
@@ -42,7 +42,7 @@ async function fetchMetaFromJsr(name: string): Promise<unknown> {
 }
 
 /** Where Deno looks for packages: `JSR_URL`, if that is set and may be read. */
-async function registry(): Promise<string> {
+export async function registryUrl(): Promise<string> {
   const env = await Deno.permissions.query({
     name: "env",
     variable: "JSR_URL",

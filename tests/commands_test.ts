@@ -310,7 +310,7 @@ notTried(
   "deno task test",
   "npx -y deno task test",
   "bash .ci/run",
-  'deno test -A $(deno run -N=jsr.io offline/flag.ts) --filter "client that drips"',
+  'deno test -A $(deno run -N -E=JSR_URL offline/flag.ts) --filter "client that drips"',
 );
 notTried("it checks this file, too", "deno task check");
 notTried(

@@ -1,10 +1,12 @@
 /**
  * Runs the `jsr:` lines of README.md and docs/cli.md as they stand there, in a
- * fresh cache: from a registry of its own, into which it publishes the checkout
- * and the stand-ins, or with `--jsr` from JSR. The port 8080 must be free.
+ * fresh cache: from a registry of its own, into which it publishes the checkout,
+ * and the stand-ins if JSR does not answer; or with `--jsr` all from JSR. The port
+ * 8080 must be free.
  */
 
 import { linksTo } from "../../offline/dry_run.ts";
+import { importMapFlag, registryUrl } from "../../offline/flag.ts";
 import { Registry } from "./registry.ts";
 
 const root = `${import.meta.dirname}/../..`;
@@ -61,10 +63,11 @@ async function reply(line: string): Promise<string> {
   }
 }
 
-async function publishAll(): Promise<void> {
+const publish = "deno publish --allow-dirty --no-provenance --token none";
+
+async function publishStandIns(): Promise<void> {
   const config = JSON.parse(read("deno.json"));
   const map = JSON.parse(read("offline/import_map.json"));
-  const publish = "deno publish --allow-dirty --no-provenance --token none";
   for (const link of linksTo(config.imports, map.imports)) {
     const place = `${folder}/${link.name}`;
     await Deno.mkdir(place, { recursive: true });
@@ -77,14 +80,15 @@ async function publishAll(): Promise<void> {
     );
     await run(place, `${publish} --no-check --allow-slow-types`);
   }
-  await run(root, publish);
 }
 
-await using registry = new Registry();
 const isJsr = Deno.args.includes("--jsr");
+const hasReal = await importMapFlag() === "";
+await using registry = new Registry(hasReal ? await registryUrl() : undefined);
 if (!isJsr) {
   env["JSR_URL"] = registry.url;
-  await publishAll();
+  if (!hasReal) await publishStandIns();
+  await run(root, publish);
   registry.requests.length = 0;
 }
 await Deno.mkdir(`${folder}/inbox`);

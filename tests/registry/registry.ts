@@ -5,10 +5,16 @@ export class Registry implements AsyncDisposable {
   /** The paths that were asked for. */
   readonly requests: string[] = [];
   readonly #folder = Deno.makeTempDirSync();
+  readonly #upstream: string | undefined;
   readonly #server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     (request) => this.#answer(request),
   );
+
+  /** @param upstream The registry that has the packages of `@std`, if one has. */
+  constructor(upstream: string | undefined) {
+    this.#upstream = upstream;
+  }
 
   get url(): string {
     return `http://127.0.0.1:${this.#server.addr.port}/`;
@@ -27,6 +33,11 @@ export class Registry implements AsyncDisposable {
     }
     if (scope && !version) return Response.json({ scope, name });
     this.requests.push(pathname);
+    if (this.#upstream && pathname.startsWith("/@std/")) {
+      return await fetch(this.#upstream + pathname.slice(1), {
+        headers: { accept: request.headers.get("accept") ?? "*/*" },
+      });
+    }
     try {
       const file = await Deno.readFile(this.#folder + pathname);
       const type = pathname.endsWith(".json")
