@@ -3,7 +3,7 @@
 
 import { Proxy, type ProxyName } from "./proxies.ts";
 import { root } from "./programs.ts";
-import { ask, local, writeAll } from "./sockets.ts";
+import { ask, freePort, local, writeAll } from "./sockets.ts";
 import { until } from "./support.ts";
 import { Tool } from "./tool.ts";
 
@@ -17,8 +17,8 @@ export interface ReplicaPorts {
 
 /** A replica that can be started anew, at the same place. */
 export class Replica implements ReplicaPorts, AsyncDisposable {
-  readonly port = lastingPort();
-  readonly health = lastingPort();
+  readonly port = freePort();
+  readonly health = freePort();
   readonly #args: readonly string[];
   #tool: Tool;
 
@@ -180,24 +180,6 @@ export class Load {
       const answer = await ask({ port }, `request ${asked}`).catch(String);
       if (answer === `request ${asked}`) this.answered++;
       else this.lost.push({ asked, answer });
-    }
-  }
-}
-
-/**
- * A port that stays free while nobody listens there. One that the kernel chooses
- * could be the own port of some client by the time of a restart.
- */
-function lastingPort(): number {
-  const range = "/proc/sys/net/ipv4/ip_local_port_range";
-  const first = parseInt(Deno.readTextFileSync(range));
-  for (;;) {
-    const port = 1024 + Math.floor(Math.random() * (first - 1024));
-    try {
-      Deno.listen({ hostname: "127.0.0.1", port }).close();
-      return port;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     }
   }
 }

@@ -233,7 +233,8 @@ Deno.test("serve() gets over 2000 clients that reset before they are accepted", 
 
 Deno.test("listen() gets over clients that reset before it has begun to accept", async () => {
   const { listener, records } = listenLocally();
-  for (let i = 0; i < 200; i++) {
+  // No more than fit into the backlog of any system.
+  for (let i = 0; i < 100; i++) {
     await (await RudeClient.connect(listener.addr)).reset();
   }
   const answer = ask(listener.addr, "next");

@@ -3,13 +3,32 @@
 /** Where servers of tests listen. */
 export const local = { hostname: "127.0.0.1", port: 0 };
 
-/** Ports on which nobody listens, for servers that cannot choose one. */
+/**
+ * Ports on which nobody listens, for servers that cannot choose one. They stay
+ * free: one that the kernel chooses could be the own port of some client by the
+ * time that it is needed.
+ */
 export function freePorts(count: number): number[] {
-  const listeners = Array.from({ length: count }, () => Deno.listen(local));
+  const listeners: Deno.TcpListener[] = [];
+  while (listeners.length < count) {
+    const port = 1024 + Math.floor(Math.random() * (firstOfClients() - 1024));
+    try {
+      listeners.push(Deno.listen({ ...local, port }));
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
   return listeners.map((listener) => {
     listener.close();
     return listener.addr.port;
   });
+}
+
+/** The first of the ports that the kernel chooses for clients. */
+function firstOfClients(): number {
+  if (Deno.build.os !== "linux") return 32_768;
+  const range = "/proc/sys/net/ipv4/ip_local_port_range";
+  return parseInt(Deno.readTextFileSync(range));
 }
 
 /** A port on which nobody listens. */

@@ -46,10 +46,19 @@ export async function until<Answer>(
 /** A folder that is gone at the end of its block. */
 export async function temporaryFolder(): Promise<Folder> {
   const path = await Deno.makeTempDir();
-  return {
-    path,
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
-  };
+  return { path, [Symbol.asyncDispose]: () => removed(path) };
+}
+
+/** Removes a folder. A program that was killed may still be writing to it. */
+async function removed(path: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await Deno.remove(path, { recursive: true });
+    } catch (error) {
+      if (tries === 100 || !`${error}`.includes("not empty")) throw error;
+      await pause(10);
+    }
+  }
 }
 
 export interface Folder extends AsyncDisposable {
