@@ -89,6 +89,9 @@ const places = {
 const limits = {
   until: bytes("TEXT", String.raw`end a request after this, too: \n, \r\n`),
   "until-idle": time("also end a request after this much silence"),
+  refusal: bytes("TEXT", "what a refused client gets; '' for nothing", {
+    mayBeEmpty: true,
+  }),
   "max-request-bytes": size("largest request: 1000, 64KiB", {
     default: "16MiB",
   }),
@@ -206,8 +209,7 @@ export const server: Command = {
   ],
   completes: "files",
   notes: [
-    "Try it:",
-    "  halfclose --text hello   and then: nc -N localhost 8080 </dev/null",
+    "Try it: halfclose --text hello, and then nc -N localhost 8080 </dev/null",
     "A sink also needs Deno's -R and -W, a module -R, a program --allow-run.",
   ],
 };

@@ -26,6 +26,8 @@ export interface Flag<T = unknown> {
   readonly default?: string;
   /** What a value may be, to follow "must be". */
   readonly expected: string;
+  /** Whether its value may be empty. */
+  readonly mayBeEmpty?: boolean;
   /** What a shell offers as a value. */
   readonly completes?: "files" | "directories" | readonly string[];
   /** Parses its value: `undefined` if it is wrong. */
@@ -41,7 +43,10 @@ export type Flags<Table extends FlagTable> = {
 };
 
 /** Details of a flag besides its kind. */
-export type Details = Pick<Flag, "short" | "default" | "completes">;
+export type Details = Pick<
+  Flag,
+  "short" | "default" | "completes" | "mayBeEmpty"
+>;
 
 /** A flag without a value. */
 export function toggle(help: string, details: Details = {}): Flag<boolean> {
@@ -224,7 +229,7 @@ export function parseFlags<Table extends FlagTable>(
   };
 
   const parsed: Record<string, unknown> & { _: unknown[]; "--": string[] } =
-    parseArgs(args, {
+    parseArgs(withEmptyValues(table, args), {
       "--": true,
       boolean: names.filter(isSwitch),
       string: ["_", ...names.filter((name) => !isSwitch(name))],
@@ -270,8 +275,18 @@ export function parseFlags<Table extends FlagTable>(
   };
 }
 
+/** The arguments, where the parser would take an empty value for an operand. */
+function withEmptyValues(table: FlagTable, args: string[]): string[] {
+  const isEmptyValue = (at: number) =>
+    args[at] === "" && table[args[at - 1]?.slice(2) ?? ""]?.mayBeEmpty;
+  return args.flatMap((arg, at) => {
+    if (isEmptyValue(at)) return [];
+    return isEmptyValue(at + 1) ? [`${arg}=`] : [arg];
+  });
+}
+
 function readValue<T>(name: string, flag: Flag<T>, text: string): T {
-  if (text === "") {
+  if (text === "" && !flag.mayBeEmpty) {
     throw new UsageError(`--${name} needs a value: ${flag.expected}`);
   }
   const value = flag.read(text);

@@ -42,6 +42,14 @@ export function untilOf(
   return idle === undefined ? {} : { until: { idle } };
 }
 
+/** What tells a client that it is refused, if the flags word that. */
+export function refusalBy(
+  { refusal }: ServeFlags,
+): typeof refusalOf | undefined {
+  if (refusal === undefined) return undefined;
+  return (error, request) => refusalOf(error, request) && refusal;
+}
+
 /**
  * What to tell a client that is refused: nothing if it has sent nothing, as
  * scanners do, and browsers that connect in advance.
@@ -49,7 +57,7 @@ export function untilOf(
 export function refusalOf(
   error: RequestTooLargeError | TimeoutError,
   { bytesRead, end }: Pick<ExchangeRecord, "bytesRead" | "end">,
-): string | undefined {
+): string | Uint8Array | undefined {
   if (bytesRead === 0 && !end) return undefined;
   return `halfclose: request refused, ${reasonOf(error)}\n`;
 }

@@ -17,7 +17,7 @@ import {
 import { type Answer, answerOf } from "./answers.ts";
 import type { serveFlags } from "./commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
-import { limitsOf, refusalOf, untilOf } from "./limits.ts";
+import { limitsOf, refusalBy, refusalOf, untilOf } from "./limits.ts";
 import { Log } from "./log.ts";
 import { Monitor } from "./monitor.ts";
 import { type Observer, tellAll } from "./observer.ts";
@@ -160,7 +160,7 @@ async function run(
       if (turns === count) stopping.drain();
       return options.allow ? options.allow(addr as never) : true;
     },
-    onRefuse: options.onRefuse ?? refusalOf,
+    onRefuse: refusalBy(flags) ?? options.onRefuse ?? refusalOf,
     onRequest(start: RequestStart): void {
       observers.request(start);
       options.onRequest?.(start as never);

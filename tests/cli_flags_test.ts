@@ -196,7 +196,7 @@ const permissions: [args: string[], given: string[], named: string][] = [
   [
     ["https://192.0.2.1/handler.ts"],
     ["-N"],
-    "run deno with -I=192.0.2.1 (--allow-import)",
+    "run deno with -I=192.0.2.1:443,jsr.io:443 (--allow-import)",
   ],
   [["--", "wc", "-c"], ["-N"], "run deno with --allow-run=wc"],
   [["--", "wc", "-c"], ["-N", "--allow-run=cat"], "with --allow-run=wc"],
