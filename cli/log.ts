@@ -12,7 +12,7 @@
  * - with `"request"` (at `DEBUG`): `id` and `head`, its first 64 bytes, escaped;
  * - with `"exchange"`: `id`, `client`, `server`, `startedAt` (ISO 8601),
  *   `durationMs`, `waitedMs`, `bytesIn`, `bytesOut`, `end`, `phase`, `outcome`, and `error` if
- *   something went wrong; behind a proxy that names the client, `peer`, the proxy.
+ *   something went wrong, with `at`, its file, line and column, if a handler threw it; behind a proxy that names the client, `peer`, the proxy.
  *   Health checks are at `DEBUG`;
  * - with `"program"`, a line of a program's standard error: `id` and `line`;
  * - with `"fault"`: `error`, and `id` if it belongs to a connection; at `DEBUG`
@@ -36,7 +36,7 @@ import { stackOf } from "../exchange/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../server.ts";
 import type { Observer, Renewable } from "./observer.ts";
 import { standardError } from "./standard_error.ts";
-import { messageOf, nameOf, printable, quoted } from "./wording.ts";
+import { messageOf, nameOf, printable, quoted, sourceOf } from "./wording.ts";
 
 /** How the lines are written. */
 export type LogFormat = "text" | "json";
@@ -302,6 +302,7 @@ function fieldsOf(record: ExchangeRecord): Fields {
     phase,
     outcome,
     error: "error" in record ? messageOf(record.error) : undefined,
+    at: outcome === "failed" ? sourceOf(record.error) : undefined,
   };
 }
 
@@ -350,9 +351,11 @@ function asText(colored: boolean): (record: LogRecord) => string {
 function describe(record: ExchangeRecord): string {
   const { remoteAddr, bytesRead, bytesWritten, duration, outcome } = record;
   const reason = "error" in record ? `: ${messageOf(record.error)}` : "";
+  const source = outcome === "failed" ? sourceOf(record.error) : undefined;
   const end = outcome in levels
     ? outcome
-    : `${outcome} while ${record.phase}${reason}`;
+    : `${outcome} while ${record.phase}${reason}` +
+      (source === undefined ? "" : ` (at ${source})`);
   return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +
     `out, ${duration.toFixed(1)} ms, ${end}`;
 }

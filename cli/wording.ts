@@ -4,7 +4,8 @@
  * @module
  */
 
-import { messageOf as wordsOf } from "../exchange/thrown.ts";
+import { fileURLToPath } from "node:url";
+import { messageOf as wordsOf, stackOf } from "../exchange/thrown.ts";
 
 /** An address as one writes it. Clients of Unix sockets rarely have one. */
 export function nameOf(addr: Deno.Addr): string {
@@ -21,6 +22,30 @@ export function nameOf(addr: Deno.Addr): string {
 /** The message of whatever was thrown, on one line. It cannot throw. */
 export function messageOf(thrown: unknown): string {
   return wordsOf(thrown).replaceAll(/\s*\n\s*/g, " ");
+}
+
+/** Where our own code is: what stands there is not at fault. */
+const ours = new RegExp(
+  `^${
+    RegExp.escape(import.meta.resolve("../"))
+  }(?:cli|client|conn|exchange|listening|metrics|server|serving)\\b`,
+);
+
+/**
+ * Where something was thrown, outside of our own code.
+ *
+ * @param thrown What was thrown.
+ * @returns The file or URL with line and column, or `undefined` if it is unknown.
+ */
+export function sourceOf(thrown: unknown): string | undefined {
+  const frames = stackOf(thrown)?.matchAll(
+    /\b((?:file|https?):\/\/[^\s#]+)(?:#\S*?)?(:\d+:\d+)\)?$/gm,
+  );
+  for (const [, url = "", position] of frames ?? []) {
+    if (ours.test(url)) continue;
+    return (url.startsWith("file:") ? fileURLToPath(url) : url) + position;
+  }
+  return undefined;
 }
 
 const escapes: Partial<Record<string, string>> = {

@@ -106,10 +106,29 @@ testModule(
   async (tool) => {
     assertEquals(await ask(tool.addr, "throw"), "");
     assertEquals(await ask(tool.addr, "hello"), "hello");
-    await tool.line(/ WARN .* failed while handling: as told to do$/);
+    await tool.line(
+      / WARN .* failed while handling: as told to do( \(at .*\))?$/,
+    );
     assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
   },
 );
+
+Deno.test("cli: the line of an exchange that fails says where its handler threw", async () => {
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/throws.ts`;
+  await Deno.writeTextFile(
+    file,
+    `export default () => {\n  throw new Error("no paper");\n};\n`,
+  );
+  const options = { permissions: ["-N", `-R=${folder.path}`] };
+  await using text = await Tool.listening([file], options);
+  assertEquals(await ask(text.addr, "hello"), "");
+  await text.line(/ handling: no paper \(at \S+\/throws\.ts:2:9\)$/);
+  const json = ["--log-format", "json", file];
+  await using tool = await Tool.listening(json, options);
+  assertEquals(await ask(tool.addr, "hello"), "");
+  await tool.line(/"error":"no paper","at":"[^"]+\/throws\.ts:2:9"\}$/);
+});
 
 testModule(
   "cli: a module that throws what is no text fails that exchange only",
