@@ -24,7 +24,8 @@ Usage: deno task mutate [options]
 Options:
       --seed S   which mutants are drawn [drawn from the clock]
       --count N  how many are tried [100]
-      --file P   only mutants of files whose path begins like this
+      --file P   only mutants of files whose path begins like this, or like one of
+                 several: exchange/,conn.ts
   -h, --help     print this help
 
 Mutants that may live stand in tests/mutate/survivors.txt, each with its reason.`;
@@ -45,7 +46,9 @@ function read(flags: Flags): Options {
 
 async function mutate({ seed, count, file }: Options): Promise<number> {
   const progress = Deno.stderr.isTerminal() ? new Progress() : undefined;
-  await using copy = await Copy.make((path) => path.startsWith(file));
+  await using copy = await Copy.make((path) =>
+    file.split(",").some((beginning) => path.startsWith(beginning))
+  );
   const mayLive = readSurvivors();
   const tests = await copy.tests((name) =>
     progress?.show(`without a mutant: ${name}`)
