@@ -1,7 +1,6 @@
 // What the command-line tool makes of its arguments.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { nearest } from "../exchange/nearest.ts";
 import config from "../deno.json" with { type: "json" };
 import { checkRefusal, Tool } from "./tool.ts";
 
@@ -207,25 +206,5 @@ Deno.test("cli: says which flag of Deno grants the permission that lacks", async
     await t.step([...given, "halfclose", ...args].join(" "), async () => {
       checkRefusal(await Tool.run(args, { permissions: given }), 1, named);
     });
-  }
-});
-
-Deno.test("nearest() finds what was meant", () => {
-  const words = ["port", "host", "log-level", "log-format", "help"];
-  const cases: [typed: string, meant: string | undefined][] = [
-    ["port", "port"],
-    ["prot", "port"],
-    ["por", "port"],
-    ["ports", "port"],
-    ["pirt", "port"],
-    ["loglevel", "log-level"],
-    ["log-formt", "log-format"],
-    ["hlep", "help"],
-    ["quiet", undefined],
-    ["x", undefined],
-    ["", undefined],
-  ];
-  for (const [typed, meant] of cases) {
-    assertEquals(nearest(typed, words), meant, typed);
   }
 });

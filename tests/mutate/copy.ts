@@ -26,7 +26,7 @@ const mutated =
 
 /** Test files that take minutes, or try programs and not the library. */
 const left =
-  /^(?:bench|browser|cli|clients|commands|comparison|container|docs|examples|exchange_page|fuzz|health|lesson|mutate|offline|production|soak|terminal|units|view)/;
+  /^(?:architecture|bench|browser|cli_|clients_|commands|comparison|container|docs|examples|exchange_page|fuzz|health|lesson|mutate|offline|production|soak|terminal|units|view)/;
 
 /** How much longer a test file may take with a mutant. */
 const PATIENCE = 4;
