@@ -47,7 +47,7 @@ function importsOf(path: string): string[] {
   const code = Deno.readTextFileSync(join(root, path))
     .replaceAll(/^\s*(?:\*|\/\*|\/\/).*$/gm, "");
   const specifiers = code.matchAll(
-    /^(?:import|export|\}).*?\bfrom "([^"]+)"|^import "([^"]+)"|\bimport(?:\.meta\.resolve)?\("([^"]+)"/gm,
+    /^(?:import|export|\}).*?\bfrom "([^"]+)"|^import "([^"]+)"|\bimport(?:\.meta\.resolve)?\("([^"]+[^/])"/gm,
   );
   return Array.from(specifiers, ([, from, bare, dynamic]) => {
     const specifier = from ?? bare ?? dynamic ?? "";
