@@ -4,7 +4,7 @@ import {
   assertInstanceOf,
   assertRejects,
 } from "@std/assert";
-import { RequestTooLargeError, TimeoutError } from "../mod.ts";
+import { type Handler, RequestTooLargeError, TimeoutError } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import {
   ask,
@@ -12,6 +12,7 @@ import {
   connect,
   exchange,
   pause,
+  readBytes,
   readText,
   send,
 } from "./sockets.ts";
@@ -161,6 +162,42 @@ Deno.test("idleTimeout does not count a handler that thinks", async () => {
     },
   );
   assertEquals(await ask(server.addr, "hello"), "hello");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("idleTimeout counts a write from its beginning, not from before the handler thought", async () => {
+  const { server, records } = serveLocally({ idleTimeout: 1000 }, async () => {
+    await pause(1500);
+    return pattern(16_000_000);
+  });
+  const client = await send(server.addr, "request");
+  const first = new Uint8Array(1);
+  assertEquals(await client.read(first), 1);
+  await pause(700);
+  assertEquals((await readBytes(client)).length, 16_000_000 - 1);
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("idleTimeout is no limit for a client that is silent while it reads", async () => {
+  const { server, records } = serveLocally(
+    { streaming: true, idleTimeout: 500 },
+    async function* (conn) {
+      // Pending from now on: the client sends nothing.
+      const request = conn.text();
+      for (let i = 0; i < 60; i++) {
+        yield "tick ";
+        await pause(20);
+      }
+      yield await request;
+    } as Handler<Deno.NetAddr>,
+  );
+  const client = await connect(server.addr);
+  const reply = readText(client);
+  await pause(1000);
+  await client.closeWrite();
+  assertEquals((await reply).startsWith("tick tick "), true);
   await server.shutdown();
   assertEquals(records.outcomes, ["ok"]);
 });
@@ -528,4 +565,22 @@ Deno.test("a refusal does not hold up the next client", async () => {
   assertEquals(records.outcomes, ["too-large", "ok"]);
   assertEquals(await readText(refused), "too large");
   await server.shutdown();
+});
+
+Deno.test("onRefuse that returns nothing, or an empty text, lets nobody linger", async () => {
+  for (const nothing of ["", undefined, new Uint8Array()]) {
+    const { server, records } = serveLocally({
+      maxRequestBytes: 10,
+      deadline: Infinity,
+      lingerTimeout: 60_000,
+      idleTimeout: 50,
+      onRefuse: () => nothing,
+    });
+    // It never ends its request, so a connection that lingers would stay.
+    const client = await begin(server.addr, "short");
+    await records.nth(1);
+    assertEquals(server.lingering, 0);
+    assertEquals(await readText(client), "");
+    await server.shutdown();
+  }
 });

@@ -668,3 +668,38 @@ Deno.test("signal is forgotten at the end", async (t) => {
     assertEquals(listeners(), 0);
   });
 });
+
+Deno.test("Conn.abort() while the FIN is being sent makes respond() give false", async () => {
+  const listener = Deno.listen(local);
+  const accept = listener.accept.bind(listener);
+  const sending = Promise.withResolvers<void>();
+  const sent = Promise.withResolvers<void>();
+  listener.accept = async () => {
+    const conn = await accept();
+    const closeWrite = conn.closeWrite.bind(conn);
+    conn.closeWrite = async () => {
+      sending.resolve();
+      await sent.promise;
+      await closeWrite();
+    };
+    return conn;
+  };
+  const records = new Records();
+  const isTaken = Promise.withResolvers<boolean>();
+  const server = serve(
+    { listener, streaming: true, onExchange: records.add },
+    async (conn) => {
+      const responded = conn.respond("response");
+      await sending.promise;
+      conn.abort();
+      sent.resolve();
+      isTaken.resolve(await responded);
+    },
+  );
+  const client = await begin(server.addr, "request");
+  assertEquals(await isTaken.promise, false);
+  assertEquals((await records.nth(1)).outcome, "aborted");
+  assertEquals(server.lingering, 0);
+  client.close();
+  await server.shutdown();
+});

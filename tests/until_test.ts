@@ -5,7 +5,7 @@ import type { ListenOptions } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import { checkRow, endOf } from "./fault_table.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, begin, connect, readText, writeAll } from "./sockets.ts";
+import { ask, begin, connect, pause, readText, writeAll } from "./sockets.ts";
 import { listenLocally, serveLocally, turnOfIo } from "./support.ts";
 import { cert, connectTls, key } from "./tls.ts";
 
@@ -399,4 +399,22 @@ Deno.test("Conn.read() rejects while another read is pending", async () => {
   }
   assertEquals(await readText(client), "answer");
   assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("until: a silence after the FIN is none of the request", async () => {
+  const { server, records } = serveLocally(
+    { until: { idle: 50 }, streaming: true },
+    async (conn) => {
+      await conn.text();
+      return pattern(32_000_000);
+    },
+  );
+  const client = await connect(server.addr);
+  await writeAll(client, encode("request"));
+  await client.closeWrite();
+  // The response waits for room, for longer than that silence.
+  await pause(300);
+  await new Response(client.readable).bytes();
+  assertEquals((await records.nth(1)).end, "fin");
+  await server.shutdown();
 });
