@@ -6,8 +6,8 @@
 
 import type { Conn } from "../server.ts";
 import type { Answer } from "./answers.ts";
+import { trying } from "./files.ts";
 import { ensurePermissions } from "./permissions.ts";
-import { messageOf } from "./wording.ts";
 
 /** How many random bytes end a name, so that nobody can guess it. */
 const SECRET_BYTES = 8;
@@ -34,11 +34,7 @@ export async function sink(folder: string): Promise<Answer> {
     { name: "read", path: folder },
     { name: "write", path: folder },
   );
-  try {
-    await Deno.mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
-  }
+  await trying(action, () => prepare(folder));
   const keeping = new Set<Promise<unknown>>();
 
   return {
@@ -54,9 +50,17 @@ export async function sink(folder: string): Promise<Answer> {
   };
 }
 
+/** Makes the folder, and tries whether files can be made there. */
+async function prepare(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const trial = partOf(folder, newName(0));
+  (await Deno.open(trial, { write: true, createNew: true })).close();
+  await Deno.remove(trial);
+}
+
 async function keep(conn: Conn, folder: string): Promise<string> {
   const name = newName(conn.id);
-  const part = `${folder}/.halfclose-${name}.part`;
+  const part = partOf(folder, name);
   try {
     await write(conn.readable, part);
     // No `await` from here on: a request that is cut must not get its name.
@@ -92,6 +96,11 @@ async function syncFolder(path: string): Promise<void> {
   } catch {
     // Windows and some file systems cannot. The file itself is safe.
   }
+}
+
+/** Where a file is written until all of it is on the disk. */
+function partOf(folder: string, name: string): string {
+  return `${folder}/.halfclose-${name}.part`;
 }
 
 /** A name that sorts by time: `20261123T090000000Z-000001-9f86d081884c7d65`. */

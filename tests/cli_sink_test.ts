@@ -9,7 +9,13 @@ import {
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import { ask, begin, readText, send } from "./sockets.ts";
-import { namesIn, temporaryFolder, testWithSignals, until } from "./support.ts";
+import {
+  namesIn,
+  temporaryFolder,
+  testIf,
+  testWithSignals,
+  until,
+} from "./support.ts";
 import { checkRefusal, outcomes, Tool } from "./tool.ts";
 
 const nameLine = /^\d{8}T\d{9}Z-\d{6,}-[\da-f]{16}\n$/;
@@ -195,6 +201,18 @@ testSink(
     await Deno.mkdir(dir);
     assertMatch(await ask(tool.addr, "hello"), nameLine);
     assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
+  },
+);
+
+testIf(
+  Deno.build.os === "linux",
+  "Linux",
+  "cli: --sink says at the start that no file can be made in its folder",
+  async () => {
+    const ending = await Tool.run(["--port", "0", "--sink", "/sys"], {
+      permissions: ["-A"],
+    });
+    checkRefusal(ending, 1, "Cannot keep requests in /sys: ");
   },
 );
 
