@@ -4,6 +4,7 @@
  * @module
  */
 
+import { unmapped } from "./exchange/address.ts";
 import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
 import { Closing, type ClosingSettings } from "./exchange/closing.ts";
 import { abortError, State } from "./exchange/state.ts";
@@ -171,10 +172,11 @@ export class Exchange<Addr extends Deno.Addr>
   constructor(id: number, conn: Deno.Conn, settings: ExchangeSettings) {
     const { onRequest } = settings;
     this.id = id;
-    this.remoteAddr = this.peerAddr = conn.remoteAddr as Addr;
-    this.localAddr = (settings.localAddr ?? conn.localAddr) as Addr;
+    this.remoteAddr = this.peerAddr = unmapped(conn.remoteAddr) as Addr;
+    const localAddr = settings.localAddr ?? unmapped(conn.localAddr);
+    this.localAddr = localAddr as Addr;
     const socket: Socket = settings.proxyProtocol
-      ? new ProxiedSocket(conn, this.localAddr)
+      ? new ProxiedSocket(conn, this)
       : conn;
     const limits = this.#limits = new TimeLimits(settings);
     const state = this.#state = new State(this);

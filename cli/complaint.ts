@@ -4,9 +4,9 @@
  * @module
  */
 
+import { printable } from "../exchange/printable.ts";
 import { Log } from "./log.ts";
 import { standardError } from "./standard_error.ts";
-import { printable } from "./wording.ts";
 
 /**
  * Says why a command has failed: in a line of its own, or, where the log is JSON,

@@ -32,11 +32,12 @@
 import { BaseHandler, type BaseHandlerOptions } from "@std/log/base-handler";
 import { type LevelName, LogLevels } from "@std/log/levels";
 import { Logger, LogRecord } from "@std/log/logger";
+import { printable, printableJson } from "../exchange/printable.ts";
 import { stackOf } from "../exchange/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../server.ts";
 import type { Observer, Renewable } from "./observer.ts";
 import { standardError } from "./standard_error.ts";
-import { messageOf, nameOf, printable, quoted, sourceOf } from "./wording.ts";
+import { messageOf, nameOf, quoted, sourceOf } from "./wording.ts";
 
 /** How the lines are written. */
 export type LogFormat = "text" | "json";
@@ -130,7 +131,7 @@ export class Log implements Observer {
     if (!this.debugging) return;
     this.#logger.debug(`accepted ${nameOf(addr)}`, {
       event: "accept",
-      client: clientOf(addr),
+      client: endOf(addr),
     });
   }
 
@@ -290,9 +291,9 @@ function fieldsOf(record: ExchangeRecord): Fields {
   const isProxied = peerAddr !== remoteAddr;
   return {
     id,
-    client: clientOf(remoteAddr),
-    peer: isProxied ? clientOf(peerAddr) : undefined,
-    server: nameOf(localAddr),
+    client: endOf(remoteAddr),
+    peer: isProxied ? endOf(peerAddr) : undefined,
+    server: endOf(localAddr),
     startedAt: isoOf(record.startedAt),
     durationMs: Number(duration.toFixed(3)),
     waitedMs: record.waited > 0 ? Number(record.waited.toFixed(3)) : undefined,
@@ -317,7 +318,7 @@ function isoOf(time: number): string {
 
 function asJson(record: LogRecord): string {
   const subject = subjectOf(record);
-  const json = JSON.stringify({
+  return printableJson({
     time: isoOf(record.datetime.getTime()),
     level: record.levelName,
     event: eventOf(record),
@@ -325,12 +326,6 @@ function asJson(record: LogRecord): string {
     // The event keeps its place.
     ...(isExchange(subject) ? fieldsOf(subject) : subject),
   });
-  // JSON escapes the other control characters itself.
-  return json.replaceAll(
-    /[\x7f-\x9f\u2028\u2029]/g,
-    (character) =>
-      `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 function asText(colored: boolean): (record: LogRecord) => string {
@@ -360,7 +355,8 @@ function describe(record: ExchangeRecord): string {
     `out, ${duration.toFixed(1)} ms, ${end}`;
 }
 
-function clientOf(addr: Deno.Addr): string | null {
+/** One end of a connection. On a Unix socket it rarely has a name. */
+function endOf(addr: Deno.Addr): string | null {
   const named = addr.transport === "tcp" || ("path" in addr && addr.path);
   return named ? nameOf(addr) : null;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "./wording.ts";
+import { printable } from "../exchange/printable.ts";
 
 /**
  * Checks permissions before they are used. Otherwise Deno would prompt for them

@@ -5,11 +5,12 @@
  * @module
  */
 
+import { printable } from "../exchange/printable.ts";
 import { LONGEST_TIMER_MS } from "../exchange/timer.ts";
 import type { Observer } from "./observer.ts";
 import { endsInTime } from "./patience.ts";
 import { missingFlag } from "./permissions.ts";
-import { messageOf, nameOf, printable } from "./wording.ts";
+import { messageOf, nameOf } from "./wording.ts";
 
 /** A socket for datagrams. The types of Deno have it with a flag only. */
 interface DatagramSocket extends Disposable {

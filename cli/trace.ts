@@ -5,6 +5,7 @@
  * @module
  */
 
+import { printableJson } from "../exchange/printable.ts";
 import type { Source } from "../listening/accepting.ts";
 import { tap, type Tapped } from "../listening/tap.ts";
 import type {
@@ -189,7 +190,7 @@ export class Trace implements Observer {
 
   #write(at: number, event: string, fields?: object): void {
     const ms = rounded(at - this.#start);
-    this.#lines.add(JSON.stringify({ ms, event, ...fields }));
+    this.#lines.add(printableJson({ ms, event, ...fields }));
   }
 }
 

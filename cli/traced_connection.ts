@@ -4,6 +4,7 @@
  * @module
  */
 
+import { unmapped } from "../exchange/address.ts";
 import { messageOf, nameOf } from "./wording.ts";
 
 /** Is told what happens at a time, by the clock of `performance.now()`. */
@@ -30,7 +31,7 @@ export class TracedConnection {
    * @param tell Is told, once the connection has its number.
    */
   constructor(socket: Deno.Conn, tell: Tell) {
-    this.remoteAddr = socket.remoteAddr;
+    this.remoteAddr = unmapped(socket.remoteAddr);
     this.#tell = tell;
     this.tell("accepted", { client: nameOf(this.remoteAddr) });
     this.#follow(socket);

@@ -5,6 +5,8 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { hostPort } from "../exchange/address.ts";
+import { printable } from "../exchange/printable.ts";
 import { messageOf as wordsOf, stackOf } from "../exchange/thrown.ts";
 
 /** An address as one writes it. Clients of Unix sockets rarely have one. */
@@ -13,10 +15,7 @@ export function nameOf(addr: Deno.Addr): string {
     // Deno's types do not say that it may be null.
     return ("path" in addr && addr.path as string | null) || "a client";
   }
-  const { hostname, port } = addr;
-  return hostname.includes(":")
-    ? `[${hostname}]:${port}`
-    : `${hostname}:${port}`;
+  return hostPort(addr.hostname, addr.port);
 }
 
 /** The message of whatever was thrown, on one line. It cannot throw. */
@@ -46,21 +45,6 @@ export function sourceOf(thrown: unknown): string | undefined {
     return (url.startsWith("file:") ? fileURLToPath(url) : url) + position;
   }
   return undefined;
-}
-
-const escapes: Partial<Record<string, string>> = {
-  "\n": "\\n",
-  "\r": "\\r",
-  "\t": "\\t",
-};
-
-/** Text without what could move a terminal's cursor or begin a new line. */
-export function printable(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) => {
-    const code = character.charCodeAt(0).toString(16);
-    return escapes[character] ??
-      (code.length > 2 ? `\\u${code}` : `\\x${code.padStart(2, "0")}`);
-  });
 }
 
 /** Bytes as text in quotes: what is not printable ASCII is escaped. */

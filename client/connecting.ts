@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hostPort } from "../exchange/address.ts";
 import { closeQuietly } from "../exchange/quiet.ts";
 import type { CheckedRequestOptions } from "./options.ts";
 
@@ -116,7 +117,5 @@ function named(error: unknown, what: string): unknown {
 
 function placeOf({ path, hostname, port }: CheckedRequestOptions): string {
   if (path !== undefined) return path;
-  return /^[^[].*:/.test(hostname)
-    ? `[${hostname}]:${port}`
-    : `${hostname}:${port}`;
+  return hostPort(hostname, port);
 }

@@ -23,11 +23,11 @@ export class ProxiedSocket implements Socket {
 
   /**
    * @param socket The connection of the proxy.
-   * @param localAddr Our address.
+   * @param ends Its ends, as an exchange has them.
    */
-  constructor(socket: Deno.Conn, localAddr: Deno.Addr) {
+  constructor(socket: Deno.Conn, { remoteAddr, localAddr }: Ends) {
     this.#socket = socket;
-    this.remoteAddr = socket.remoteAddr;
+    this.remoteAddr = remoteAddr;
     this.localAddr = localAddr;
   }
 
@@ -123,11 +123,5 @@ export class ProxiedSocket implements Socket {
 
 function isSame(one: Deno.Addr, other: Deno.Addr): boolean {
   return one.transport === "tcp" && other.transport === "tcp" &&
-    one.port === other.port &&
-    unmapped(one.hostname) === unmapped(other.hostname);
-}
-
-/** An IPv4 address without the prefix that it has on a socket for IPv6. */
-function unmapped(hostname: string): string {
-  return hostname.replace(/^::ffff:(?=\d+\.)/, "");
+    one.port === other.port && one.hostname === other.hostname;
 }

@@ -5,8 +5,10 @@
  * @module
  */
 
+import { unmapped } from "./address.ts";
 import { crc32c } from "./crc32c.ts";
 import { ipv4Text, ipv6Text, parseIpv4, parseIpv6 } from "./ip_address.ts";
+import { printable } from "./printable.ts";
 
 /** How long a header may be. The longest that the protocol can express is 65551. */
 export const MAX_HEADER_BYTES = 4096;
@@ -68,7 +70,9 @@ export function parseProxyHeader(bytes: Uint8Array): ProxyHeader | undefined {
 
 /** The error of a header that cannot be understood. */
 export function malformed(reason: string): Deno.errors.InvalidData {
-  return new Deno.errors.InvalidData(`Malformed PROXY header: ${reason}`);
+  return new Deno.errors.InvalidData(
+    `Malformed PROXY header: ${printable(reason)}`,
+  );
 }
 
 /** Whether bytes begin like others, as far as both go. */
@@ -138,7 +142,7 @@ function portOf(text: string): number {
 }
 
 function tcp(hostname: string, port: number): Deno.NetAddr {
-  return { transport: "tcp", hostname, port };
+  return unmapped({ transport: "tcp", hostname, port });
 }
 
 /** Where the parts of version 2 are. */

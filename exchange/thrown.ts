@@ -5,6 +5,8 @@
  * @module
  */
 
+import { printable } from "./printable.ts";
+
 /**
  * The message of whatever was thrown: that of an error, or the value as text.
  *
@@ -85,21 +87,25 @@ export function isOf<Type>(
 }
 
 /**
- * Writes to standard error, as `console.error` does. If that fails, for example
- * as the disk is full, nobody can be told, and nothing happens.
+ * Writes to standard error with `console.error`. What a client has sent, and an
+ * error quotes, does nothing to a terminal. If writing fails, for example as the
+ * disk is full, nobody can be told, and nothing happens.
  *
  * @param parts What to write. What cannot be inspected is put into words.
  */
 export function writeToConsole(...parts: unknown[]): void {
+  const lines = parts.map(shown).join(" ").split("\n");
   try {
-    console.error(...parts);
+    console.error(lines.map(printable).join("\n"));
   } catch {
-    try {
-      console.error(parts.map(messageOf).join(" "));
-    } catch {
-      // Nobody can be told.
-    }
+    // Nobody can be told.
   }
+}
+
+/** A value as the console shows it. */
+function shown(value: unknown): string {
+  if (typeof value === "string") return value;
+  return attempt(() => Deno.inspect(value)) ?? messageOf(value);
 }
 
 function errorOf(thrown: unknown): Error | undefined {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hostPort } from "../exchange/address.ts";
 import { inspected } from "../exchange/thrown.ts";
 import type { Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
@@ -42,7 +43,7 @@ function open(options: CheckedOptions): Source {
     }
     if (!(error instanceof Deno.errors.AddrInUse)) throw error;
     throw new Deno.errors.AddrInUse(
-      `Cannot listen on ${hostname}:${port}: the address is in use, ` +
+      `Cannot listen on ${hostPort(hostname, port)}: the address is in use, ` +
         "stop the other server or choose another port",
       { cause: error },
     );

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { hostPort } from "../exchange/address.ts";
 import { closeQuietly } from "../exchange/quiet.ts";
 import { isGranted } from "./permission.ts";
 
@@ -95,8 +96,9 @@ export async function targetOf(
   // Not every system connects to an unspecified address, but a permission may
   // be limited to it.
   for (const target of [loopback[hostname] ?? hostname, hostname]) {
-    const host = target.includes(":") ? `[${target}]` : target;
-    if (await isGranted(`${host}:${port}`)) return { hostname: target, port };
+    if (await isGranted(hostPort(target, port))) {
+      return { hostname: target, port };
+    }
   }
   return undefined;
 }

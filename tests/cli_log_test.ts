@@ -6,7 +6,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { printable, quoted } from "../cli/wording.ts";
+import { quoted } from "../cli/wording.ts";
 import { encode } from "./bytes.ts";
 import { printed, spawn } from "./programs.ts";
 import { ask, connect, readBytes } from "./sockets.ts";
@@ -369,13 +369,6 @@ testOnTerminal(
 Deno.test("cli: escapes what could disturb a terminal", async () => {
   const ending = await Tool.run(["--host", "\x1b[31mred"]);
   checkRefusal(ending, 1, "\\x1b[31mred");
-});
-
-Deno.test("printable() escapes what moves the cursor", () => {
-  assertEquals(
-    printable("a\n\r\t\x00\x1b\x7f\x9b\u2028ü"),
-    "a\\n\\r\\t\\x00\\x1b\\x7f\\x9b\\u2028ü",
-  );
 });
 
 Deno.test("quoted() shows any bytes as ASCII", () => {

@@ -70,7 +70,7 @@ for (
     }],
     ["TCP6", line("TCP6 2001:DB8:0::1 ::ffff:192.0.2.2 4711 443"), {
       remoteAddr: tcp("2001:db8::1", 4711),
-      localAddr: tcp("::ffff:192.0.2.2", 443),
+      localAddr: tcp("192.0.2.2", 443),
     }],
     ["TCP6 without a ::", line("TCP6 1:2:3:0:0:6:0:0 :: 1 2"), {
       remoteAddr: tcp("1:2:3::6:0:0", 1),

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { printable } from "../../exchange/printable.ts";
 import type { ExchangeRecord, Outcome } from "../../server.ts";
-import { nameOf, printable } from "../wording.ts";
+import { nameOf } from "../wording.ts";
 import type { Activity, Client } from "./activity.ts";
 import { shortBytes, shortTime } from "./quantities.ts";
 import { cut, type Line, type Span, type Style, styled } from "./styled.ts";

@@ -54,7 +54,7 @@ function canonicalIpv4(text: string): string | undefined {
   return new RegExp(`^${part}(?:\\.${part}){3}$`).test(text) ? text : undefined;
 }
 
-/** As URLs have it, save for mapped IPv4 addresses. */
+/** As URLs have it, save for mapped IPv4 addresses, which are IPv4 addresses. */
 function canonicalIpv6(text: string): string | undefined {
   if (!/^[\da-f:.]+$/i.test(text)) return undefined;
   const url = URL.parse(`http://[${text}]/`);
@@ -64,7 +64,7 @@ function canonicalIpv6(text: string): string | undefined {
   const [high = 0, low = 0] = mapped.slice(1).map((group) =>
     parseInt(group, 16)
   );
-  return `::ffff:${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
 function meaningOfBinary(bytes: Uint8Array): Meaning {

@@ -1,0 +1,52 @@
+/**
+ * Text from outside, made fit for a terminal.
+ *
+ * @module
+ */
+
+/**
+ * What could move a terminal's cursor, begin a new line, change the order of what
+ * is written, or stand there unseen: control and format characters, which include
+ * those for the direction of text, and the separators of lines.
+ */
+const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+const escapes: Partial<Record<string, string>> = {
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
+};
+
+/**
+ * Text on one line, in which everything can be seen.
+ *
+ * @param text The text.
+ * @returns The text, with escapes as in JavaScript for what is unfit.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(unfit, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16);
+    if (code.length > 4) return `\\u{${code}}`;
+    return escapes[character] ??
+      (code.length > 2
+        ? `\\u${code.padStart(4, "0")}`
+        : `\\x${code.padStart(2, "0")}`);
+  });
+}
+
+/**
+ * A value as JSON on one line, in which everything can be seen.
+ *
+ * @param value The value.
+ * @returns JSON that means the same.
+ */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replaceAll(
+    unfit,
+    (character) =>
+      Array.from(
+        { length: character.length },
+        (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`,
+      ).join(""),
+  );
+}
