@@ -10,7 +10,7 @@ import { type CommandLine, UsageError } from "./flags.ts";
 import type { Log } from "./log.ts";
 import { loadHandler } from "./module.ts";
 import { program } from "./program.ts";
-import { ensureFile, useFile } from "./files.ts";
+import { ensureFile, trying, useFile } from "./files.ts";
 import { sink } from "./sink.ts";
 
 /** What answers requests, and the options that it needs. */
@@ -85,6 +85,8 @@ async function file(path: string): Promise<Answer> {
     options: { streaming: true },
     async handler(conn) {
       await dropRequest(conn);
+      // Something else may lie there by now.
+      await trying(`read ${path}`, () => ensureFile(path));
       return (await Deno.open(path)).readable;
     },
   };

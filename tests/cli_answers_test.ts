@@ -103,6 +103,21 @@ testUnix("cli: --file says that it is given a FIFO", async (folder) => {
   checkRefusal(ending, 1, `Cannot read ${file}: it is a FIFO`);
 });
 
+testUnix(
+  "cli: --file fails at once for a FIFO that has taken the place of its file",
+  async (folder) => {
+    const file = `${folder}/file`;
+    await Deno.writeTextFile(file, "kept");
+    const args = ["--deadline", "none", "--file", file];
+    await using tool = await Tool.listening(args, Tool.allowing(folder));
+    assertEquals(await ask(tool.addr, "x"), "kept");
+    await Deno.remove(file);
+    await runProgram("mkfifo", [file]);
+    assertEquals(await ask(tool.addr, "x"), "");
+    await tool.line(/failed while handling: .*: it is a FIFO$/);
+  },
+);
+
 Deno.test("cli: --file says that it is given a directory", async () => {
   const args = ["--port", "0", "--file", "tests"];
   const ending = await Tool.run(args, { permissions: ["-N", "-R"] });
