@@ -4,14 +4,15 @@
  * @module
  */
 
-import {
-  type ExchangeRecord,
+import type {
+  ExchangeRecord,
   RequestTooLargeError,
-  type ServeOptions,
-  type TimeoutError,
+  ServeOptions,
+  TimeoutError,
 } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
 import { type Flags, UsageError } from "./flags.ts";
+import { refusalFor } from "./reasons.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
 
@@ -59,14 +60,5 @@ export function refusalOf(
   { bytesRead, end }: Pick<ExchangeRecord, "bytesRead" | "end">,
 ): string | Uint8Array | undefined {
   if (bytesRead === 0 && !end) return undefined;
-  return `halfclose: request refused, ${reasonOf(error)}\n`;
-}
-
-function reasonOf(error: RequestTooLargeError | TimeoutError): string {
-  if (error instanceof RequestTooLargeError) {
-    return `it is larger than the ${error.maxRequestBytes} bytes allowed`;
-  }
-  return error.option === "idleTimeout"
-    ? `nothing came or went for ${error.timeout} ms`
-    : `it took longer than the ${error.timeout} ms allowed`;
+  return `halfclose: request refused, ${refusalFor(error)}\n`;
 }

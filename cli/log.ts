@@ -37,6 +37,7 @@ import { stackOf } from "../exchange/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../server.ts";
 import type { Observer, Renewable } from "./observer.ts";
 import { standardError } from "./standard_error.ts";
+import { reasonOf } from "./reasons.ts";
 import { messageOf, nameOf, quoted, sourceOf } from "./wording.ts";
 
 /** How the lines are written. */
@@ -302,7 +303,7 @@ function fieldsOf(record: ExchangeRecord): Fields {
     end: record.end,
     phase,
     outcome,
-    error: "error" in record ? messageOf(record.error) : undefined,
+    error: "error" in record ? reasonOf(record.error) : undefined,
     at: outcome === "failed" ? sourceOf(record.error) : undefined,
   };
 }
@@ -345,7 +346,7 @@ function asText(colored: boolean): (record: LogRecord) => string {
 /** One line for an exchange: who, how much, how long, how it ended. */
 function describe(record: ExchangeRecord): string {
   const { remoteAddr, bytesRead, bytesWritten, duration, outcome } = record;
-  const reason = "error" in record ? `: ${messageOf(record.error)}` : "";
+  const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
   const source = outcome === "failed" ? sourceOf(record.error) : undefined;
   const end = outcome in levels
     ? outcome

@@ -4,12 +4,16 @@
  * @module
  */
 
-import type { Conn } from "../server.ts";
+import { type Unhurried, unhurried } from "../exchange/unhurried.ts";
+import type { Conn, ServeOptions } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import type { Log } from "./log.ts";
 import { ensurePermissions } from "./permissions.ts";
+import { explain } from "./reasons.ts";
 import { messageOf } from "./wording.ts";
 
+/** How long a program may take to end after its output, for its status to count. */
+const EXIT_MS = 250;
 /** How long to wait for the rest of a program's standard error. */
 const LAST_WORDS_MS = 100;
 /** Longer than arguments may be: a program can be found, but not started. */
@@ -20,7 +24,11 @@ const MAX_LINE = 8192;
 /**
  * Makes an answer from a program: the request is its standard input, its
  * standard output is the response, and its standard error goes to the log. It
- * is killed when the exchange is cut short. If it fails, the exchange fails.
+ * is killed when the exchange is cut short. If it fails, the exchange fails. Its
+ * turn lasts until it ends, also after the response.
+ *
+ * While it runs, nobody can tell whether it thinks or waits for the client. So a
+ * client that has begun its request may be silent until the deadline.
  *
  * The environment describes the connection as ucspi-tcp's `tcpserver` does.
  *
@@ -40,20 +48,32 @@ export async function program(
   // Deno allows signals to a group only with the permission to run anything.
   const all = await Deno.permissions.query({ name: "run" });
   const killsGroup = all.state === "granted" && Deno.build.os !== "windows";
+  const removesStale = (await Deno.permissions.query({ name: "env" }))
+    .state === "granted";
   const running = new Set<Promise<unknown>>();
+  const options: Partial<ServeOptions> & Unhurried = {
+    streaming: true,
+    [unhurried]: true,
+  };
 
   return {
-    options: { streaming: true },
+    options,
     handler(conn) {
       conn.signal.throwIfAborted();
-      const child = start(command, args, environmentOf(conn, tls));
+      const about = environmentOf(conn, tls);
+      const child = start(command, args, {
+        env: removesStale
+          ? { ...withoutStale(), ...about }
+          : { ...nothing, ...about },
+        clearEnv: removesStale,
+      });
       const run = new Run(child, conn, command, killsGroup);
       const ended = run.logErrors((line) =>
         log.program(conn.id, command, line)
       );
       running.add(ended);
       ended.finally(() => running.delete(ended));
-      return run.output();
+      return run.answer();
     },
     settled: () => Promise.all(running),
   };
@@ -71,7 +91,10 @@ function ensureExists(command: string): void {
     const isMissing = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.PermissionDenied;
     // Any other error means that it exists, but rejects these arguments.
-    if (isMissing) throw cannotRun(command, error);
+    if (!isMissing) return;
+    const words = command.split(/\s+/).filter(Boolean);
+    const advice = words.length > 1 ? `, try: -- ${words.join(" ")}` : "";
+    throw cannotRun(command, `${messageOf(error)}${advice}`);
   }
 }
 
@@ -82,12 +105,12 @@ function cannotRun(command: string, error: unknown): Error {
 function start(
   command: string,
   args: string[],
-  env: Record<string, string>,
+  environment: Pick<Deno.CommandOptions, "env" | "clearEnv">,
 ): Deno.ChildProcess {
   try {
     return new Deno.Command(command, {
       args,
-      env,
+      ...environment,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -107,8 +130,11 @@ class Run {
   readonly #killsGroup: boolean;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #request: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #errors: ReadableStreamDefaultReader<Uint8Array>;
-  #over = false;
+  /** Whether the program has ended. What it has started may live on. */
+  #hasEnded = false;
+  #isOver = false;
   /** Why the request could not be read. */
   #fault: { error: unknown } | undefined;
 
@@ -124,28 +150,44 @@ class Run {
     this.#killsGroup = killsGroup;
     this.#input = child.stdin.getWriter();
     this.#request = conn.readable.getReader();
+    this.#output = child.stdout.getReader();
     this.#errors = child.stderr.getReader();
-    conn.signal.addEventListener("abort", this.#kill);
+    child.status.then(() => this.#hasEnded = true);
+    conn.signal.addEventListener("abort", this.#onAbort);
     this.#feed();
   }
 
-  /** The response: it fails if the program does. */
-  async *output(): AsyncGenerator<Uint8Array, void, undefined> {
+  /** Responds with the output, and waits for the end: it fails if the program does. */
+  async answer(): Promise<void> {
     try {
-      yield* this.#child.stdout;
-      const status = await this.#child.status;
-      // What it has started in the background may live on.
-      this.#over = true;
-      if (this.#fault) throw this.#fault.error;
-      if (!status.success) {
-        throw new Error(`${this.#command} ${endingOf(status)}`);
-      }
+      if (!await this.#conn.respond(this.#response())) return;
+      this.#check(await this.#child.status);
     } finally {
       this.#kill();
-      this.#over = true;
-      this.#conn.signal.removeEventListener("abort", this.#kill);
+      this.#isOver = true;
+      this.#conn.signal.removeEventListener("abort", this.#onAbort);
       this.#input.abort().catch(() => {});
       this.#request.cancel().catch(() => {});
+    }
+  }
+
+  /** The output. It fails if the program does so by the end of it. */
+  async *#response(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const { done, value } = await this.#output.read();
+      if (done) break;
+      yield value;
+    }
+    const status = await within(EXIT_MS, this.#child.status);
+    if (this.#fault) throw this.#fault.error;
+    if (status) this.#check(status);
+  }
+
+  #check(status: Deno.CommandStatus): void {
+    // What it has started in the background may live on.
+    this.#isOver = true;
+    if (!status.success) {
+      throw new Error(`${this.#command} ${endingOf(status)}`);
     }
   }
 
@@ -158,12 +200,7 @@ class Run {
   async logErrors(log: (line: string) => void): Promise<void> {
     const logged = logLines(this.#errors, log);
     await this.#child.status;
-    let timer;
-    const enough = new Promise((resolve) => {
-      timer = setTimeout(resolve, LAST_WORDS_MS);
-    });
-    await Promise.race([logged, enough]);
-    clearTimeout(timer);
+    await within(LAST_WORDS_MS, logged);
   }
 
   async #feed(): Promise<void> {
@@ -184,8 +221,19 @@ class Run {
     await this.#request.cancel().catch(() => {});
   }
 
-  readonly #kill = (): void => {
-    if (this.#over) return;
+  readonly #onAbort = (): void => {
+    explain(
+      this.#conn.signal.reason,
+      this.#hasEnded
+        ? `${this.#command} has ended, but what it has started holds its output ` +
+          "open, redirect that to /dev/null"
+        : `${this.#command} has not ended`,
+    );
+    this.#kill();
+  };
+
+  #kill(): void {
+    if (this.#isOver) return;
     const { pid } = this.#child;
     try {
       if (this.#killsGroup) Deno.kill(-pid, "SIGKILL");
@@ -195,19 +243,33 @@ class Run {
     }
     // Processes that it has started may keep these open.
     this.#errors.cancel().catch(() => {});
-    this.#child.stdout.cancel().catch(() => {});
-  };
+    this.#output.cancel().catch(() => {});
+  }
 }
 
-/**
- * The environment variables that describe a connection. Those without a meaning
- * are empty, because the server's own environment may set them.
- */
+/** Waits for `work`, or for so many milliseconds. */
+async function within<T>(
+  milliseconds: number,
+  work: Promise<T>,
+): Promise<T | undefined> {
+  let timer;
+  const enough = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  try {
+    return await Promise.race([work, enough]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The environment variables that describe a connection. */
 function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
   const { localAddr: local, remoteAddr: remote } = conn;
   if (local.transport !== "tcp" || remote.transport !== "tcp") {
-    const path = "path" in local ? local.path : "";
-    return { ...nothing, PROTO: "UNIX", UNIXLOCALPATH: path };
+    // Deno's types do not say that it may be null.
+    const path = ("path" in local ? local.path : "") as string | null;
+    return { PROTO: "UNIX", UNIXLOCALPATH: path ?? "" };
   }
   const about = (prefix: string) => ({
     [`${prefix}LOCALIP`]: local.hostname,
@@ -216,17 +278,32 @@ function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
     [`${prefix}REMOTEPORT`]: `${remote.port}`,
   });
   return tls
-    ? { ...nothing, PROTO: "SSL", ...about("SSL"), ...about("TCP") }
-    : { ...nothing, PROTO: "TCP", ...about("TCP") };
+    ? { PROTO: "SSL", ...about("SSL"), ...about("TCP") }
+    : { PROTO: "TCP", ...about("TCP") };
 }
 
+/** Variables of other servers, which would describe another connection. */
+const stale =
+  /^(?:(?:TCP|SSL)(?:LOCAL|REMOTE)|UNIX(?:LOCAL|REMOTE)|SSL_|NOTIFY_SOCKET$)/;
+
+/** The environment of the server without what is stale. */
+function withoutStale(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => !stale.test(name)),
+  );
+}
+
+/** What must not come from elsewhere. Without a permission it cannot be unset. */
 const nothing = Object.fromEntries(
   [
+    "NOTIFY_SOCKET",
     "UNIXLOCALPATH",
+    ...["UID", "GID", "PID", "PATH"].map((name) => `UNIXREMOTE${name}`),
+    ...["CERT", "S_DN", "I_DN", "VERIFY"].map((name) => `SSL_CLIENT_${name}`),
     ...["SSL", "TCP"].flatMap((prefix) =>
-      ["LOCALIP", "LOCALPORT", "REMOTEIP", "REMOTEPORT"].map((name) =>
-        prefix + name
-      )
+      ["LOCALHOST", "LOCALIP", "LOCALPORT"].concat(
+        ["REMOTEHOST", "REMOTEINFO", "REMOTEIP", "REMOTEPORT"],
+      ).map((name) => prefix + name)
     ),
   ].map((name) => [name, ""]),
 );

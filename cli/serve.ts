@@ -60,6 +60,7 @@ export async function serveUntilStopped(
   const serving = async () => {
     if (flags.trace !== undefined) trace = await traceTo(flags.trace, log);
     const answer = await answerOf(line, log);
+    checkStreaming(line, answer);
     const place = await placeOf(flags, answer.options);
     if (flags.metrics) {
       checkMetricsApart(
@@ -106,6 +107,20 @@ function checkLameDuck(flags: ServeFlags): void {
   throw new UsageError(
     "--lame-duck needs --metrics, too: only /healthz tells a balancer that " +
       "the server is about to stop",
+  );
+}
+
+/** A request that is read ahead is whole before its handler is called. */
+function checkStreaming(
+  { flags, operands: [module] }: CommandLine<typeof serveFlags>,
+  { options }: Answer,
+): void {
+  if (!flags["read-ahead"] || !options.streaming || module === undefined) {
+    return;
+  }
+  throw new UsageError(
+    `--read-ahead and the "streaming" of ${module} exclude each other, a streamed ` +
+      "request is read by its handler",
   );
 }
 

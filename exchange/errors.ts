@@ -56,22 +56,37 @@ export class TimeoutError extends Error {
   readonly option: "deadline" | "idleTimeout";
   /** The limit, in milliseconds. */
   readonly timeout: number;
+  /**
+   * With `idleTimeout`, what the client owed: the rest of its `"request"`, or
+   * reading the `"response"`.
+   */
+  readonly due: "request" | "response" | undefined;
 
   /**
    * Creates the error for a limit.
    *
    * @param option The option that set the limit.
    * @param timeout The limit, in milliseconds.
+   * @param due With `idleTimeout`, what the client owed.
    */
-  constructor(option: "deadline" | "idleTimeout", timeout: number) {
+  constructor(
+    option: "deadline" | "idleTimeout",
+    timeout: number,
+    due?: "request" | "response",
+  ) {
     super(
       option === "deadline"
         ? `The exchange took longer than the ${timeout} ms allowed: ` +
           "be quicker, or have `deadline` raised"
-        : `No byte could be read or written for ${timeout} ms: ` +
-          "do not pause for so long, or have `idleTimeout` raised",
+        : due === "response"
+        ? `The client took nothing of the response for ${timeout} ms: read ` +
+          "faster, or have `idleTimeout` raised"
+        : `The client sent nothing for ${timeout} ms and has not ended its ` +
+          "side: half-close (`nc -N`), have `until` end requests earlier, or " +
+          "have `idleTimeout` raised",
     );
     this.option = option;
     this.timeout = timeout;
+    this.due = due;
   }
 }

@@ -12,10 +12,11 @@ import { RequestBytes } from "./request_bytes.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
+import { type Unhurried, unhurried } from "./unhurried.ts";
 import { wrongBuffer } from "./view.ts";
 
 /** Settings that all reading halves of one listener share. */
-export interface ReadingSettings {
+export interface ReadingSettings extends Unhurried {
   /** How large a request may be, in bytes. */
   readonly maxRequestBytes: number;
   /** What ends a request besides the FIN, if anything does. */
@@ -207,6 +208,7 @@ export class ReadingHalf {
       this.#checkRoom(room, read);
       const count = this.#search ? this.#untilDelimiter(room, read) : read;
       this.#count(count);
+      if (this.#settings[unhurried]) this.#limits.forgiveReads();
       if (!(into instanceof RequestBytes)) return count;
       into.add(count);
     }

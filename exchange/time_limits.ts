@@ -27,6 +27,8 @@ export class TimeLimits {
   #reads = 0;
   #writes = 0;
   #silentSince = 0;
+  /** Whether a pending read counts as a silence of the client. */
+  #countsReads = true;
   /** The start of a silence that an earlier check has found. */
   #doubtedSince = -1;
   /** When the request was complete, if it may have to wait for its turn. */
@@ -80,6 +82,11 @@ export class TimeLimits {
     this.progress();
   }
 
+  /** From now on only the caller knows whether the client is due. */
+  forgiveReads(): void {
+    this.#countsReads = false;
+  }
+
   writeBegins(): void {
     this.#waitBegins();
     this.#writes++;
@@ -113,7 +120,10 @@ export class TimeLimits {
     const silence = Math.min(idleTimeout, patience);
     const deadlineAt = this.#started + deadline;
     if (now >= deadlineAt) return new TimeoutError("deadline", deadline);
-    if (isOver || this.#reads + this.#writes === 0) {
+    const isWaiting = patience === Infinity
+      ? this.#isClientDue
+      : this.#reads + this.#writes > 0;
+    if (isOver || !isWaiting) {
       return Math.min(deadlineAt, now + silence);
     }
     const silentAt = this.#silentSince + silence;
@@ -124,13 +134,18 @@ export class TimeLimits {
       this.#doubtedSince = this.#silentSince;
       return Math.min(deadlineAt, now + DOUBT_MS);
     }
-    return silence === patience
-      ? "silence"
-      : new TimeoutError("idleTimeout", idleTimeout);
+    if (silence === patience) return "silence";
+    const due = this.isWriting ? "response" : "request";
+    return new TimeoutError("idleTimeout", idleTimeout, due);
   }
 
-  /** Silence is counted from the first pending read or write. */
+  /** Whether bytes of the client, or room for ours, are waited for. */
+  get #isClientDue(): boolean {
+    return this.#writes > 0 || (this.#countsReads && this.#reads > 0);
+  }
+
+  /** Silence is counted from the first pending read or write that counts. */
   #waitBegins(): void {
-    if (this.#reads + this.#writes === 0) this.#silentSince = performance.now();
+    if (!this.#isClientDue) this.#silentSince = performance.now();
   }
 }

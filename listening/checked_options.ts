@@ -6,6 +6,7 @@
 
 import { checkDenoVersion } from "../exchange/deno_version.ts";
 import { mayHoldOptions, OptionReader } from "../exchange/option_reader.ts";
+import { type Unhurried, unhurried } from "../exchange/unhurried.ts";
 import type {
   ExchangeOptions,
   ListenerOptions,
@@ -22,7 +23,8 @@ export type AnyListenOptions =
   & Partial<Pick<ListenerOptions, "listener">>
   & Pick<TcpOptions, typeof tcpNames[number]>
   & { transport?: string }
-  & Tapped;
+  & Tapped
+  & Unhurried;
 
 const tcpNames = [
   "hostname",
@@ -64,6 +66,7 @@ export const listenNames: readonly (keyof AnyListenOptions)[] = [
     } satisfies Record<keyof ListenOptions | "transport", true>,
   ) as (keyof ListenOptions)[],
   tap,
+  unhurried,
 ];
 
 /**
@@ -100,6 +103,7 @@ export function readListenOptions(options: OptionReader<AnyListenOptions>) {
     onExchange: options.callback("onExchange"),
     onAcceptError: options.callback("onAcceptError"),
     [tap]: options.callback(tap),
+    [unhurried]: options.boolean(unhurried),
   };
 }
 

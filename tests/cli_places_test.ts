@@ -81,7 +81,8 @@ for (const client of clients.endless) {
       encode("hello"),
     );
     const refusal =
-      "halfclose: request refused, nothing came or went for 1000 ms\n";
+      "halfclose: request refused, nothing came for 1000 ms, and you have not " +
+      "ended your side: half-close (nc -N)\n";
     const told = new TextDecoder().decode(reply);
     if (client.addsItsOwn) assertStringIncludes(told, refusal.trim());
     else assertEquals(told, refusal);

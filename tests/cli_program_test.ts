@@ -199,6 +199,123 @@ for (const program of ["no-such-program", "./no-such-program", "./README.md"]) {
   );
 }
 
+testWithSignals(
+  "cli: a program's response ends with its output, and its turn with the program",
+  async () => {
+    await using folder = await temporaryFolder();
+    const fifo = `${folder.path}/fifo`;
+    assertEquals(await printed(["mkfifo", fifo]), "");
+    const script =
+      `cat; exec 1>&-; [ "$TCPREMOTEPORT" = "$1" ] || read x <${fifo}`;
+    await using tool = await shell(script);
+    const reply = await ask(tool.addr, "first");
+    // The program waits for the pipe.
+    assertEquals(reply, "first");
+    const second = ask(tool.addr, "second");
+    const opened = Deno.writeTextFile(fifo, "go on\n");
+    await opened;
+    await tool.line(/ 5 bytes in, 5 bytes out, /);
+    await Deno.writeTextFile(fifo, "go on\n");
+    assertEquals(await second, "second");
+    assertEquals(outcomes(await tool.stop()), ["ok", "ok"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program that fails after its output makes the exchange fail, too",
+  async () => {
+    await using folder = await temporaryFolder();
+    const fifo = `${folder.path}/fifo`;
+    assertEquals(await printed(["mkfifo", fifo]), "");
+    await using tool = await shell(`cat; exec 1>&-; read x <${fifo}; exit 3`);
+    assertEquals(await ask(tool.addr, "request"), "request");
+    await Deno.writeTextFile(fifo, "go on\n");
+    await tool.line(/ WARN .* failed while [a-z]+: sh ended with status 3$/);
+  },
+);
+
+testWithSignals(
+  "cli: the log names what holds the output of a program that has ended",
+  async () => {
+    await using tool = await shell("sleep 1000 & echo hi", [
+      "--deadline",
+      "1s",
+    ]);
+    assertEquals(await ask(tool.addr, ""), "hi\n");
+    await tool.line(
+      / deadline while writing: it took longer than the 1000 ms of --deadline: sh has ended, but what it has started holds its output open, /,
+    );
+  },
+);
+
+testWithSignals(
+  "cli: a program may think for longer than --idle-timeout while its client waits",
+  async () => {
+    const script = "head -n 1 >/dev/null; sleep 1; echo done";
+    await using tool = await shell(script, ["--idle-timeout", "200ms"]);
+    const client = await begin(tool.addr, "GET /\r\n");
+    assertEquals(await readText(client), "done\n");
+    // One that has sent nothing is due itself, and so is one that does not read.
+    const silent = await connect(tool.addr);
+    assertEquals(await readText(silent), "");
+    await tool.line(
+      / idle while [a-z]+: the client sent nothing for the 200 ms /,
+    );
+    assertEquals(outcomes(await tool.stop()), ["ok", "idle"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program whose client does not read is bound by --idle-timeout",
+  async () => {
+    await using tool = await shell("cat /dev/zero", [
+      "--idle-timeout",
+      "200ms",
+    ]);
+    using _client = await begin(tool.addr, "go");
+    await tool.line(
+      / idle while writing: the client took nothing of the response /,
+    );
+  },
+);
+
+testWithSignals(
+  "cli: a program's environment has nothing that describes another connection",
+  async () => {
+    const stale = {
+      NOTIFY_SOCKET: "/nowhere",
+      TCPREMOTEHOST: "example.com",
+      TCPREMOTEINFO: "root",
+      SSL_CLIENT_S_DN: "CN=root",
+    };
+    const names = Object.keys(stale).join("|");
+    const script = `env | grep -E '^(${names})' | sort`;
+    const blank = Object.keys(stale).sort().map((name) => `${name}=\n`).join(
+      "",
+    );
+    for (
+      const [permissions, expected] of [
+        [["-N", "--allow-run"], blank],
+        [["-N", "--allow-run", "-E"], ""],
+      ] as const
+    ) {
+      await using tool = await shell(`${script}; true`, [], {
+        permissions: [...permissions],
+        env: stale,
+      });
+      assertEquals(await ask(tool.addr), expected);
+    }
+  },
+);
+
+testWithSignals(
+  "cli: a command in quotes is answered with the line that works",
+  async () => {
+    const ending = await Tool.run(["--port", "0", "--", "wc -w"], all);
+    checkRefusal(ending, 1, ", try: -- wc -w");
+  },
+);
+
 testWithSignals("cli: a program need not read its input", async () => {
   const flags = ["--max-request-bytes", "none"];
   await using tool = await shell("head -c 5", flags);

@@ -48,3 +48,10 @@ Deno.test("cli: refuses to read ahead what is no number", async () => {
   const ending = await Tool.run(["--port", "0", "--read-ahead", "x"]);
   checkRefusal(ending, 2, "--read-ahead must be a whole number");
 });
+
+Deno.test("cli: --read-ahead excludes a module that streams", async () => {
+  const module =
+    "data:text/javascript,export default { streaming: true, handler() {} };";
+  const ending = await Tool.run(["--port", "0", "--read-ahead", "2", module]);
+  checkRefusal(ending, 2, '--read-ahead and the "streaming" of data:');
+});

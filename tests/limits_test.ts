@@ -73,8 +73,9 @@ for (const streaming of [false, true]) {
     const client = await begin(server.addr, "half a requ");
     assertEquals(
       await readText(client),
-      "refused: No byte could be read or written for 30 ms: " +
-        "do not pause for so long, or have `idleTimeout` raised\n",
+      "refused: The client sent nothing for 30 ms and has not ended its side: " +
+        "half-close (`nc -N`), have `until` end requests earlier, or have " +
+        "`idleTimeout` raised\n",
     );
     assertEquals(await ask(server.addr, "next"), "next");
     await server.shutdown();

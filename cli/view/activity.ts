@@ -12,7 +12,8 @@ import type {
 } from "../../server.ts";
 import type { LogLine } from "../log.ts";
 import type { Observer } from "../observer.ts";
-import { messageOf, nameOf } from "../wording.ts";
+import { reasonOf } from "../reasons.ts";
+import { nameOf } from "../wording.ts";
 import { Rates } from "./rates.ts";
 
 /** Enough for any screen. */
@@ -127,7 +128,7 @@ export class Activity implements Observer {
     keep(this.last, record, KEPT_EXCHANGES);
     this.rates.add(this.now(), bytesRead, bytesWritten);
     if (outcome !== "ok") {
-      const reason = "error" in record ? `: ${messageOf(record.error)}` : "";
+      const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
       this.note({
         time: new Date(record.startedAt + record.duration),
         level: "WARN",
