@@ -117,7 +117,12 @@ export class Copy implements AsyncDisposable {
       ...["test", "-A", "--no-check", "--quiet", ...map],
       `--preload=${cwd}/tests/mutate/switch.ts`,
       `tests/${name}`,
-    ], { cwd, env, stdout: "null", stderr: "null" });
+    ], {
+      cwd,
+      env: { ...env, DENO_DIR: `${this.#folder}/cache` },
+      stdout: "null",
+      stderr: "null",
+    });
     let hung = false;
     const timer = setTimeout(() => {
       hung = true;
