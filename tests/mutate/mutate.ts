@@ -57,10 +57,10 @@ async function mutate({ seed, count, file }: Options): Promise<number> {
   const counts = { killed: 0, known: 0, survived: 0 };
   let tried = 0;
   await inPairs(drawn, async (mutant) => {
-    const fate = await isNoticed(copy, tests, mutant)
-      ? "killed"
-      : mayLive(mutant)
+    const fate = mayLive(mutant)
       ? "known"
+      : await isNoticed(copy, tests, mutant)
+      ? "killed"
       : "survived";
     counts[fate]++;
     progress?.show(
