@@ -296,6 +296,17 @@ function stoppable(server: Server, stopping: Stopping): Server {
   };
 }
 
+/** What to do about a port that only root may use. */
+function adviceOnPort(error: unknown, { path, port = 8080 }: Place): string {
+  const isReserved = isOf(error, Deno.errors.PermissionDenied) &&
+    path === undefined && port < 1024;
+  return isReserved
+    ? `, a port below 1024 takes root or CAP_NET_BIND_SERVICE: try --port ${
+      port + 8000
+    }`
+    : "";
+}
+
 /** Starts the server. Adds the address to an error that lacks it. */
 function listening(place: Place, start: () => Server): Server {
   try {
@@ -305,7 +316,7 @@ function listening(place: Place, start: () => Server): Server {
       isOf(error, Deno.errors.NotCapable) ||
       /^Cannot (?:listen|serve)/.test(messageOf(error));
     if (hasAddress) throw error;
-    const reason = messageOf(error);
+    const reason = messageOf(error) + adviceOnPort(error, place);
     throw new Error(`Cannot listen on ${nameOfPlace(place)}: ${reason}`, {
       cause: error,
     });

@@ -3,7 +3,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { type Client, clients, talk, testWith } from "./clients.ts";
-import { printed } from "./programs.ts";
+import { printed, runProgram } from "./programs.ts";
 import { ask, begin, exchangeOn, readText } from "./sockets.ts";
 import {
   namesIn,
@@ -214,3 +214,23 @@ Deno.test("cli: --host may be a name that nobody has", async () => {
   assertEquals(ending.code, 1);
   assertStringIncludes(ending.lines.join(), "no-such-host.invalid:0");
 });
+
+const withoutReserved = [
+  ...["setpriv", "--bounding-set=-net_bind_service"],
+  "--inh-caps=-net_bind_service",
+];
+
+testIf(
+  Deno.build.os === "linux" &&
+    await printed([...withoutReserved, "true"]) !== undefined,
+  "Linux, root and setpriv",
+  "cli: a port below 1024 is answered with one that works",
+  async () => {
+    const command = Tool.command(["--host", "127.0.0.1", "--port", "515"]);
+    const [program = "", ...args] = [...withoutReserved, ...command];
+    const { code, stderr } = await runProgram(program, args);
+    assertEquals(code, 1, stderr);
+    assertStringIncludes(stderr, "Cannot listen on 127.0.0.1:515: Permission");
+    assertStringIncludes(stderr, "try --port 8515");
+  },
+);
