@@ -28,6 +28,9 @@ const mutated =
 const left =
   /^(?:architecture|bench|browser|cli_|clients_|commands|comparison|container|docs|examples|exchange_page|fuzz|health|lesson|mutate|offline|production|soak|terminal|units|view)/;
 
+/** How long a test file may take without a mutant. */
+const LONGEST_MS = 120_000;
+
 /** How much longer a test file may take with a mutant. */
 const PATIENCE = 4;
 const MIN_PATIENCE_MS = 10_000;
@@ -73,14 +76,18 @@ export class Copy implements AsyncDisposable {
     await inPairs(names, async (name) => {
       onTest(name);
       const covered = `${this.#folder}/${name}.json`;
-      const began = performance.now();
-      const ended = await this.#run(
-        name,
-        { MUTANTS_COVERED: covered },
-        120_000,
-      );
+      const env = { MUTANTS_COVERED: covered };
+      let began = performance.now();
+      let ended = await this.#run(name, env, LONGEST_MS);
       if (ended !== "passed") {
-        throw new Error(`${name} ${ended} without a mutant`);
+        // Others have run beside it.
+        began = performance.now();
+        ended = await this.#run(name, env, LONGEST_MS);
+      }
+      if (ended !== "passed") {
+        return console.error(
+          `${name} ${ended} without a mutant: it is left out`,
+        );
       }
       const milliseconds = performance.now() - began;
       const passes = new Set<string>(
