@@ -2,6 +2,7 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertMatch,
   assertThrows,
 } from "@std/assert";
 import {
@@ -233,7 +234,7 @@ Deno.test("serve() writes faults to the console unless told otherwise", async (t
       });
       assertEquals(await ask(server.addr), "");
       await server.shutdown();
-      assertEquals(written.map(String), ["Error: from the handler"]);
+      assertMatch(written.join(), /^Error: from the handler\n +at /);
     });
     await t.step("onError()'s own", async () => {
       written.length = 0;
@@ -244,12 +245,10 @@ Deno.test("serve() writes faults to the console unless told otherwise", async (t
       }, () => Promise.reject(new Error("from the handler")));
       assertEquals(await ask(server.addr), "");
       await server.shutdown();
-      assertEquals(written.map(String), [
-        "onError() threw",
-        "Error: from onError",
-        "when it was told of",
-        "Error: from the handler",
-      ]);
+      assertMatch(
+        written.join(),
+        /^onError\(\) threw Error: from onError\n[^]* when it was told of Error: from the handler\n/,
+      );
     });
     await t.step("a wrong body of onError()'s", async () => {
       written.length = 0;
@@ -258,7 +257,7 @@ Deno.test("serve() writes faults to the console unless told otherwise", async (t
       }, () => Promise.reject(new Error("from the handler")));
       assertEquals(await ask(server.addr), "");
       await server.shutdown();
-      assertInstanceOf(written[0], TypeError);
+      assertMatch(written.join(), /TypeError: Cannot send 42/);
     });
   } finally {
     console.error = error;
