@@ -338,3 +338,17 @@ Deno.test("serve() survives a body that throws something hostile, whoever may be
   assertEquals(records.outcomes, ["failed", "ok"]);
   await server.shutdown();
 });
+
+Deno.test("serve() says of a detached ArrayBuffer that it cannot be sent", async () => {
+  const buffer = new ArrayBuffer(8);
+  buffer.transfer();
+  const errors: unknown[] = [];
+  const { server, records } = serveLocally(
+    { onError: (error) => void errors.push(error) },
+    () => buffer,
+  );
+  assertEquals(await ask(server.addr, "hello"), "");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["failed"]);
+  assertMatch(`${errors}`, /Cannot send a buffer that was detached/);
+});

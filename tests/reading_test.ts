@@ -523,3 +523,38 @@ Deno.test("RequestChunks gives chunks to keep, which hold little more than their
   }
   assert(given.every(({ buffer }) => buffer !== borrowed.buffer));
 });
+
+Deno.test("Conn.readable that is taken before a large response can be read after its beginning", async () => {
+  const { server, records } = serveLocally(
+    { streaming: true },
+    (conn) => {
+      const { readable } = conn;
+      return (async function* () {
+        yield pattern(200_000);
+        yield* readable;
+      })();
+    },
+  );
+  const reply = await exchange(server.addr, encode("request"));
+  assertEquals(new TextDecoder().decode(reply.subarray(200_000)), "request");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
+Deno.test("Conn.readable says that its rest was dropped by a response", async () => {
+  const { server } = serveLocally({ streaming: true }, async (conn) => {
+    const reader = conn.readable.getReader();
+    const first = reader.read();
+    await first;
+    const next = reader.read();
+    await conn.respond("enough");
+    await assertRejects(
+      () => next,
+      TypeError,
+      "rest of the request was dropped",
+    );
+  });
+  const client = await begin(server.addr, "half a request");
+  assertEquals(await readText(client), "enough");
+  await server.shutdown();
+});
