@@ -118,14 +118,6 @@ export class Acceptor {
     this.#listener.hide?.();
   }
 
-  /**
-   * Has the engine compile what closes a listener, without closing it: the first
-   * call takes longer than those that follow.
-   */
-  rehearseClose(): void {
-    closeQuietly(Object.create(Object.getPrototypeOf(this.#listener)));
-  }
-
   /** Closes the listener, which resets the connections in its backlog. */
   close(): void {
     closeQuietly(this.#listener);

@@ -60,8 +60,6 @@ export async function drain(
 ): Promise<void> {
   const drain = new Drain(acceptor, options, enqueue);
   acceptor.hide();
-  // Only of our own listener: what the caller's does then, nobody knows.
-  if (options.isExclusive) acceptor.rehearseClose();
   try {
     await drain.settle();
     if (await drain.hasDescriptors()) await closeQuickly(drain, acceptor);
