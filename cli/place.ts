@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isAbstract, noAbstractSockets } from "../exchange/unix_path.ts";
 import { parseIpv4 } from "../exchange/ip_address.ts";
 import type { ServeOptions } from "../server.ts";
 import type { serveFlags } from "./commands.ts";
@@ -57,6 +58,11 @@ export function checkPlace(flags: ServeFlags): void {
   if (flags.unix !== undefined && tcp) {
     throw new UsageError(
       `--unix and --${tcp} exclude each other, give only one of them`,
+    );
+  }
+  if (flags.unix !== undefined && isAbstract(flags.unix)) {
+    throw new UsageError(
+      `--unix cannot be "${flags.unix}", ${noAbstractSockets(flags.unix)}`,
     );
   }
   if (flags["proxy-protocol"] && flags["tls-cert"] !== undefined) {
@@ -118,7 +124,7 @@ export function checkMetricsApart(metrics: HostPort, place: Place): void {
 }
 
 /** The place as one would write it. */
-export function nameOfPlace(place: Place): string {
+function nameOfPlace(place: Place): string {
   return place.path ?? nameOf({ transport: "tcp", ...tcpPlace(place) });
 }
 

@@ -6,6 +6,7 @@
 
 import { type Reply, request, type RequestOptions } from "../client.ts";
 import { startTimer } from "../exchange/timer.ts";
+import { isAbstract, noAbstractSockets } from "../exchange/unix_path.ts";
 import type { sendFlags } from "./commands.ts";
 import { complainOf } from "./complaint.ts";
 import { type CommandLine, type Flags, UsageError } from "./flags.ts";
@@ -129,10 +130,20 @@ function readDestination(
     );
   }
   const destination = text === undefined ? undefined : parseDestination(text);
-  if (destination) return destination;
+  if (destination) {
+    checkPath(destination);
+    return destination;
+  }
   const received = text === undefined ? "" : `, received "${text}"`;
   throw new UsageError(
     `send needs a destination: HOST:PORT, [IPV6]:PORT or unix:PATH${received}`,
+  );
+}
+
+function checkPath({ options }: Destination): void {
+  if (!("path" in options) || !isAbstract(options.path)) return;
+  throw new UsageError(
+    `cannot send to "${options.path}", ${noAbstractSockets(options.path)}`,
   );
 }
 

@@ -6,6 +6,7 @@
 
 import { nearest } from "./nearest.ts";
 import { inspected } from "./thrown.ts";
+import { isAbstract, noAbstractSockets } from "./unix_path.ts";
 
 /**
  * Options as they were given. Each one is read once, by its name, before the
@@ -123,6 +124,12 @@ export class OptionReader<Options extends object> {
       throw this.fault(
         `option "${String(name)}" needs a Unix socket, Deno does not have ` +
           "them on Windows",
+      );
+    }
+    if (isAbstract(path)) {
+      throw this.fault(
+        `option "${String(name)}" cannot be ${inspected(path)}, ` +
+          noAbstractSockets(path),
       );
     }
     if (/^[^\0]*[^\0/]$/.test(path)) return path;
