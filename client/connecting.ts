@@ -6,6 +6,7 @@
 
 import { hostPort } from "../exchange/address.ts";
 import { closeQuietly } from "../exchange/quiet.ts";
+import { named } from "../exchange/thrown.ts";
 import type { CheckedRequestOptions } from "./options.ts";
 
 /**
@@ -36,7 +37,12 @@ export async function connect(
   } catch (error) {
     if (conn) closeQuietly(conn);
     signal.throwIfAborted();
-    throw named(error, `Cannot ${doing} ${placeOf(options)}`);
+    // Deno's own message explains a missing permission.
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const reason = error instanceof Deno.errors.WouldBlock
+      ? "its backlog is full, try again later"
+      : undefined;
+    throw named(error, `Cannot ${doing} ${placeOf(options)}`, reason);
   }
 }
 
@@ -98,21 +104,6 @@ function raceWithAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
       signal.removeEventListener("abort", abort)
     );
   });
-}
-
-/** An error of the same class that also says what could not be done. */
-function named(error: unknown, what: string): unknown {
-  if (!(error instanceof Error)) return error;
-  // Deno's own message explains a missing permission.
-  if (error instanceof Deno.errors.NotCapable) return error;
-  const ErrorClass = error.constructor as new (
-    message: string,
-    options: ErrorOptions,
-  ) => Error;
-  const reason = error instanceof Deno.errors.WouldBlock
-    ? "its backlog is full, try again later"
-    : error.message;
-  return new ErrorClass(`${what}: ${reason}`, { cause: error });
 }
 
 function placeOf({ path, hostname, port }: CheckedRequestOptions): string {

@@ -68,6 +68,25 @@ export function causeOf(thrown: unknown): unknown {
 }
 
 /**
+ * An error of the same class that also says what could not be done.
+ *
+ * @param thrown What was thrown: what is no error is left as it is.
+ * @param what What could not be done.
+ * @param reason Why, where that is known better than the error says.
+ */
+export function named(thrown: unknown, what: string, reason?: string): unknown {
+  const error = errorOf(thrown);
+  if (!error) return thrown;
+  const ErrorClass = error.constructor as new (
+    message: string,
+    options: ErrorOptions,
+  ) => Error;
+  return new ErrorClass(`${what}: ${reason ?? messageOf(error)}`, {
+    cause: error,
+  });
+}
+
+/**
  * Whether what was thrown is of a class.
  *
  * @param thrown What was thrown: any value, however hostile.

@@ -5,7 +5,7 @@
  */
 
 import { hostPort } from "../exchange/address.ts";
-import { inspected } from "../exchange/thrown.ts";
+import { inspected, named } from "../exchange/thrown.ts";
 import type { Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 import { GivenListener } from "./given_listener.ts";
@@ -41,11 +41,21 @@ function open(options: CheckedOptions): Source {
         { cause: error },
       );
     }
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new Deno.errors.AddrInUse(
-      `Cannot listen on ${hostPort(hostname, port)}: the address is in use, ` +
-        "stop the other server or choose another port",
-      { cause: error },
-    );
+    // Deno's own message explains a missing permission.
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    const place = hostPort(hostname, port);
+    throw named(error, `Cannot listen on ${place}`, reasonOf(error, port));
   }
+}
+
+/** Why it cannot listen, where that is known better than the error says. */
+function reasonOf(error: unknown, port: number): string | undefined {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "the address is in use, stop the other server or choose another port";
+  }
+  if (error instanceof Deno.errors.PermissionDenied && port < 1024) {
+    return "a port below 1024 takes root or CAP_NET_BIND_SERVICE, try port " +
+      `${port + 8000}`;
+  }
+  return undefined;
 }

@@ -229,8 +229,8 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
    * a killed or failed server has left behind. At the end the server removes its
    * socket, but not anything that has taken its place.
    *
-   * Deno's permissions to read and write must cover its folder, where the socket
-   * is created under another name and then renamed.
+   * Deno's permissions to read and write must cover its folder: there the socket
+   * is created in a hidden folder that only its user may enter, and then moved.
    */
   path: string;
   /**

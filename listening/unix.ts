@@ -4,16 +4,25 @@
  * @module
  */
 
+import { isOf, named } from "../exchange/thrown.ts";
+
 /** What fits into `sun_path` with a zero byte at the end. */
 const MAX_PATH_BYTES = Deno.build.os === "linux" ? 107 : 103;
+
+/** A socket that listens, and by which it is known in the file system. */
+interface Bound {
+  readonly listener: Deno.UnixListener;
+  readonly socket: Deno.FileInfo;
+}
 
 /**
  * A listener on a Unix socket that removes its own socket from the file system
  * at the end, and nothing else.
  *
  * On close, Deno removes whatever lies at the path that it has bound, even the
- * socket of a newer server or a regular file. So it binds a path that nobody
- * else knows, and the socket is then moved to its real path.
+ * socket of a newer server or a regular file. And a socket has its mode only
+ * after it can be reached. So it is bound in a folder that nobody else may enter,
+ * and then moved to its real path.
  */
 export class UnixListener {
   readonly addr: Deno.UnixAddr;
@@ -27,23 +36,9 @@ export class UnixListener {
    */
   constructor(path: string, mode?: number) {
     this.addr = { transport: "unix", path };
-    const hidden = hiddenBeside(path);
-    claim(path);
-    try {
-      this.#listener = Deno.listen({ transport: "unix", path: hidden });
-    } catch (error) {
-      Deno.removeSync(path);
-      throw error;
-    }
-    try {
-      if (mode !== undefined) Deno.chmodSync(hidden, mode);
-      this.#socket = Deno.lstatSync(hidden);
-      Deno.renameSync(hidden, path);
-    } catch (error) {
-      this.#listener.close();
-      Deno.removeSync(path);
-      throw error;
-    }
+    const { listener, socket } = bindAt(path, mode);
+    this.#listener = listener;
+    this.#socket = socket;
     addEventListener("unload", this.#onUnload);
   }
 
@@ -89,11 +84,41 @@ export class UnixListener {
   }
 }
 
-/** A path in the same folder that nobody else knows. */
+/**
+ * Binds a socket in a private folder, and moves it to its path.
+ *
+ * @throws {Error} If that fails. Nothing is left behind then.
+ */
+function bindAt(path: string, mode: number | undefined): Bound {
+  const folder = hiddenBeside(path);
+  const hidden = hiddenIn(folder);
+  using undoing = new DisposableStack();
+  try {
+    claim(path);
+    undoing.defer(() => remove(path));
+    Deno.mkdirSync(folder, { mode: 0o700 });
+    undoing.defer(() => remove(folder));
+    letUsIn(folder);
+    // What was bound stays where it cannot listen.
+    undoing.defer(() => remove(hidden));
+    const listener = Deno.listen({ transport: "unix", path: hidden });
+    undoing.defer(() => listener.close());
+    if (mode !== undefined) Deno.chmodSync(hidden, mode);
+    const socket = Deno.lstatSync(hidden);
+    Deno.renameSync(hidden, path);
+    undoing.move();
+    remove(folder);
+    return { listener, socket };
+  } catch (error) {
+    throw named(error, `Cannot listen on ${path}`, reasonOf(error, path));
+  }
+}
+
+/** A path in the same folder that does not exist, as short as possible. */
 function hiddenBeside(path: string): string {
-  const folder = path.slice(0, path.lastIndexOf("/") + 1);
-  const hidden = `${folder}.${crypto.randomUUID().slice(0, 8)}`;
-  for (const bound of [path, hidden]) {
+  const folder = folderOf(path);
+  const hidden = `${folder}.${crypto.randomUUID().slice(0, 6)}`;
+  for (const bound of [path, hiddenIn(hidden)]) {
     const size = new TextEncoder().encode(bound).length;
     if (size <= MAX_PATH_BYTES) continue;
     throw new RangeError(
@@ -106,20 +131,68 @@ function hiddenBeside(path: string): string {
   return hidden;
 }
 
+/** Where the socket is bound. */
+function hiddenIn(folder: string): string {
+  return `${folder}/s`;
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/") + 1);
+}
+
+/**
+ * Lets us enter a folder of ours. A umask such as 0177, which is meant for files,
+ * keeps us out. Where nothing lacks, the mode stays as it is: setting it could
+ * take away what the folder has inherited.
+ */
+function letUsIn(folder: string): void {
+  const { mode } = Deno.lstatSync(folder);
+  if (mode === null || (mode & 0o700) === 0o700) return;
+  Deno.chmodSync(folder, mode | 0o700);
+}
+
+/** Removes a file or an empty folder, if that can be done. */
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // Somebody else has removed or replaced it.
+  }
+}
+
 /** Reserves a path where nothing exists yet, atomically. */
 function claim(path: string): void {
   try {
     Deno.openSync(path, { createNew: true, write: true }).close();
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    const socket = Deno.lstatSync(path).isSocket;
     throw new Deno.errors.AddrInUse(
-      `Cannot listen on ${path}: there is ${
-        socket
-          ? "a socket at this path already, remove it if its server is dead"
-          : "something at this path already that is no socket, remove it if nobody needs it"
-      }, or choose another path`,
+      Deno.lstatSync(path).isSocket
+        ? "there is a socket at this path already, remove it if its server is " +
+          "dead, or choose another path"
+        : "there is something at this path already that is no socket, remove it " +
+          "if nobody needs it, or choose another path",
       { cause: error },
     );
   }
+}
+
+/** Why nothing can be bound there, in terms of the path that the user knows. */
+function reasonOf(error: unknown, path: string): string | undefined {
+  const folder = folderOf(path) || ".";
+  if (isOf(error, Deno.errors.NotCapable)) {
+    return "the permission is missing, run deno with --allow-net, " +
+      `--allow-read=${folder} and --allow-write=${folder}`;
+  }
+  if (isOf(error, Deno.errors.NotFound)) {
+    return `there is no folder ${folder}, create it`;
+  }
+  if (isOf(error, Deno.errors.PermissionDenied)) {
+    return `you may not create files in ${folder}, choose another folder or ` +
+      "have its permissions changed";
+  }
+  // Deno adds the call, and names the path that is hidden.
+  return isOf(error, Error)
+    ? error.message.replace(/(?<=\(os error \d+\)):.*/s, "")
+    : undefined;
 }
