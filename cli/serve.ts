@@ -21,13 +21,7 @@ import { limitsOf, refusalBy, refusalOf, untilOf } from "./limits.ts";
 import { Log } from "./log.ts";
 import { Monitor } from "./monitor.ts";
 import { type Observer, tellAll } from "./observer.ts";
-import {
-  checkMetricsApart,
-  checkPlace,
-  nameOfPlace,
-  type Place,
-  placeOf,
-} from "./place.ts";
+import { checkMetricsApart, checkPlace, type Place, placeOf } from "./place.ts";
 import { Reloading } from "./reloading.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { heedSignals } from "./signals.ts";
@@ -35,7 +29,6 @@ import { Stopping } from "./stopping.ts";
 import { type Trace, traceTo } from "./trace.ts";
 import { catchUncaught } from "./uncaught.ts";
 import { viewOf } from "./view/view.ts";
-import { messageOf } from "./wording.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
 
@@ -235,10 +228,7 @@ async function run(
         readPlace: ({ options }) => placeOf(flags, options),
       }, observers),
   });
-  const server: Server = listening(
-    merged,
-    () => serve(watched as ServeOptions, takeTurn),
-  );
+  const server: Server = serve(watched as ServeOptions, takeTurn);
   const stoppableServer = stoppable(server, stopping);
   observers.listening(server.addr, server);
   await server.finished;
@@ -294,31 +284,4 @@ function stoppable(server: Server, stopping: Stopping): Server {
     unref: () => server.unref(),
     [Symbol.asyncDispose]: shutdown,
   };
-}
-
-/** What to do about a port that only root may use. */
-function adviceOnPort(error: unknown, { path, port = 8080 }: Place): string {
-  const isReserved = isOf(error, Deno.errors.PermissionDenied) &&
-    path === undefined && port < 1024;
-  return isReserved
-    ? `, a port below 1024 takes root or CAP_NET_BIND_SERVICE: try --port ${
-      port + 8000
-    }`
-    : "";
-}
-
-/** Starts the server. Adds the address to an error that lacks it. */
-function listening(place: Place, start: () => Server): Server {
-  try {
-    return start();
-  } catch (error) {
-    const hasAddress = isOf(error, Deno.errors.AddrInUse) ||
-      isOf(error, Deno.errors.NotCapable) ||
-      /^Cannot (?:listen|serve)/.test(messageOf(error));
-    if (hasAddress) throw error;
-    const reason = messageOf(error) + adviceOnPort(error, place);
-    throw new Error(`Cannot listen on ${nameOfPlace(place)}: ${reason}`, {
-      cause: error,
-    });
-  }
 }

@@ -158,6 +158,14 @@ testIf(isDual, "IPv6", "listen() puts IPv6 addresses in brackets", () => {
   assertStringIncludes(error.message, `Cannot listen on [::1]:${port}: `);
 });
 
+Deno.test("listen() names the address that it cannot listen on", () => {
+  const error = assertThrows(
+    () => listen({ hostname: "192.0.2.1", port: 7 }),
+    Deno.errors.AddrNotAvailable,
+  );
+  assertStringIncludes(error.message, "Cannot listen on 192.0.2.1:7: Cannot ");
+});
+
 testDual("cli: puts IPv6 addresses in brackets", async () => {
   using other = Deno.listen({ hostname: "::1", port: 0 });
   const busy = `${other.addr.port}`;

@@ -1,8 +1,8 @@
 // The tool behind a proxy: `--proxy-protocol`.
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { binary } from "./proxy_headers.ts";
-import { ask, begin, readText, send } from "./sockets.ts";
+import { ascii, binary } from "./proxy_headers.ts";
+import { ask, begin, exchange, readText, send } from "./sockets.ts";
 import { temporaryFolder, testWithSignals } from "./support.ts";
 import { certFile, keyFile } from "./tls.ts";
 import { checkRefusal, moduleUrl, Tool, type ToolOptions } from "./tool.ts";
@@ -112,6 +112,35 @@ testWithSignals(
     await using tool = await Tool.listening(flags, options);
     assertEquals(await ask(tool.addr, line), expected);
     await logged(tool);
+  },
+);
+
+testWithSignals(
+  "cli: --proxy-protocol knows no path of a server that a proxy does not name",
+  async () => {
+    await using folder = await temporaryFolder();
+    const { path } = folder;
+    const named = (path: string) => [...ascii(path), ...Array(108).fill(0)];
+    const header = binary({
+      family: 0x31,
+      addresses: [
+        ...named("/run/client.sock").slice(0, 108),
+        ...named("").slice(0, 108),
+      ],
+    });
+    await using tool = await Tool.listening([
+      ...["--unix", `${path}/socket`, "--proxy-protocol"],
+      ...["--log-format", "json"],
+      ...["--", "sh", "-c", 'echo "$PROTO [$UNIXLOCALPATH] [$TCPREMOTEIP]"'],
+    ], Tool.allowing(path, "--allow-run"));
+    const answer = await exchange(tool.addr, header);
+    assertEquals(new TextDecoder().decode(answer), "UNIX [] []\n");
+    const [told] = (await logged(tool)).map((line) => JSON.parse(line));
+    assertEquals([told.outcome, told.client, told.server], [
+      "ok",
+      "/run/client.sock",
+      null,
+    ]);
   },
 );
 
