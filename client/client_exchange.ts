@@ -5,6 +5,7 @@
  */
 
 import type { ChunkSource } from "../exchange/body.ts";
+import { parseJson } from "../exchange/printable.ts";
 import { closeQuietly, quietly } from "../exchange/quiet.ts";
 import { type Reply, ResponseTooLargeError } from "./reply.ts";
 import { Sending } from "./sending.ts";
@@ -79,7 +80,7 @@ export class ClientExchange implements Reply {
   }
 
   json(): Promise<unknown> {
-    return this.#consume(() => this.#response.json());
+    return this.#consume(() => this.#response.text()).then(parseJson);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

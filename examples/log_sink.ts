@@ -21,7 +21,7 @@ export default async (conn: Conn<Deno.NetAddr>) => {
   const time = new Date().toISOString();
   // A dot matches all but the end of a line: empty lines are left out.
   for (const [line] of request.matchAll(/.+/g)) {
-    const printable = line.replaceAll(/[^\P{Cc}\t]/gu, "?");
+    const printable = line.replaceAll(/(?!\t)[\p{Cc}\p{Cf}]/gu, "?");
     console.log(`${time} ${conn.remoteAddr.hostname} ${printable}`);
   }
 };

@@ -26,8 +26,8 @@ async function handler(conn: Conn<Deno.NetAddr>): Promise<void> {
   const request = await conn.text();
   const time = new Date().toISOString();
   const lines = Array.from(request.matchAll(/.+/g), ([line]) => {
-    // Control characters could forge a line.
-    const printable = line.replaceAll(/[^\P{Cc}\t]/gu, "?");
+    // Control characters could forge a line, and those of format hide one.
+    const printable = line.replaceAll(/(?!\t)[\p{Cc}\p{Cf}]/gu, "?");
     return `${time} ${conn.remoteAddr.hostname} ${printable}\n`;
   });
   await Deno.mkdir(folder, { recursive: true });

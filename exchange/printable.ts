@@ -35,6 +35,22 @@ export function printable(text: string): string {
 }
 
 /**
+ * What JSON means.
+ *
+ * @param json The JSON, from outside.
+ * @returns The value.
+ * @throws {SyntaxError} If it is not JSON. Whoever writes its message, which
+ * quotes some of it, disturbs no terminal.
+ */
+export function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new SyntaxError(printable((error as SyntaxError).message));
+  }
+}
+
+/**
  * A value as JSON on one line, in which everything can be seen.
  *
  * @param value The value.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parseJson } from "./printable.ts";
 import { quietly } from "./quiet.ts";
 import { type ReadingHalf, tooLateToRead } from "./reading.ts";
 import { RequestBytes } from "./request_bytes.ts";
@@ -82,7 +83,7 @@ export class IncomingRequest implements RequestReader {
 
   json(): Promise<unknown> {
     return this.#consume((request) =>
-      JSON.parse(decoder.decode(request.peek()))
+      parseJson(decoder.decode(request.peek()))
     );
   }
 

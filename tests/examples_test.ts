@@ -255,7 +255,7 @@ testExample(
   async (example) => {
     const addr = await example.addr();
     assertEquals(await example.talk(addr), "");
-    assertEquals(await ask(addr, "\n\r\n\tred \x1b[31m\nlast"), "");
+    assertEquals(await ask(addr, "\n\r\n\tred \x1b[31m\u202e\nlast"), "");
     example.tool.kill("SIGTERM");
     const { stdout } = await example.tool.ending();
     const lines = stdout.split("\n").map((line) =>
@@ -264,7 +264,7 @@ testExample(
     assertEquals(lines, [
       "127.0.0.1 disk 91% full",
       "127.0.0.1 fan failed",
-      "127.0.0.1 \tred ?[31m",
+      "127.0.0.1 \tred ?[31m?",
       "127.0.0.1 last",
       "",
     ]);
@@ -320,7 +320,7 @@ testExample("paste bin: forgets a paste after a day", async (example) => {
 testExample("rotating log: keeps what logger sends", async (example) => {
   const addr = await example.addr();
   assertEquals(await example.talk(addr), "");
-  assertEquals(await ask(addr, "one\r\ntwo\x1b[m\n\n"), "");
+  assertEquals(await ask(addr, "one\r\ntwo\x1b[m\u202e\n\n"), "");
   const log = await Deno.readTextFile(`${example.dir}/logs/current.log`);
   const lines = log.split("\n").map((line) =>
     line.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z /, "")
@@ -328,7 +328,7 @@ testExample("rotating log: keeps what logger sends", async (example) => {
   assertMatch(lines[0] ?? "", /^127\.0\.0\.1 <13>.* disk 91% full$/);
   assertEquals(lines.slice(1), [
     "127.0.0.1 one",
-    "127.0.0.1 two?[m",
+    "127.0.0.1 two?[m?",
     "",
   ]);
 }, { needs: "logger" });

@@ -1,7 +1,13 @@
 // What comes from outside moves nothing on a terminal, and nothing hides there.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { printable, printableJson } from "../exchange/printable.ts";
+import { request } from "../mod.ts";
 import { ask, exchange } from "./sockets.ts";
 import {
   serveLocally,
@@ -118,6 +124,25 @@ Deno.test("serve() without onError writes no byte of a client to a terminal", as
   assertStringIncludes(written.join("\n"), "SyntaxError: ");
   assertStringIncludes(written.join("\n"), "\\u202e");
   checkPrintable(written.join("\n"));
+});
+
+Deno.test("json() throws what disturbs no terminal, on both sides", async () => {
+  const messages: string[] = [];
+  const collect = ({ message }: Error) => messages.push(message);
+  const { server } = serveLocally();
+  const asking = serveLocally({}, async (conn) => {
+    await conn.json().catch(collect);
+  });
+  for (const character of unfit) {
+    await ask(asking.server.addr, `${character}x`);
+    const reply = await request(server.addr, `${character}x`);
+    await assertRejects(() => reply.json(), SyntaxError).then(collect);
+  }
+  await server.shutdown();
+  await asking.server.shutdown();
+  assertEquals(messages.length, 2 * unfit.length);
+  assertStringIncludes(messages.join("\n"), "\\u202e");
+  checkPrintable(messages.join("\n"));
 });
 
 Deno.test("a malformed PROXY header is quoted without what disturbs a terminal", async () => {
