@@ -6,8 +6,12 @@
 //
 // It prints the mutants as JSON.
 
-import { Instrumenter } from "./node_modules/@stryker-mutator/instrumenter/dist/src/index.js";
-import { allMutators } from "./node_modules/@stryker-mutator/instrumenter/dist/src/mutators/mutate.js";
+// Where nothing is installed, it could not be checked otherwise.
+const stryker = import.meta.resolve(
+  "./node_modules/@stryker-mutator/instrumenter/dist/src",
+);
+const { Instrumenter } = await import(`${stryker}/index.js`);
+const { allMutators } = await import(`${stryker}/mutators/mutate.js`);
 
 /** Mutants of words, and of data that is all words. */
 const excludedMutations = [
