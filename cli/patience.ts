@@ -1,5 +1,5 @@
 /**
- * Waiting for what may never end, when the tool is about to end.
+ * Waiting for what may never end.
  *
  * @module
  */
@@ -16,13 +16,27 @@ const MAX_WAITING_MS = 1000;
 export async function endsInTime(
   work: Promise<unknown> | undefined,
 ): Promise<boolean> {
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(false), MAX_WAITING_MS);
+  const ended = Promise.resolve(work).then(() => true);
+  return await within(MAX_WAITING_MS, ended) ?? false;
+}
+
+/**
+ * Waits for work, or for so many milliseconds.
+ *
+ * @param milliseconds How long to wait.
+ * @param work The work.
+ * @returns Its result, or `undefined` if it took longer.
+ */
+export async function within<T>(
+  milliseconds: number,
+  work: Promise<T>,
+): Promise<T | undefined> {
+  let timer;
+  const enough = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
   try {
-    return await Promise.race([
-      Promise.resolve(work).then(() => true),
-      late.promise,
-    ]);
+    return await Promise.race([work, enough]);
   } finally {
     clearTimeout(timer);
   }

@@ -8,6 +8,7 @@ import { type Unhurried, unhurried } from "../exchange/unhurried.ts";
 import type { Conn, ServeOptions } from "../server.ts";
 import type { Answer } from "./answers.ts";
 import type { Log } from "./log.ts";
+import { within } from "./patience.ts";
 import { ensurePermissions } from "./permissions.ts";
 import { explain } from "./reasons.ts";
 import { messageOf } from "./wording.ts";
@@ -244,22 +245,6 @@ class Run {
     // Processes that it has started may keep these open.
     this.#errors.cancel().catch(() => {});
     this.#output.cancel().catch(() => {});
-  }
-}
-
-/** Waits for `work`, or for so many milliseconds. */
-async function within<T>(
-  milliseconds: number,
-  work: Promise<T>,
-): Promise<T | undefined> {
-  let timer;
-  const enough = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), milliseconds);
-  });
-  try {
-    return await Promise.race([work, enough]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
