@@ -33,24 +33,31 @@ export function reasonOf(error: unknown): string {
   if (option === "deadline") {
     const explanation = explanations.get(error);
     return `it took longer than the ${timeout} ms of --deadline` +
-      (explanation === undefined ? "" : `: ${explanation}`);
+      (due === "request" ? `, and the client ${notEnded}` : "") +
+      (explanation === undefined ? "" : ` (${explanation})`);
   }
   return due === "response"
     ? `the client took nothing of the response for the ${timeout} ms of ` +
       "--idle-timeout"
-    : `the client sent nothing for the ${timeout} ms of --idle-timeout and has ` +
-      "not ended its side: it must half-close (nc -N), or use --until or " +
-      "--until-idle";
+    : `the client sent nothing for the ${timeout} ms of --idle-timeout and ` +
+      notEnded;
 }
+
+const notEnded =
+  "has not ended its side: it must half-close (nc -N), or use --until or " +
+  "--until-idle";
 
 /** What a client is told that is refused. */
 export function refusalFor(error: RequestTooLargeError | TimeoutError): string {
   if (isOf(error, RequestTooLargeError)) {
     return `it is larger than the ${error.maxRequestBytes} bytes allowed`;
   }
-  const { option, timeout } = error;
-  return option === "deadline"
+  const { option, timeout, due } = error;
+  if (option === "deadline" && due !== "request") {
+    return `the answer took longer than the ${timeout} ms allowed`;
+  }
+  const what = option === "deadline"
     ? `it took longer than the ${timeout} ms allowed`
-    : `nothing came for ${timeout} ms, and you have not ended your side: ` +
-      "half-close (nc -N)";
+    : `nothing came for ${timeout} ms`;
+  return `${what}, and you have not ended your side: half-close (nc -N)`;
 }

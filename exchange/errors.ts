@@ -57,8 +57,8 @@ export class TimeoutError extends Error {
   /** The limit, in milliseconds. */
   readonly timeout: number;
   /**
-   * With `idleTimeout`, what the client owed: the rest of its `"request"`, or
-   * reading the `"response"`.
+   * What the client owed: the rest of its `"request"`, or reading the
+   * `"response"`. Without it, the handler was due.
    */
   readonly due: "request" | "response" | undefined;
 
@@ -67,7 +67,7 @@ export class TimeoutError extends Error {
    *
    * @param option The option that set the limit.
    * @param timeout The limit, in milliseconds.
-   * @param due With `idleTimeout`, what the client owed.
+   * @param due What the client owed, if anything.
    */
   constructor(
     option: "deadline" | "idleTimeout",
@@ -76,8 +76,11 @@ export class TimeoutError extends Error {
   ) {
     super(
       option === "deadline"
-        ? `The exchange took longer than the ${timeout} ms allowed: ` +
-          "be quicker, or have `deadline` raised"
+        ? `The exchange took longer than the ${timeout} ms allowed` +
+          (due === "request"
+            ? ", and the client has not ended its side: half-close (`nc -N`), " +
+              "have `until` end requests earlier, or have `deadline` raised"
+            : ": be quicker, or have `deadline` raised")
         : due === "response"
         ? `The client took nothing of the response for ${timeout} ms: read ` +
           "faster, or have `idleTimeout` raised"

@@ -119,7 +119,9 @@ export class TimeLimits {
     const { deadline, idleTimeout } = this.#limits;
     const silence = Math.min(idleTimeout, patience);
     const deadlineAt = this.#started + deadline;
-    if (now >= deadlineAt) return new TimeoutError("deadline", deadline);
+    if (now >= deadlineAt) {
+      return new TimeoutError("deadline", deadline, this.#due);
+    }
     const isWaiting = patience === Infinity
       ? this.#isClientDue
       : this.#reads + this.#writes > 0;
@@ -135,8 +137,13 @@ export class TimeLimits {
       return Math.min(deadlineAt, now + DOUBT_MS);
     }
     if (silence === patience) return "silence";
-    const due = this.isWriting ? "response" : "request";
-    return new TimeoutError("idleTimeout", idleTimeout, due);
+    return new TimeoutError("idleTimeout", idleTimeout, this.#due);
+  }
+
+  /** What the client owes, if anything is waited for. */
+  get #due(): TimeoutError["due"] {
+    if (this.isWriting) return "response";
+    return this.isReading ? "request" : undefined;
   }
 
   /** Whether bytes of the client, or room for ours, are waited for. */

@@ -243,7 +243,7 @@ testWithSignals(
     ]);
     assertEquals(await ask(tool.addr, ""), "hi\n");
     await tool.line(
-      / deadline while writing: it took longer than the 1000 ms of --deadline: sh has ended, but what it has started holds its output open, /,
+      / deadline while writing: it took longer than the 1000 ms of --deadline \(sh has ended, but what it has started holds its output open, /,
     );
   },
 );
@@ -262,6 +262,39 @@ testWithSignals(
       / idle while [a-z]+: the client sent nothing for the 200 ms /,
     );
     assertEquals(outcomes(await tool.stop()), ["ok", "idle"]);
+  },
+);
+
+testWithSignals(
+  "cli: a client of a program that never half-closes is told so at the deadline",
+  async () => {
+    await using tool = await Tool.listening(
+      ["--idle-timeout", "200ms", "--deadline", "1s", "--", "wc", "-w"],
+      all,
+    );
+    const client = await begin(tool.addr, "one two\n");
+    assertEquals(
+      await readText(client),
+      "halfclose: request refused, it took longer than the 1000 ms allowed, " +
+        "and you have not ended your side: half-close (nc -N)\n",
+    );
+    await tool.line(
+      / deadline while [a-z]+: it took longer than the 1000 ms of --deadline, and the client has not ended its side: it must half-close \(nc -N\), or use --until or --until-idle \(wc has not ended\)$/,
+    );
+  },
+);
+
+testWithSignals(
+  "cli: a client that waits for a program is not blamed at the deadline",
+  async () => {
+    await using tool = await shell("exec sleep 1000", ["--deadline", "1s"]);
+    assertEquals(
+      await ask(tool.addr, "hi"),
+      "halfclose: request refused, the answer took longer than the 1000 ms allowed\n",
+    );
+    await tool.line(
+      / deadline while [a-z]+: it took longer than the 1000 ms of --deadline \(sh has not ended\)$/,
+    );
   },
 );
 

@@ -120,14 +120,16 @@ for (const streaming of [false, true]) {
     await reader.cancel();
     assertEquals(
       new TextDecoder().decode(value),
-      "refused: The exchange took longer than the 60 ms allowed: " +
-        "be quicker, or have `deadline` raised\n",
+      "refused: The exchange took longer than the 60 ms allowed, and the " +
+        "client has not ended its side: half-close (`nc -N`), have `until` end " +
+        "requests earlier, or have `deadline` raised\n",
     );
     await server.shutdown();
     const record = await records.nth(1);
     assertEquals([record.outcome, record.phase], ["deadline", "reading"]);
     assertInstanceOf(record.error, TimeoutError);
     assertEquals(record.error.option, "deadline");
+    assertEquals(record.error.due, "request");
     assertGreaterOrEqual(record.duration, 60);
   });
 }
