@@ -8,6 +8,7 @@ import { sendFlags, serveFlags } from "./commands.ts";
 import { type FlagTable, parseFlags } from "./flags.ts";
 import { readHostPort } from "./host_port.ts";
 import { looksLikeModule } from "./module.ts";
+import { inShell } from "./wording.ts";
 
 /** Flags of `nc`, `ncat` and `socat` that this tool needs none for. */
 const needless = /^(?:-[lkvn]+|--listen|--keep-open|--verbose)$/;
@@ -113,11 +114,4 @@ function takesValue(flag: string): boolean {
 
 function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
-}
-
-/** A word as one types it in a shell. */
-function inShell(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word)
-    ? word
-    : `'${word.replaceAll("'", `'\\''`)}'`;
 }

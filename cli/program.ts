@@ -11,7 +11,7 @@ import type { Log } from "./log.ts";
 import { within } from "./patience.ts";
 import { ensurePermissions } from "./permissions.ts";
 import { explain } from "./reasons.ts";
-import { messageOf } from "./wording.ts";
+import { inShell, messageOf } from "./wording.ts";
 
 /** How long a program may take to end after its output, for its status to count. */
 const EXIT_MS = 250;
@@ -44,8 +44,15 @@ export async function program(
   args: string[],
   { log, tls }: { log: Log; tls: boolean },
 ): Promise<Answer> {
-  await ensurePermissions(`run ${command}`, { name: "run", command });
-  ensureExists(command);
+  try {
+    await ensurePermissions(`run ${command}`, { name: "run", command });
+    ensureExists(command);
+  } catch (error) {
+    const words = command.split(/\s+/).filter(Boolean);
+    if (words.length < 2) throw error;
+    const line = ["--", ...words, ...args].map(inShell).join(" ");
+    throw new Error(`${messageOf(error)}, try: ${line}`);
+  }
   // Deno allows signals to a group only with the permission to run anything.
   const all = await Deno.permissions.query({ name: "run" });
   const killsGroup = all.state === "granted" && Deno.build.os !== "windows";
@@ -92,10 +99,7 @@ function ensureExists(command: string): void {
     const isMissing = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.PermissionDenied;
     // Any other error means that it exists, but rejects these arguments.
-    if (!isMissing) return;
-    const words = command.split(/\s+/).filter(Boolean);
-    const advice = words.length > 1 ? `, try: -- ${words.join(" ")}` : "";
-    throw cannotRun(command, `${messageOf(error)}${advice}`);
+    if (isMissing) throw cannotRun(command, error);
   }
 }
 
@@ -267,9 +271,12 @@ function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
     : { PROTO: "TCP", ...about("TCP") };
 }
 
-/** Variables of other servers, which would describe another connection. */
+/**
+ * Variables of ucspi-tcp, ucspi-ssl, ucspi-unix, s6 and ipsvd, which would
+ * describe another connection. `SSL_CERT_FILE` and the like are settings.
+ */
 const stale =
-  /^(?:(?:TCP|SSL)(?:LOCAL|REMOTE)|UNIX(?:LOCAL|REMOTE)|SSL_|NOTIFY_SOCKET$)/;
+  /^(?:(?:TCP|SSL|UNIX|IPC)(?:LOCAL|REMOTE|CONN|ORIG|CONCURRENCY)|SSL_(?:CIPHER|CLIENT|PEER|PROTOCOL|SERVER|SESSION|TLS|VERSION)|NOTIFY_SOCKET$)/;
 
 /** The environment of the server without what is stale. */
 function withoutStale(): Record<string, string> {
@@ -282,8 +289,13 @@ function withoutStale(): Record<string, string> {
 const nothing = Object.fromEntries(
   [
     "NOTIFY_SOCKET",
-    "UNIXLOCALPATH",
-    ...["UID", "GID", "PID", "PATH"].map((name) => `UNIXREMOTE${name}`),
+    ...["CIPHER", "PROTOCOL", "PEER_CERT_HASH"].map((name) => `SSL_${name}`),
+    ...["SSL_TLS_SNI_SERVERNAME", "TCPCONNNUM", "IPCCONNNUM"],
+    ...["IPC", "UNIX"].flatMap((prefix) =>
+      ["LOCALPATH", "REMOTEPATH", "REMOTEPID"].concat(
+        ["REMOTEUID", "REMOTEGID", "REMOTEEUID", "REMOTEEGID"],
+      ).map((name) => prefix + name)
+    ),
     ...["CERT", "S_DN", "I_DN", "VERIFY"].map((name) => `SSL_CLIENT_${name}`),
     ...["SSL", "TCP"].flatMap((prefix) =>
       ["LOCALHOST", "LOCALIP", "LOCALPORT"].concat(

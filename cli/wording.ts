@@ -56,3 +56,10 @@ export function quoted(bytes: Uint8Array): string {
   });
   return `"${characters.join("")}"`;
 }
+
+/** A word as one types it in a shell. */
+export function inShell(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word)
+    ? word
+    : `'${word.replaceAll("'", `'\\''`)}'`;
+}
