@@ -39,9 +39,9 @@ import { nearest } from "./exchange/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
 import { standardError } from "./cli/standard_error.ts";
-import { messageOf } from "./cli/wording.ts";
+import { messageOf, sourceOf } from "./cli/wording.ts";
 import { checkDenoVersion } from "./exchange/deno_version.ts";
-import { isOf } from "./exchange/thrown.ts";
+import { causeOf, isOf } from "./exchange/thrown.ts";
 
 /**
  * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves the
@@ -71,7 +71,8 @@ export async function main(args: string[]): Promise<number> {
     return await dispatch(args);
   } catch (error) {
     const isMisused = isOf(error, UsageError);
-    const message = messageOf(error);
+    const source = sourceOf(causeOf(error), true);
+    const message = messageOf(error) + (source ? ` (at ${source})` : "");
     complain(isMisused ? advise(message, args) : message, args);
     return isMisused ? 2 : 1;
   } finally {

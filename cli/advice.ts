@@ -6,6 +6,7 @@
 
 import { sendFlags, serveFlags } from "./commands.ts";
 import { type FlagTable, parseFlags } from "./flags.ts";
+import { parseIpv4 } from "../exchange/ip_address.ts";
 import { readHostPort } from "./host_port.ts";
 import { looksLikeModule } from "./module.ts";
 import { inShell } from "./wording.ts";
@@ -29,6 +30,10 @@ export function advise(message: string, args: string[]): string {
   const isSending = first === "send";
   const words = first === "help"
     ? [...rest.slice(0, 1), "--help"]
+    : first === "version"
+    ? ["--version"]
+    : first === "serve"
+    ? rest
     : isSending
     ? sending(rest)
     : serving(args);
@@ -88,6 +93,7 @@ function serving(args: string[]): string[] | undefined {
       place.push("--host", host, "--port", next);
       i++;
     } else if (place.length === 0 && isPort(arg)) place.push("--port", arg);
+    else if (place.length === 0 && isIpv4(arg)) place.push("--host", arg);
     else if (looksLikeModule(arg)) kept.push(arg);
     else if (command.length > 0) return undefined;
     else {
@@ -110,6 +116,10 @@ function takesValue(flag: string): boolean {
     ? table[name]
     : Object.values(table).find(({ short }) => short === name);
   return found?.value !== undefined;
+}
+
+function isIpv4(text: string): boolean {
+  return parseIpv4(text) !== undefined;
 }
 
 function isPort(text: string): boolean {

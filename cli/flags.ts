@@ -228,8 +228,9 @@ export function parseFlags<Table extends FlagTable>(
     );
   };
 
+  const given = withEmptyValues(table, args);
   const parsed: Record<string, unknown> & { _: unknown[]; "--": string[] } =
-    parseArgs(withEmptyValues(table, args), {
+    parseArgs(given, {
       "--": true,
       boolean: names.filter(isSwitch),
       string: ["_", ...names.filter((name) => !isSwitch(name))],
@@ -264,7 +265,14 @@ export function parseFlags<Table extends FlagTable>(
     if (value === undefined || value === false) continue;
     if (value === true) values[name] = true;
     else if (isSwitch(name)) complain(`--${name} takes no value`);
-    else if (!asksForInfo) values[name] = readValue(name, flag, String(value));
+    else if (!asksForInfo) {
+      // The parser takes a value that is not there for an empty one.
+      const mayBeEmpty = flag.mayBeEmpty && given.includes(`--${name}=`);
+      if (value === "" && !mayBeEmpty) {
+        throw new UsageError(`--${name} needs a value: ${flag.expected}`);
+      }
+      values[name] = readValue(name, flag, String(value));
+    }
   }
   // Thrown last: that a flag lacks its value is the more helpful message.
   if (problem) throw problem;
@@ -286,9 +294,6 @@ function withEmptyValues(table: FlagTable, args: string[]): string[] {
 }
 
 function readValue<T>(name: string, flag: Flag<T>, text: string): T {
-  if (text === "" && !flag.mayBeEmpty) {
-    throw new UsageError(`--${name} needs a value: ${flag.expected}`);
-  }
   const value = flag.read(text);
   if (value !== undefined) return value;
   throw new UsageError(

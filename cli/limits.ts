@@ -30,9 +30,12 @@ export function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
   return Object.fromEntries(given);
 }
 
+/** The silence that the library allows, if no flag says another. */
+const DEFAULT_IDLE_TIMEOUT_MS = 15_000;
+
 /** What ends a request, if flags say so. */
 export function untilOf(
-  { until, "until-idle": idle }: ServeFlags,
+  { until, "until-idle": idle, "idle-timeout": idleTimeout }: ServeFlags,
 ): Pick<ServeOptions, "until"> {
   if (until !== undefined && idle !== undefined) {
     throw new UsageError(
@@ -40,6 +43,13 @@ export function untilOf(
     );
   }
   if (until !== undefined) return { until };
+  const limit = idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS;
+  if (idle !== undefined && idle >= limit) {
+    throw new UsageError(
+      `--until-idle must be shorter than the ${limit} ms of --idle-timeout, which ` +
+        `would refuse the client first, received ${idle} ms`,
+    );
+  }
   return idle === undefined ? {} : { until: { idle } };
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 import { isCallable, mayHoldOptions } from "../exchange/option_reader.ts";
 import { inspected } from "../exchange/thrown.ts";
 import type { Handler } from "../server.ts";
@@ -84,7 +85,9 @@ async function load(url: URL, specifier: string): Promise<unknown> {
   try {
     return (await importWhole(url)).default;
   } catch (error) {
-    throw new Error(`Cannot ${action}: ${messageOf(error)}`, { cause: error });
+    // Deno colours where the import of a module stands that is not there.
+    const reason = stripVTControlCharacters(messageOf(error));
+    throw new Error(`Cannot ${action}: ${reason}`, { cause: error });
   }
 }
 

@@ -34,14 +34,21 @@ const ours = new RegExp(
  * Where something was thrown, outside of our own code.
  *
  * @param thrown What was thrown.
+ * @param isDirect Whether our own code must not have thrown it, at somebody's call.
  * @returns The file or URL with line and column, or `undefined` if it is unknown.
  */
-export function sourceOf(thrown: unknown): string | undefined {
+export function sourceOf(
+  thrown: unknown,
+  isDirect = false,
+): string | undefined {
   const frames = stackOf(thrown)?.matchAll(
     /\b((?:file|https?):\/\/[^\s#]+)(?:#\S*?)?(:\d+:\d+)\)?$/gm,
   );
   for (const [, url = "", position] of frames ?? []) {
-    if (ours.test(url)) continue;
+    if (ours.test(url)) {
+      if (isDirect) return undefined;
+      continue;
+    }
     return (url.startsWith("file:") ? fileURLToPath(url) : url) + position;
   }
   return undefined;

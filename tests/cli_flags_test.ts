@@ -132,6 +132,7 @@ const misuses: [args: string[], named: string][] = [
   [["--log-level", "loud"], "--log-level"],
   [["--quiet", "--log-level", "info"], "--quiet and --log-level"],
   [["-q=1"], "--quiet takes no value"],
+  [["--refusal"], "--refusal needs a value"],
   [["--text"], "--text"],
   [["--text="], "--text"],
   [["--file"], "--file"],

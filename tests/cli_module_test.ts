@@ -346,3 +346,24 @@ for (const entry of ["cli.ts", "mod.ts"]) {
     });
   }
 }
+
+Deno.test("cli: what a module throws outside of its handler has a place, too", async () => {
+  await using folder = await temporaryFolder();
+  const options = { permissions: ["-N", `-R=${folder.path}`] };
+  const file = `${folder.path}/bug.ts`;
+  const run = async (source: string) => {
+    await Deno.writeTextFile(file, source);
+    return await Tool.run(["--port", "0", file], options);
+  };
+  const loaded = await run("const x = 1;\nthrow new Error('no paper');\n");
+  checkRefusal(loaded, 1, `: no paper (at ${file}:2:7)`);
+  const stray = "setTimeout(() => {\n  throw new Error('stray');\n});\n";
+  const { code, lines } = await run(`${stray}export default () => {};\n`);
+  assertEquals([code, lines.at(-1)], [
+    1,
+    `halfclose: stray (at ${file}:2:9)`,
+  ]);
+  // Deno colours the place of an import.
+  const { lines: [missing = ""] } = await run('import "./nowhere.ts";\n');
+  assertEquals(missing.includes("\\x1b"), false, missing);
+});
