@@ -1,6 +1,6 @@
 // Lingering close: who gets the end of the response, and who is given up when.
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { encode, pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import { begin, pause, readBytes } from "./sockets.ts";
@@ -140,5 +140,23 @@ Deno.test("the oldest of too many lingering sockets makes room", async () => {
     for (;;) await oldest?.write(new Uint8Array(8));
   });
   for (const client of clients) client.close();
+  await server.shutdown();
+});
+
+Deno.test("lingering ends after 256 MiB, though the client never pauses", async () => {
+  const { server, records } = serveLocally(
+    { streaming: true, lingerTimeout: Infinity },
+    () => "enough",
+  );
+  const client = await begin(server.addr, "request");
+  await records.nth(1);
+  const chunk = new Uint8Array(1024 ** 2);
+  let sent = 0;
+  await assertRejects(async () => {
+    // More than fits into the kernel beside the bound.
+    while (sent < 512 * 1024 ** 2) sent += await client.write(chunk);
+  });
+  assert(sent > 256 * 1024 ** 2, `given up after ${sent} bytes`);
+  client.close();
   await server.shutdown();
 });
