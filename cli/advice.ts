@@ -14,6 +14,9 @@ import { inShell } from "./wording.ts";
 /** Flags of `nc`, `ncat` and `socat` that this tool needs none for. */
 const needless = /^(?:-[lkvn]+|--listen|--keep-open|--verbose)$/;
 
+/** The same, with the flag of the port at their end. */
+const needlessBeforePort = /^-[lkvn]+p$/;
+
 /** Flags of theirs after which a command comes. */
 const commandFlags = /^(?:-[lkvn]*[ec]|--exec|--sh-exec)$/;
 
@@ -83,6 +86,12 @@ function serving(args: string[]): string[] | undefined {
       command = [next];
       i++;
     } else if (needless.test(arg)) continue;
+    else if (needlessBeforePort.test(arg)) {
+      place.push("--port", next ?? "");
+      i++;
+    } else if (place.length === 0 && /^:\d/.test(arg) && isPort(arg.slice(1))) {
+      place.push("--port", arg.slice(1));
+    } else if (/^[A-Z\d-]+:/.test(arg)) return undefined; // an address of socat
     else if (arg.startsWith("-")) {
       kept.push(arg);
       if (next !== undefined && takesValue(arg)) kept.push(before[++i] ?? "");

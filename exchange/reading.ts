@@ -193,6 +193,8 @@ export class ReadingHalf {
       } catch (error) {
         if (this.#end) break;
         this.#checkReadable();
+        // Nothing can be read into a buffer that has shrunk to none.
+        this.#checkRoom(room, 1);
         throw this.#state.cutByPeer(outcomeOf(error), "reading", error);
       } finally {
         if (this.#end !== "idle") this.#limits.readEnds();

@@ -99,6 +99,7 @@ Deno.test("Conn.read() records a useless buffer even if the handler goes on", as
 for (const mode of ["streaming", "streaming, with a refusal"] as const) {
   const fates: Record<string, (buffer: ArrayBuffer) => void> = {
     shrinks: (buffer) => buffer.resize(2),
+    "shrinks to nothing": (buffer) => buffer.resize(0),
     "is transferred": (buffer) => void buffer.transfer(),
   };
   for (const [fate, harm] of Object.entries(fates)) {

@@ -19,6 +19,8 @@ const servers: (port: number) => [typed: string[], advised: string][] = (
   [["-l", "-k", "-p", `${port}`], `-p ${port}`],
   [["-lk", "-p", `${port}`, "--exec", "cat -u"], `-p ${port} -- cat -u`],
   [["-l", `${port}`, "-c", "cat"], `--port ${port} -- cat`],
+  [[`:${port}`], `--port ${port}`],
+  [["-lvnp", `${port}`], `--port ${port}`],
   [["-p", `${port}`, "127.0.0.1"], `-p ${port} --host 127.0.0.1`],
   [["serve", "-p", `${port}`], `-p ${port}`],
 ];
@@ -63,7 +65,13 @@ for (const typed of [["9100"], ["localhost", "9100"]]) {
 }
 
 Deno.test("cli: a line that means nothing is answered without advice", async () => {
-  for (const typed of [["--nope"], ["-x", "9100"], ["./a.ts", "b", "--nope"]]) {
+  for (
+    const typed of [["--nope"], ["TCP-LISTEN:9", "EXEC:cat"], ["-x", "9100"], [
+      "./a.ts",
+      "b",
+      "--nope",
+    ]]
+  ) {
     const { lines: [line = ""] } = await Tool.run(typed);
     assertStringIncludes(line, "halfclose: ");
     assertEquals(line.includes("try:"), false, line);
