@@ -183,6 +183,26 @@ Deno.test("idleTimeout counts a write from its beginning, not from before the ha
   assertEquals(records.outcomes, ["ok"]);
 });
 
+Deno.test("idleTimeout counts a read from its beginning, not from before the handler thought", async () => {
+  const handling = Promise.withResolvers<void>();
+  const { server, records } = serveLocally(
+    { streaming: true, idleTimeout: 1000 },
+    async (conn) => {
+      handling.resolve();
+      await pause(1500);
+      return await conn.text();
+    },
+  );
+  const client = await connect(server.addr);
+  await handling.promise;
+  await pause(1500 + 700);
+  await client.write(encode("request"));
+  await client.closeWrite();
+  assertEquals(await readText(client), "request");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok"]);
+});
+
 Deno.test("idleTimeout is no limit for a client that is silent while it reads", async () => {
   const { server, records } = serveLocally(
     { streaming: true, idleTimeout: 500 },
