@@ -604,3 +604,24 @@ Deno.test("Conn.abort() interrupts a response", async () => {
   assertEquals([record.outcome, record.phase], ["aborted", "writing"]);
   client.close();
 });
+
+Deno.test("Conn.writable that is taken and never used leaves the response half written", async () => {
+  const { server, records } = serveLocally({ onError() {} }, (conn) => {
+    conn.writable.getWriter();
+  });
+  assertEquals(await ask(server.addr, "request"), "");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["failed"]);
+});
+
+Deno.test("Conn.respond() allows another response if its body fails with the request", async () => {
+  const { server, records } = serveLocally(
+    { streaming: true, maxRequestBytes: 10 },
+    async (conn) => {
+      if (!await conn.respond(conn.readable)) await conn.respond("too large");
+    },
+  );
+  assertEquals(await ask(server.addr, "x".repeat(11)), "too large");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["too-large"]);
+});
