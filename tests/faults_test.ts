@@ -574,6 +574,17 @@ testFault("a health check that sends nothing", () => ({
   phase: "reading",
 }));
 
+testFault("a health check that sends nothing and resets", () => ({
+  options: { proxyProtocol },
+  async client(addr, { accepted }) {
+    const client = await RudeClient.connect(addr);
+    await accepted;
+    await client.reset();
+  },
+  outcome: "health-check",
+  phase: "reading",
+}));
+
 testFault("a health check with a PROXY header", () => ({
   options: { proxyProtocol },
   async client(addr) {
