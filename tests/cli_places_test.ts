@@ -9,6 +9,7 @@ import {
   namesIn,
   temporaryFolder,
   testIf,
+  testOnLinux,
   testWithSignals,
 } from "./support.ts";
 import { certFile, connectTls, keyFile } from "./tls.ts";
@@ -172,7 +173,7 @@ Deno.test("cli: complains in one line of files that are no use for TLS", async (
   }
 });
 
-testWithSignals("cli: --reuse-port lets two servers share a port", async () => {
+testOnLinux("cli: --reuse-port lets two servers share a port", async () => {
   const permissions = ["-N", "--unstable-net"];
   await using one = await Tool.listening(["--reuse-port"], { permissions });
   const shared = ["--reuse-port", "--port", `${one.port}`];

@@ -33,6 +33,8 @@ import { Tool } from "./tool.ts";
 
 const hasOpenssl = await printed(["openssl", "version"]) !== undefined;
 const isUnix = Deno.build.os !== "windows";
+/** Where Deno has reusePort. */
+const isLinux = Deno.build.os === "linux";
 
 /** Tells the tool to reload, and waits until it has. */
 async function reload(tool: Tool, expected: RegExp): Promise<void> {
@@ -212,8 +214,8 @@ async function copy(from: PemFiles, to: PemFiles): Promise<void> {
 }
 
 testIf(
-  isUnix && hasOpenssl,
-  "signals and openssl",
+  isLinux && hasOpenssl,
+  "Linux and openssl",
   "cli: SIGHUP changes the certificate of --reuse-port, and serves the backlog",
   async () => {
     await using folder = await temporaryFolder();
@@ -289,8 +291,8 @@ testIf(
 );
 
 testIf(
-  isUnix && hasOpenssl,
-  "signals and openssl",
+  isLinux && hasOpenssl,
+  "Linux and openssl",
   "cli: SIGHUP says nothing of a new certificate that comes after SIGTERM",
   async () => {
     await using folder = await temporaryFolder();
@@ -320,8 +322,8 @@ testIf(
 );
 
 testIf(
-  isUnix && hasOpenssl,
-  "signals and openssl",
+  isLinux && hasOpenssl,
+  "Linux and openssl",
   "cli: SIGHUP takes a new certificate from a module, too",
   async () => {
     await using folder = await temporaryFolder();

@@ -7,6 +7,7 @@ import { ask, begin, exchangeOn, readText, send, writeAll } from "./sockets.ts";
 import {
   temporaryFolder,
   testIf,
+  testOnLinux,
   testUnix,
   testWithSignals,
 } from "./support.ts";
@@ -246,7 +247,7 @@ testWithSignals("cli: --trace tells of a handshake", async () => {
   );
 });
 
-testWithSignals("cli: --trace goes on with another certificate", async () => {
+testOnLinux("cli: --trace goes on with another certificate", async () => {
   await using folder = await temporaryFolder();
   const cert = `${folder.path}/cert.pem`;
   await Deno.copyFile(certFile, cert);

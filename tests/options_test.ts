@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { listen, type ListenOptions, serve } from "../mod.ts";
 import { runDeno } from "./programs.ts";
+import { testOnLinux } from "./support.ts";
 
 const wrong: [object | null, new () => Error, string][] = [
   [null as unknown as object, TypeError, "the options must be an object"],
@@ -33,7 +34,11 @@ const wrong: [object | null, new () => Error, string][] = [
   ],
   [{ tcpBacklog: 0 }, RangeError, 'option "tcpBacklog"'],
   [{ reusePort: 1 }, TypeError, 'option "reusePort" must be a boolean'],
-  [{ reusePort: true }, TypeError, "--unstable-net"],
+  [
+    { reusePort: true },
+    TypeError,
+    Deno.build.os === "linux" ? "--unstable-net" : "needs Linux",
+  ],
   [{ cert: "x" }, TypeError, 'option "cert" needs "key"'],
   [{ key: "x" }, TypeError, 'option "key" needs "cert"'],
   [{ path: "" }, TypeError, 'option "path" must be the path of a socket'],
@@ -191,7 +196,7 @@ function listenOnce(): Deno.NetAddr {
   return listener.addr;
 }
 
-Deno.test("listen() takes reusePort where Deno does", async () => {
+testOnLinux("listen() takes reusePort where Deno does", async () => {
   const flags = ["--no-config", "--unstable-net", "-N"];
   const file = new URL("testdata/reuse_port.ts", import.meta.url).href;
   const { code, stdout } = await runDeno("run", ...flags, file);

@@ -89,6 +89,14 @@ export function testWithSignals(
   testIf(Deno.build.os !== "windows", "signals", name, fn);
 }
 
+/** Defines a test of what Deno has on Linux alone, such as `reusePort`. */
+export function testOnLinux(
+  name: string,
+  fn: (t: Deno.TestContext) => void | Promise<void>,
+): void {
+  testIf(Deno.build.os === "linux", "Linux", name, fn);
+}
+
 /** Defines a test of Unix sockets, in a folder of its own. */
 export function testUnix(
   name: string,
