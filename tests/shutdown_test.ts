@@ -670,7 +670,8 @@ Deno.test("signal is forgotten at the end", async (t) => {
   });
 });
 
-Deno.test("Conn.abort() while the FIN is being sent makes respond() give false", async () => {
+/** A listener whose connections send their FIN only when they are told to. */
+function listenWithHeldFin() {
   const listener = Deno.listen(local);
   const accept = listener.accept.bind(listener);
   const sending = Promise.withResolvers<void>();
@@ -685,6 +686,11 @@ Deno.test("Conn.abort() while the FIN is being sent makes respond() give false",
     };
     return conn;
   };
+  return { listener, sending, sent };
+}
+
+Deno.test("Conn.abort() while the FIN is being sent makes respond() give false", async () => {
+  const { listener, sending, sent } = listenWithHeldFin();
   const records = new Records();
   const isTaken = Promise.withResolvers<boolean>();
   const server = serve(
@@ -728,4 +734,24 @@ testUnix("Server.shutdown() gives back all its descriptors", async (folder) => {
     "a given listener": 0,
     "a Unix socket": 0,
   });
+});
+
+Deno.test("Conn.close() resolves when the FIN is sent", async () => {
+  const { listener, sending, sent } = listenWithHeldFin();
+  const order: string[] = [];
+  const closed = Promise.withResolvers<void>();
+  const server = serve({ listener, streaming: true }, async (conn) => {
+    await conn.close();
+    order.push("closed");
+    closed.resolve();
+  });
+  const client = await begin(server.addr, "request");
+  await sending.promise;
+  await turnOfIo();
+  order.push("sent");
+  sent.resolve();
+  await closed.promise;
+  assertEquals(order, ["sent", "closed"]);
+  client.close();
+  await server.shutdown();
 });
