@@ -137,6 +137,8 @@ class Run {
   readonly #request: ReadableStreamDefaultReader<Uint8Array>;
   readonly #output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #errors: ReadableStreamDefaultReader<Uint8Array>;
+  /** Resolves when the program has all of the request, or needs no more of it. */
+  readonly #fed: Promise<void>;
   /** Whether the program has ended. What it has started may live on. */
   #hasEnded = false;
   #isOver = false;
@@ -159,7 +161,7 @@ class Run {
     this.#errors = child.stderr.getReader();
     child.status.then(() => this.#hasEnded = true);
     conn.signal.addEventListener("abort", this.#onAbort);
-    this.#feed();
+    this.#fed = this.#feed();
   }
 
   /** Responds with the output, and waits for the end: it fails if the program does. */
@@ -183,6 +185,8 @@ class Run {
       if (done) break;
       yield value;
     }
+    // Our FIN would cut a request that the program may still read.
+    await Promise.race([this.#fed, this.#child.status]);
     const status = await within(EXIT_MS, this.#child.status);
     if (this.#fault) throw this.#fault.error;
     if (status) this.#check(status);

@@ -10,6 +10,7 @@ import {
   begin,
   connect,
   exchange,
+  pause,
   readBytes,
   readText,
   send,
@@ -218,6 +219,23 @@ testWithSignals(
     await Deno.writeTextFile(fifo, "go on\n");
     assertEquals(await second, "second");
     assertEquals(outcomes(await tool.stop()), ["ok", "ok"]);
+  },
+);
+
+testWithSignals(
+  "cli: a program gets all of its request, though its output has ended",
+  async () => {
+    const script = "echo hi; exec 1>&-; echo closed >&2; cat >&2; echo >&2";
+    await using tool = await shell(script);
+    const client = await begin(tool.addr, "one ");
+    await tool.line(/: closed$/);
+    // Longer than a program has to end after its output.
+    await pause(400);
+    await client.write(encode("two"));
+    await client.closeWrite();
+    assertEquals(await readText(client), "hi\n");
+    await tool.line(/: one two$/);
+    await tool.line(/ 7 bytes in, 3 bytes out, .* ok$/);
   },
 );
 
