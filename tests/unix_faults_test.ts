@@ -46,9 +46,11 @@ async function told(
     ...[...wrapper, Deno.execPath(), "run", "--no-config", "--no-prompt"],
     ...[...permissions, listenAt, `${folder}/s`, folder],
   ];
+  const { DENO_COVERAGE_DIR: _, ...env } = Deno.env.toObject();
   const { stdout, stderr } = await runProgram(program, args, {
     // Deno would make a folder for the coverage of its children, too.
-    env: { DENO_NO_UPDATE_CHECK: "1", DENO_COVERAGE_DIR: "" },
+    clearEnv: true,
+    env: { ...env, DENO_NO_UPDATE_CHECK: "1" },
   });
   assertEquals(stderr, "");
   return stdout.trimEnd().split("\n");
