@@ -23,25 +23,25 @@ import {
   serveFlags,
   server,
   shells,
-} from "./cli/commands.ts";
-import { complain } from "./cli/complaint.ts";
-import { completionsFor } from "./cli/completions.ts";
+} from "./cli/args/commands.ts";
+import { complain } from "./cli/log/complaint.ts";
+import { completionsFor } from "./cli/args/completions.ts";
 import {
   type CommandLine,
   type FlagTable,
   parseFlags,
   UsageError,
-} from "./cli/flags.ts";
-import { helpOf, version } from "./cli/help.ts";
-import { looksLikeModule } from "./cli/module.ts";
-import { advise } from "./cli/advice.ts";
-import { nearest } from "./exchange/nearest.ts";
+} from "./cli/args/flags.ts";
+import { helpOf, version } from "./cli/args/help.ts";
+import { looksLikeModule } from "./cli/answers/module.ts";
+import { advise } from "./cli/args/advice.ts";
+import { nearest } from "./shared/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
-import { standardError } from "./cli/standard_error.ts";
-import { messageOf, sourceOf } from "./cli/wording.ts";
-import { checkDenoVersion } from "./exchange/deno_version.ts";
-import { causeOf, isOf } from "./exchange/thrown.ts";
+import { standardError } from "./cli/log/standard_error.ts";
+import { messageOf, sourceOf } from "./cli/shared/wording.ts";
+import { checkDenoVersion } from "./shared/deno_version.ts";
+import { causeOf, isOf } from "./shared/thrown.ts";
 
 /**
  * Runs the command-line tool: serves until SIGINT or SIGTERM, then serves the

@@ -21,18 +21,14 @@
  * @module
  */
 
-import {
-  type ChunkSource,
-  openBody,
-  type RequestBody,
-} from "./exchange/body.ts";
+import { type ChunkSource, openBody, type RequestBody } from "./shared/body.ts";
 import { connect } from "./client/connecting.ts";
 import { ClientExchange } from "./client/client_exchange.ts";
 import { checkRequestOptions, type RequestOptions } from "./client/options.ts";
 import type { Reply } from "./client/reply.ts";
-import { startTimer } from "./exchange/timer.ts";
+import { startTimer } from "./shared/timer.ts";
 
-export type { BodyChunk, RequestBody, ResponseBody } from "./exchange/body.ts";
+export type { BodyChunk, RequestBody, ResponseBody } from "./shared/body.ts";
 export type {
   RequestLimits,
   RequestOptions,

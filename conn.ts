@@ -4,12 +4,12 @@
  * @module
  */
 
-import { unmapped } from "./exchange/address.ts";
-import type { BodyChunk, ResponseBody } from "./exchange/body.ts";
+import { unmapped } from "./shared/address.ts";
+import type { BodyChunk, ResponseBody } from "./shared/body.ts";
 import { Closing, type ClosingSettings } from "./exchange/closing.ts";
 import { abortError, State } from "./exchange/state.ts";
 import { Opening, type OpeningSettings } from "./exchange/opening.ts";
-import { ProxiedSocket } from "./exchange/proxied_socket.ts";
+import { ProxiedSocket } from "./proxy/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
 import type { RequestReader } from "./exchange/request_reader.ts";
 import type { Socket } from "./exchange/socket.ts";

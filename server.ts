@@ -21,7 +21,7 @@
 
 import type { Exchange } from "./conn.ts";
 import { abortError } from "./exchange/state.ts";
-import { startTimer } from "./exchange/timer.ts";
+import { startTimer } from "./shared/timer.ts";
 import type { Source } from "./listening/accepting.ts";
 import {
   type CheckedOptions,
@@ -43,8 +43,8 @@ import {
 import { IterativeServer } from "./serving/iterative_server.ts";
 
 export type { Conn } from "./conn.ts";
-export type { BodyChunk, ResponseBody } from "./exchange/body.ts";
-export { RequestTooLargeError, TimeoutError } from "./exchange/errors.ts";
+export type { BodyChunk, ResponseBody } from "./shared/body.ts";
+export { RequestTooLargeError, TimeoutError } from "./shared/errors.ts";
 export type {
   ExchangeRecord,
   Outcome,

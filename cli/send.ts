@@ -5,16 +5,16 @@
  */
 
 import { type Reply, request, type RequestOptions } from "../client.ts";
-import { startTimer } from "../exchange/timer.ts";
-import { isAbstract, noAbstractSockets } from "../exchange/unix_path.ts";
-import type { sendFlags } from "./commands.ts";
-import { complainOf } from "./complaint.ts";
-import { type CommandLine, type Flags, UsageError } from "./flags.ts";
-import { readHostPort } from "./host_port.ts";
-import { ensurePermissions } from "./permissions.ts";
+import { startTimer } from "../shared/timer.ts";
+import { isAbstract, noAbstractSockets } from "../shared/unix_path.ts";
+import type { sendFlags } from "./args/commands.ts";
+import { complainOf } from "./log/complaint.ts";
+import { type CommandLine, type Flags, UsageError } from "./args/flags.ts";
+import { readHostPort } from "./shared/host_port.ts";
+import { ensurePermissions } from "./shared/permissions.ts";
 import { Progress } from "./progress.ts";
-import { useFile } from "./files.ts";
-import { messageOf, nameOf } from "./wording.ts";
+import { useFile } from "./shared/files.ts";
+import { messageOf, nameOf } from "./shared/wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
 

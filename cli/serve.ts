@@ -4,7 +4,7 @@
  * @module
  */
 
-import { causeOf, isOf } from "../exchange/thrown.ts";
+import { causeOf, isOf } from "../shared/thrown.ts";
 import {
   type Conn,
   type ExchangeRecord,
@@ -14,20 +14,25 @@ import {
   type ServeOptions,
   type Server,
 } from "../server.ts";
-import { type Answer, answerOf } from "./answers.ts";
-import type { serveFlags } from "./commands.ts";
-import { type CommandLine, type Flags, UsageError } from "./flags.ts";
-import { limitsOf, refusalBy, refusalOf, untilOf } from "./limits.ts";
-import { Log } from "./log.ts";
-import { Monitor } from "./monitor.ts";
-import { type Observer, tellAll } from "./observer.ts";
-import { checkMetricsApart, checkPlace, type Place, placeOf } from "./place.ts";
-import { Reloading } from "./reloading.ts";
-import { ServiceManager } from "./service_manager.ts";
-import { heedSignals } from "./signals.ts";
-import { Stopping } from "./stopping.ts";
-import { type Trace, traceTo } from "./trace.ts";
-import { catchUncaught } from "./uncaught.ts";
+import { type Answer, answerOf } from "./answers/answers.ts";
+import type { serveFlags } from "./args/commands.ts";
+import { type CommandLine, type Flags, UsageError } from "./args/flags.ts";
+import { limitsOf, refusalBy, refusalOf, untilOf } from "./args/limits.ts";
+import { Log } from "./log/log.ts";
+import { Monitor } from "./monitor/monitor.ts";
+import { type Observer, tellAll } from "./log/observer.ts";
+import {
+  checkMetricsApart,
+  checkPlace,
+  type Place,
+  placeOf,
+} from "./args/place.ts";
+import { Reloading } from "./lifecycle/reloading.ts";
+import { ServiceManager } from "./lifecycle/service_manager.ts";
+import { heedSignals } from "./lifecycle/signals.ts";
+import { Stopping } from "./lifecycle/stopping.ts";
+import { type Trace, traceTo } from "./trace/trace.ts";
+import { catchUncaught } from "./lifecycle/uncaught.ts";
 import { viewOf } from "./view/view.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;

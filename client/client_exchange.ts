@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { ChunkSource } from "../exchange/body.ts";
-import { parseJson } from "../exchange/printable.ts";
-import { closeQuietly, quietly } from "../exchange/quiet.ts";
+import type { ChunkSource } from "../shared/body.ts";
+import { parseJson } from "../shared/printable.ts";
+import { closeQuietly, quietly } from "../shared/quiet.ts";
 import { type Reply, ResponseTooLargeError } from "./reply.ts";
 import { Sending } from "./sending.ts";
 

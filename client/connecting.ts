@@ -4,9 +4,9 @@
  * @module
  */
 
-import { hostPort } from "../exchange/address.ts";
-import { closeQuietly } from "../exchange/quiet.ts";
-import { named } from "../exchange/thrown.ts";
+import { hostPort } from "../shared/address.ts";
+import { closeQuietly } from "../shared/quiet.ts";
+import { named } from "../shared/thrown.ts";
 import type { CheckedRequestOptions } from "./options.ts";
 
 /**

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { checkDenoVersion } from "../exchange/deno_version.ts";
-import { OptionReader } from "../exchange/option_reader.ts";
+import { checkDenoVersion } from "../shared/deno_version.ts";
+import { OptionReader } from "../shared/option_reader.ts";
 
 /** The signal and the limits: options of every request. */
 export interface RequestLimits {

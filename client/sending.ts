@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChunkSource, sendChunks } from "../exchange/body.ts";
+import { type ChunkSource, sendChunks } from "../shared/body.ts";
 
 /** The sending of one request. */
 export class Sending {

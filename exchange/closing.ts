@@ -5,16 +5,16 @@
  * @module
  */
 
-import { type BodyChunk, bytesOf } from "./body.ts";
-import type { RequestTooLargeError, TimeoutError } from "./errors.ts";
+import { type BodyChunk, bytesOf } from "../shared/body.ts";
+import type { RequestTooLargeError, TimeoutError } from "../shared/errors.ts";
 import { LingerTimer } from "./linger_timer.ts";
-import { closeQuietly, quietly } from "./quiet.ts";
+import { closeQuietly, quietly } from "../shared/quiet.ts";
 import type { ExchangeRecord } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
 import type { IncomingRequest } from "./request.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
-import { isOf, typeOf } from "./thrown.ts";
+import { isOf, typeOf } from "../shared/thrown.ts";
 import type { WritingHalf } from "./writing.ts";
 
 /** What a client is told when it is refused: nothing, text, or bytes. */

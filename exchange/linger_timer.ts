@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer } from "./timer.ts";
+import { startTimer } from "../shared/timer.ts";
 
 /** How long a connection may linger in all, as in nginx and Apache. */
 const MAX_LINGER_MS = 30_000;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ProxiedSocket } from "./proxied_socket.ts";
+import { ProxiedSocket } from "../proxy/proxied_socket.ts";
 import type { IncomingRequest } from "./request.ts";
 import type { Ends, Socket } from "./socket.ts";
 import type { State } from "./state.ts";

@@ -6,14 +6,14 @@
 
 import { type Delimiter, DelimiterSearch } from "./delimiter.ts";
 import { Dropping } from "./dropping.ts";
-import { RequestTooLargeError } from "./errors.ts";
+import { RequestTooLargeError } from "../shared/errors.ts";
 import type { Outcome, RequestEnd } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
-import { type Unhurried, unhurried } from "./unhurried.ts";
-import { wrongBuffer } from "./view.ts";
+import { type Unhurried, unhurried } from "../shared/unhurried.ts";
+import { wrongBuffer } from "../shared/view.ts";
 
 /** Settings that all reading halves of one listener share. */
 export interface ReadingSettings extends Unhurried {

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { parseJson } from "./printable.ts";
-import { quietly } from "./quiet.ts";
+import { parseJson } from "../shared/printable.ts";
+import { quietly } from "../shared/quiet.ts";
 import { type ReadingHalf, tooLateToRead } from "./reading.ts";
 import { RequestBytes } from "./request_bytes.ts";
 import type { RequestReader } from "./request_reader.ts";
 import { RequestStream } from "./request_stream.ts";
 import type { State } from "./state.ts";
-import { checkReadable } from "./view.ts";
+import { checkReadable } from "../shared/view.ts";
 
 /** Called once, with a copy of the first bytes that are read. */
 export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;

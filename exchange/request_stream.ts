@@ -4,7 +4,7 @@
  * @module
  */
 
-import { QuietReadableStream } from "./quiet.ts";
+import { QuietReadableStream } from "../shared/quiet.ts";
 import { RequestChunks } from "./request_bytes.ts";
 
 /** Where a stream gets its bytes, and what it calls when it is used. */

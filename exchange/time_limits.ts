@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TimeoutError } from "./errors.ts";
+import { TimeoutError } from "../shared/errors.ts";
 import type { ExchangeRecord } from "./record.ts";
 
 /** How long a check waits to see if our own event loop was blocked. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer } from "./timer.ts";
+import { startTimer } from "../shared/timer.ts";
 
 /** Something with time limits. */
 export interface Watched {

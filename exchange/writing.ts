@@ -11,11 +11,11 @@ import {
   openBody,
   type ResponseBody,
   sendChunks,
-} from "./body.ts";
+} from "../shared/body.ts";
 import type { Socket } from "./socket.ts";
 import { abortError, type State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
-import { quietly, QuietWritableStream } from "./quiet.ts";
+import { quietly, QuietWritableStream } from "../shared/quiet.ts";
 
 /** What the writing half needs from the whole exchange. */
 export interface Whole {

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { closeQuietly } from "../exchange/quiet.ts";
-import { Pause } from "./pause.ts";
+import { closeQuietly } from "../shared/quiet.ts";
+import { Pause } from "../shared/pause.ts";
 
 const MIN_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 1000;

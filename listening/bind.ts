@@ -4,8 +4,8 @@
  * @module
  */
 
-import { hostPort } from "../exchange/address.ts";
-import { inspected, named } from "../exchange/thrown.ts";
+import { hostPort } from "../shared/address.ts";
+import { inspected, named } from "../shared/thrown.ts";
 import type { Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 import { GivenListener } from "./given_listener.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OptionReader } from "../exchange/option_reader.ts";
+import { OptionReader } from "../shared/option_reader.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 
 /** The certificate of a TLS server and its private key, both in PEM. */

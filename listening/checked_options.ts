@@ -4,9 +4,9 @@
  * @module
  */
 
-import { checkDenoVersion } from "../exchange/deno_version.ts";
-import { mayHoldOptions, OptionReader } from "../exchange/option_reader.ts";
-import { type Unhurried, unhurried } from "../exchange/unhurried.ts";
+import { checkDenoVersion } from "../shared/deno_version.ts";
+import { mayHoldOptions, OptionReader } from "../shared/option_reader.ts";
+import { type Unhurried, unhurried } from "../shared/unhurried.ts";
 import type {
   ExchangeOptions,
   ListenerOptions,

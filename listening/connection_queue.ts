@@ -4,9 +4,9 @@
  * @module
  */
 
-import { closeQuietly } from "../exchange/quiet.ts";
+import { closeQuietly } from "../shared/quiet.ts";
 import { Acceptor, type Source } from "./accepting.ts";
-import { drain, type DrainOptions } from "./drain.ts";
+import { drain, type DrainOptions } from "../draining/drain.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { startTimer } from "../exchange/timer.ts";
+import { startTimer } from "../shared/timer.ts";
 
 /** How many sockets may linger at once. The oldest is closed for a new one. */
 const MAX_LINGERING = 64;

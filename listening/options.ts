@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { BodyChunk } from "../exchange/body.ts";
-import type { RequestTooLargeError, TimeoutError } from "../exchange/errors.ts";
+import type { BodyChunk } from "../shared/body.ts";
+import type { RequestTooLargeError, TimeoutError } from "../shared/errors.ts";
 import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isOf, named } from "../exchange/thrown.ts";
+import { isOf, named } from "../shared/thrown.ts";
 
 /** What fits into `sun_path` with a zero byte at the end. */
 const MAX_PATH_BYTES = Deno.build.os === "linux" ? 107 : 103;

@@ -31,8 +31,8 @@
  * @module
  */
 
-import { OptionReader } from "../exchange/option_reader.ts";
-import { inspected } from "../exchange/thrown.ts";
+import { OptionReader } from "../shared/option_reader.ts";
+import { inspected } from "../shared/thrown.ts";
 import type { ExchangeRecord, Outcome } from "../exchange/record.ts";
 import { expose, type Family, single } from "./exposition.ts";
 import { Histogram } from "./histogram.ts";

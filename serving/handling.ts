@@ -5,8 +5,8 @@
  */
 
 import type { Exchange } from "../conn.ts";
-import type { ResponseBody } from "../exchange/body.ts";
-import { writeToConsole } from "../exchange/thrown.ts";
+import type { ResponseBody } from "../shared/body.ts";
+import { writeToConsole } from "../shared/thrown.ts";
 
 /** What a handler may return. */
 type Answer = ResponseBody | void | Promise<ResponseBody | void>;

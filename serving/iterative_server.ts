@@ -5,7 +5,7 @@
  */
 
 import type { Conn, Exchange } from "../conn.ts";
-import { writeToConsole } from "../exchange/thrown.ts";
+import { writeToConsole } from "../shared/thrown.ts";
 import type { Certificate } from "../listening/certificate.ts";
 import { handle } from "./handling.ts";
 import type { Handler, Server, Serving } from "./options.ts";

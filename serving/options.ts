@@ -5,9 +5,9 @@
  */
 
 import type { Conn } from "../conn.ts";
-import type { ResponseBody } from "../exchange/body.ts";
-import { isCallable, OptionReader } from "../exchange/option_reader.ts";
-import { inspected, writeToConsole } from "../exchange/thrown.ts";
+import type { ResponseBody } from "../shared/body.ts";
+import { isCallable, OptionReader } from "../shared/option_reader.ts";
+import { inspected, writeToConsole } from "../shared/thrown.ts";
 import type { Certificate } from "../listening/certificate.ts";
 import {
   type AnyListenOptions,

@@ -1,8 +1,8 @@
 // Completions, as shells make use of them.
 
 import { assert, assertEquals } from "@std/assert";
-import { serveFlags } from "../cli/commands.ts";
-import { completionsFor, type Shell } from "../cli/completions.ts";
+import { serveFlags } from "../cli/args/commands.ts";
+import { completionsFor, type Shell } from "../cli/args/completions.ts";
 import { decoded, printed, spawn } from "./programs.ts";
 import { testIf } from "./support.ts";
 import { Tool } from "./tool.ts";

@@ -6,7 +6,7 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { quoted } from "../cli/wording.ts";
+import { quoted } from "../cli/shared/wording.ts";
 import { encode } from "./bytes.ts";
 import { printed, spawn } from "./programs.ts";
 import { ask, connect, readBytes } from "./sockets.ts";

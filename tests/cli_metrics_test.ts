@@ -6,8 +6,8 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { backlogOf } from "../cli/backlog.ts";
-import { processMetrics } from "../cli/process_metrics.ts";
+import { backlogOf } from "../cli/monitor/backlog.ts";
+import { processMetrics } from "../cli/monitor/process_metrics.ts";
 import config from "../deno.json" with { type: "json" };
 import { Exposition } from "./exposition.ts";
 import { printed, root, runProgram } from "./programs.ts";

@@ -1,7 +1,7 @@
 // A log that nobody reads: the tool serves on, and stops when it is told to.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { LineQueue } from "../cli/line_queue.ts";
+import { LineQueue } from "../cli/log/line_queue.ts";
 import { lines, runProgram, spawn } from "./programs.ts";
 import { ask, begin } from "./sockets.ts";
 import { serveLocally, testUnix, testWithSignals } from "./support.ts";

@@ -13,16 +13,14 @@ testIf(
   "git, npm and its registry",
   "mutate sees which mutants a test notices",
   async () => {
-    await using copy = await Copy.make((file) =>
-      file === "exchange/nearest.ts"
-    );
+    await using copy = await Copy.make((file) => file === "shared/nearest.ts");
     const tests = { name: "nearest_test.ts", milliseconds: 1000 };
     const notices = async (original: string, replacement: string) => {
       const mutant = copy.mutants.find((one) =>
         one.original === original && one.replacement === replacement
       );
       assert(mutant, `no mutant ${replacement}`);
-      assertEquals(mutant.file, "exchange/nearest.ts");
+      assertEquals(mutant.file, "shared/nearest.ts");
       return await copy.notices({ ...tests, passes: new Set() }, mutant);
     };
     assertEquals(await notices("typed.length / 3", "typed.length * 3"), true);

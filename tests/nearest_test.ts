@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nearest } from "../exchange/nearest.ts";
+import { nearest } from "../shared/nearest.ts";
 
 Deno.test("nearest() finds what was meant", () => {
   const words = ["port", "host", "log-level", "log-format", "help"];

@@ -6,7 +6,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
-import { printable, printableJson } from "../exchange/printable.ts";
+import { printable, printableJson } from "../shared/printable.ts";
 import { request } from "../mod.ts";
 import { ask, exchange } from "./sockets.ts";
 import {

@@ -2,11 +2,8 @@
 // `deno task fuzz:proxy`.
 
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { crc32c } from "../exchange/crc32c.ts";
-import {
-  parseProxyHeader,
-  type ProxiedEnds,
-} from "../exchange/proxy_header.ts";
+import { crc32c } from "../proxy/crc32c.ts";
+import { parseProxyHeader, type ProxiedEnds } from "../proxy/proxy_header.ts";
 import { findFaults, makeHeader } from "./fuzz/proxy_headers.ts";
 import { importMap, runDeno } from "./programs.ts";
 import {

@@ -1,7 +1,7 @@
 // Whatever is thrown can be put into words and written, and ends nothing.
 
 import { assert, assertEquals } from "@std/assert";
-import { messageOf as messageOnOneLine } from "../cli/wording.ts";
+import { messageOf as messageOnOneLine } from "../cli/shared/wording.ts";
 import {
   causeOf,
   inspected,
@@ -10,8 +10,8 @@ import {
   stackOf,
   typeOf,
   writeToConsole,
-} from "../exchange/thrown.ts";
-import { printable } from "../exchange/printable.ts";
+} from "../shared/thrown.ts";
+import { printable } from "../shared/printable.ts";
 import { Random } from "./harness/random.ts";
 import { anyHostile, hostile } from "./hostile.ts";
 import { importMap, lines, spawn } from "./programs.ts";

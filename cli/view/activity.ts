@@ -10,10 +10,10 @@ import type {
   Outcome,
   RequestStart,
 } from "../../server.ts";
-import type { LogLine } from "../log.ts";
-import type { Observer } from "../observer.ts";
-import { reasonOf } from "../reasons.ts";
-import { nameOf } from "../wording.ts";
+import type { LogLine } from "../log/log.ts";
+import type { Observer } from "../log/observer.ts";
+import { reasonOf } from "../shared/reasons.ts";
+import { nameOf } from "../shared/wording.ts";
 import { Rates } from "./rates.ts";
 
 /** Enough for any screen. */

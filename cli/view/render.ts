@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "../../exchange/printable.ts";
+import { printable } from "../../shared/printable.ts";
 import type { Activity, Client, Note } from "./activity.ts";
 import { shortBytes, shortNumber, shortTime } from "./quantities.ts";
 import { RATE_SECONDS } from "./rates.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { writeLastWords } from "../last_words.ts";
-import { endsInTime } from "../patience.ts";
+import { writeLastWords } from "../log/last_words.ts";
+import { endsInTime } from "../shared/patience.ts";
 
 /** How often it is redrawn, in milliseconds, if nothing happens. */
 const IDLE_MS = 250;

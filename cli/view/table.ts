@@ -4,9 +4,9 @@
  * @module
  */
 
-import { printable } from "../../exchange/printable.ts";
+import { printable } from "../../shared/printable.ts";
 import type { ExchangeRecord, Outcome } from "../../server.ts";
-import { nameOf } from "../wording.ts";
+import { nameOf } from "../shared/wording.ts";
 import type { Activity, Client } from "./activity.ts";
 import { shortBytes, shortTime } from "./quantities.ts";
 import { cut, type Line, type Span, type Style, styled } from "./styled.ts";

@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { Log, LogLine } from "../log.ts";
-import type { Observer } from "../observer.ts";
-import { standardError } from "../standard_error.ts";
+import type { Log, LogLine } from "../log/log.ts";
+import type { Observer } from "../log/observer.ts";
+import { standardError } from "../log/standard_error.ts";
 import { Activity } from "./activity.ts";
 import { render } from "./render.ts";
 import { Screen } from "./screen.ts";

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { parseProxyHeader } from "../../exchange/proxy_header.ts";
+import { parseProxyHeader } from "../../proxy/proxy_header.ts";
 import {
   execute,
   type Flags,

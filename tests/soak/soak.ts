@@ -20,7 +20,7 @@
 
 import { resolve } from "node:path";
 import { messageOf } from "../harness/errors.ts";
-import { bytes } from "../../cli/flags.ts";
+import { bytes } from "../../cli/args/flags.ts";
 import { execute, type Flags, onStop, UsageError } from "../harness/options.ts";
 import { Progress } from "../harness/progress.ts";
 import { count, report } from "./report.ts";

@@ -1,0 +1,336 @@
+/**
+ * Answering with a program that runs once for each connection.
+ *
+ * @module
+ */
+
+import { type Unhurried, unhurried } from "../../shared/unhurried.ts";
+import type { Conn, ServeOptions } from "../../server.ts";
+import type { Answer } from "./answers.ts";
+import type { Log } from "../log/log.ts";
+import { within } from "../shared/patience.ts";
+import { ensurePermissions } from "../shared/permissions.ts";
+import { explain } from "../shared/reasons.ts";
+import { inShell, messageOf } from "../shared/wording.ts";
+
+/** How long a program may take to end after its output, for its status to count. */
+const EXIT_MS = 250;
+/** How long to wait for the rest of a program's standard error. */
+const LAST_WORDS_MS = 100;
+/** Longer than arguments may be: a program can be found, but not started. */
+const TOO_LONG_BYTES = 4 * 1024 ** 2;
+/** How long a line of a program's standard error may be before it is split. */
+const MAX_LINE = 8192;
+
+/**
+ * Makes an answer from a program: the request is its standard input, its
+ * standard output is the response, and its standard error goes to the log. It
+ * is killed when the exchange is cut short. If it fails, the exchange fails. Its
+ * turn lasts until it ends, also after the response.
+ *
+ * While it runs, nobody can tell whether it thinks or waits for the client. So a
+ * client that has begun its request may be silent until the deadline.
+ *
+ * The environment describes the connection as ucspi-tcp's `tcpserver` does.
+ *
+ * @param command The program.
+ * @param args Its arguments.
+ * @param context Where its standard error goes, and whether there is TLS.
+ * @throws {Deno.errors.NotCapable} If the permission to run it is missing.
+ * @throws {Error} If there is no such program.
+ */
+export async function program(
+  command: string,
+  args: string[],
+  { log, tls }: { log: Log; tls: boolean },
+): Promise<Answer> {
+  try {
+    await ensurePermissions(`run ${command}`, { name: "run", command });
+    ensureExists(command);
+  } catch (error) {
+    const words = command.split(/\s+/).filter(Boolean);
+    if (words.length < 2) throw error;
+    const line = ["--", ...words, ...args].map(inShell).join(" ");
+    throw new Error(`${messageOf(error)}, try: ${line}`);
+  }
+  // Deno allows signals to a group only with the permission to run anything.
+  const all = await Deno.permissions.query({ name: "run" });
+  const killsGroup = all.state === "granted" && Deno.build.os !== "windows";
+  const removesStale = (await Deno.permissions.query({ name: "env" }))
+    .state === "granted";
+  const running = new Set<Promise<unknown>>();
+  const options: Partial<ServeOptions> & Unhurried = {
+    streaming: true,
+    [unhurried]: true,
+  };
+
+  return {
+    options,
+    handler(conn) {
+      conn.signal.throwIfAborted();
+      const about = environmentOf(conn, tls);
+      const child = start(command, args, {
+        env: removesStale
+          ? { ...withoutStale(), ...about }
+          : { ...nothing, ...about },
+        clearEnv: removesStale,
+      });
+      const run = new Run(child, conn, command, killsGroup);
+      const ended = run.logErrors((line) =>
+        log.program(conn.id, command, line)
+      );
+      running.add(ended);
+      ended.finally(() => running.delete(ended));
+      return run.answer();
+    },
+    settled: () => Promise.all(running),
+  };
+}
+
+/**
+ * Throws if a program does not exist. Searching for it would need permission to
+ * read `PATH` and all its folders; trying to start it does not.
+ */
+function ensureExists(command: string): void {
+  try {
+    const args = ["x".repeat(TOO_LONG_BYTES)];
+    new Deno.Command(command, { args, stdin: "null" }).spawn().kill();
+  } catch (error) {
+    const isMissing = error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.PermissionDenied;
+    // Any other error means that it exists, but rejects these arguments.
+    if (isMissing) throw cannotRun(command, error);
+  }
+}
+
+function cannotRun(command: string, error: unknown): Error {
+  return new Error(`Cannot run ${command}: ${messageOf(error)}`);
+}
+
+function start(
+  command: string,
+  args: string[],
+  environment: Pick<Deno.CommandOptions, "env" | "clearEnv">,
+): Deno.ChildProcess {
+  try {
+    return new Deno.Command(command, {
+      args,
+      ...environment,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+      // A process group of its own: a Ctrl-C must reach only the server.
+      detached: true,
+    }).spawn();
+  } catch (error) {
+    throw cannotRun(command, error);
+  }
+}
+
+/** One run of a program, for one connection. */
+class Run {
+  readonly #child: Deno.ChildProcess;
+  readonly #conn: Conn;
+  readonly #command: string;
+  readonly #killsGroup: boolean;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #request: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #output: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #errors: ReadableStreamDefaultReader<Uint8Array>;
+  /** Resolves when the program has all of the request, or needs no more of it. */
+  readonly #fed: Promise<void>;
+  /** Whether the program has ended. What it has started may live on. */
+  #hasEnded = false;
+  #isOver = false;
+  /** Why the request could not be read. */
+  #fault: { error: unknown } | undefined;
+
+  constructor(
+    child: Deno.ChildProcess,
+    conn: Conn,
+    command: string,
+    killsGroup: boolean,
+  ) {
+    this.#child = child;
+    this.#conn = conn;
+    this.#command = command;
+    this.#killsGroup = killsGroup;
+    this.#input = child.stdin.getWriter();
+    this.#request = conn.readable.getReader();
+    this.#output = child.stdout.getReader();
+    this.#errors = child.stderr.getReader();
+    child.status.then(() => this.#hasEnded = true);
+    conn.signal.addEventListener("abort", this.#onAbort);
+    this.#fed = this.#feed();
+  }
+
+  /** Responds with the output, and waits for the end: it fails if the program does. */
+  async answer(): Promise<void> {
+    try {
+      if (!await this.#conn.respond(this.#response())) return;
+      this.#check(await this.#child.status);
+    } finally {
+      this.#kill();
+      this.#isOver = true;
+      this.#conn.signal.removeEventListener("abort", this.#onAbort);
+      this.#input.abort().catch(() => {});
+      this.#request.cancel().catch(() => {});
+    }
+  }
+
+  /** The output. It fails if the program does so by the end of it. */
+  async *#response(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const { done, value } = await this.#output.read();
+      if (done) break;
+      yield value;
+    }
+    // Our FIN would cut a request that the program may still read.
+    await Promise.race([this.#fed, this.#child.status]);
+    const status = await within(EXIT_MS, this.#child.status);
+    if (this.#fault) throw this.#fault.error;
+    if (status) this.#check(status);
+  }
+
+  #check(status: Deno.CommandStatus): void {
+    // What it has started in the background may live on.
+    this.#isOver = true;
+    if (!status.success) {
+      throw new Error(`${this.#command} ${endingOf(status)}`);
+    }
+  }
+
+  /**
+   * Logs what the program writes to its standard error, line by line.
+   *
+   * @returns Resolves when it has ended and its last lines are logged. What it
+   * has started in the background may write more.
+   */
+  async logErrors(log: (line: string) => void): Promise<void> {
+    const logged = logLines(this.#errors, log);
+    await this.#child.status;
+    await within(LAST_WORDS_MS, logged);
+  }
+
+  async #feed(): Promise<void> {
+    const input = this.#input;
+    try {
+      for (;;) {
+        const { done, value } = await this.#request.read();
+        if (done) break;
+        // A program that has closed its input needs no more of it.
+        if (!await input.write(value).then(() => true, () => false)) break;
+      }
+    } catch (error) {
+      this.#fault = { error };
+      // Kill it before its input ends, or it would take a part for the whole.
+      this.#kill();
+    }
+    await input.close().catch(() => {});
+    await this.#request.cancel().catch(() => {});
+  }
+
+  readonly #onAbort = (): void => {
+    explain(
+      this.#conn.signal.reason,
+      this.#hasEnded
+        ? `${this.#command} has ended, but what it has started holds its output ` +
+          "open, redirect that to /dev/null"
+        : `${this.#command} has not ended`,
+    );
+    this.#kill();
+  };
+
+  #kill(): void {
+    if (this.#isOver) return;
+    const { pid } = this.#child;
+    try {
+      if (this.#killsGroup) Deno.kill(-pid, "SIGKILL");
+      else this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    // Processes that it has started may keep these open.
+    this.#errors.cancel().catch(() => {});
+    this.#output.cancel().catch(() => {});
+  }
+}
+
+/** The environment variables that describe a connection. */
+function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
+  const { localAddr: local, remoteAddr: remote } = conn;
+  if (local.transport !== "tcp" || remote.transport !== "tcp") {
+    // Deno's types do not say that it may be null.
+    const path = ("path" in local ? local.path : "") as string | null;
+    return { PROTO: "UNIX", UNIXLOCALPATH: path ?? "" };
+  }
+  const about = (prefix: string) => ({
+    [`${prefix}LOCALIP`]: local.hostname,
+    [`${prefix}LOCALPORT`]: `${local.port}`,
+    [`${prefix}REMOTEIP`]: remote.hostname,
+    [`${prefix}REMOTEPORT`]: `${remote.port}`,
+  });
+  return tls
+    ? { PROTO: "SSL", ...about("SSL"), ...about("TCP") }
+    : { PROTO: "TCP", ...about("TCP") };
+}
+
+/**
+ * Variables of ucspi-tcp, ucspi-ssl, ucspi-unix, s6 and ipsvd, which would
+ * describe another connection. `SSL_CERT_FILE` and the like are settings.
+ */
+const stale =
+  /^(?:(?:TCP|SSL|UNIX|IPC)(?:LOCAL|REMOTE|CONN|ORIG|CONCURRENCY)|SSL_(?:CIPHER|CLIENT|PEER|PROTOCOL|SERVER|SESSION|TLS|VERSION)|NOTIFY_SOCKET$)/;
+
+/** The environment of the server without what is stale. */
+function withoutStale(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(Deno.env.toObject()).filter(([name]) => !stale.test(name)),
+  );
+}
+
+/** What must not come from elsewhere. Without a permission it cannot be unset. */
+const nothing = Object.fromEntries(
+  [
+    "NOTIFY_SOCKET",
+    ...["CIPHER", "PROTOCOL", "PEER_CERT_HASH"].map((name) => `SSL_${name}`),
+    ...["SSL_TLS_SNI_SERVERNAME", "TCPCONNNUM", "IPCCONNNUM"],
+    ...["IPC", "UNIX"].flatMap((prefix) =>
+      ["LOCALPATH", "REMOTEPATH", "REMOTEPID"].concat(
+        ["REMOTEUID", "REMOTEGID", "REMOTEEUID", "REMOTEEGID"],
+      ).map((name) => prefix + name)
+    ),
+    ...["CERT", "S_DN", "I_DN", "VERIFY"].map((name) => `SSL_CLIENT_${name}`),
+    ...["SSL", "TCP"].flatMap((prefix) =>
+      ["LOCALHOST", "LOCALIP", "LOCALPORT"].concat(
+        ["REMOTEHOST", "REMOTEINFO", "REMOTEIP", "REMOTEPORT"],
+      ).map((name) => prefix + name)
+    ),
+  ].map((name) => [name, ""]),
+);
+
+function endingOf({ code, signal }: Deno.CommandStatus): string {
+  return signal === null
+    ? `ended with status ${code}`
+    : `was ended by ${signal}`;
+}
+
+async function logLines(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  log: (line: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    rest += decoder.decode(value, { stream: !done });
+    const lines = rest.split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    lines.forEach(log);
+    if (rest !== "" && (done || rest.length > MAX_LINE)) {
+      log(rest);
+      rest = "";
+    }
+    if (done) return;
+  }
+}

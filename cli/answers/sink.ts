@@ -1,0 +1,112 @@
+/**
+ * Keeping each request in a file.
+ *
+ * @module
+ */
+
+import type { Conn } from "../../server.ts";
+import type { Answer } from "./answers.ts";
+import { trying } from "../shared/files.ts";
+import { ensurePermissions } from "../shared/permissions.ts";
+
+/** How many random bytes end a name, so that nobody can guess it. */
+const SECRET_BYTES = 8;
+
+/**
+ * Makes an answer that keeps each request in a file of its own, and replies with
+ * the file's name and a newline.
+ *
+ * The file is named `.halfclose-NAME.part` until all of it is on the disk:
+ * nobody ever sees half a request under its final name. A request that is cut
+ * short leaves nothing. A server that is killed may leave one such file, which
+ * no server touches again.
+ *
+ * Names begin with the time, in UTC, and sort by it. Nobody can guess them.
+ *
+ * @param folder Where to keep the files. It is created if it does not exist.
+ * @throws {Error} If it cannot be used.
+ */
+export async function sink(folder: string): Promise<Answer> {
+  const action = `keep requests in ${folder}`;
+  // Deno requires both for renaming.
+  await ensurePermissions(
+    action,
+    { name: "read", path: folder },
+    { name: "write", path: folder },
+  );
+  await trying(action, () => prepare(folder));
+  const keeping = new Set<Promise<unknown>>();
+
+  return {
+    options: { streaming: true },
+    handler(conn) {
+      const kept = keep(conn, folder);
+      const settled = kept.catch(() => {});
+      keeping.add(settled);
+      settled.then(() => keeping.delete(settled));
+      return kept;
+    },
+    settled: () => Promise.all(keeping),
+  };
+}
+
+/** Makes the folder, and tries whether files can be made there. */
+async function prepare(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const trial = partOf(folder, newName(0));
+  (await Deno.open(trial, { write: true, createNew: true })).close();
+  await Deno.remove(trial);
+}
+
+async function keep(conn: Conn, folder: string): Promise<string> {
+  const name = newName(conn.id);
+  const part = partOf(folder, name);
+  try {
+    await write(conn.readable, part);
+    // No `await` from here on: a request that is cut must not get its name.
+    conn.signal.throwIfAborted();
+    Deno.renameSync(part, `${folder}/${name}`);
+  } catch (error) {
+    await Deno.remove(part).catch(() => {});
+    throw error;
+  }
+  await syncFolder(folder);
+  return `${name}\n`;
+}
+
+/** Writes all of a stream to a new file, and syncs it to the disk. */
+async function write(
+  stream: ReadableStream<Uint8Array>,
+  path: string,
+): Promise<void> {
+  using file = await Deno.open(path, { write: true, createNew: true });
+  for await (const chunk of stream) {
+    for (let written = 0; written < chunk.length;) {
+      written += await file.write(chunk.subarray(written));
+    }
+  }
+  await file.sync();
+}
+
+/** Syncs the names in a folder to the disk, where that is possible. */
+async function syncFolder(path: string): Promise<void> {
+  try {
+    using folder = await Deno.open(path);
+    await folder.sync();
+  } catch {
+    // Windows and some file systems cannot. The file itself is safe.
+  }
+}
+
+/** Where a file is written until all of it is on the disk. */
+function partOf(folder: string, name: string): string {
+  return `${folder}/.halfclose-${name}.part`;
+}
+
+/** A name that sorts by time: `20261123T090000000Z-000001-9f86d081884c7d65`. */
+function newName(id: number): string {
+  const time = new Date().toISOString().replaceAll(/[-:.]/g, "");
+  const count = `${id}`.padStart(6, "0");
+  const secret = crypto.getRandomValues(new Uint8Array(SECRET_BYTES)).toHex();
+  return `${time}-${count}-${secret}`;
+}

@@ -1,0 +1,136 @@
+/**
+ * The command line that somebody meant who typed that of another tool.
+ *
+ * @module
+ */
+
+import { sendFlags, serveFlags } from "./commands.ts";
+import { type FlagTable, parseFlags } from "./flags.ts";
+import { parseIpv4 } from "../../shared/ip_address.ts";
+import { readHostPort } from "../shared/host_port.ts";
+import { looksLikeModule } from "../answers/module.ts";
+import { inShell } from "../shared/wording.ts";
+
+/** Flags of `nc`, `ncat` and `socat` that this tool needs none for. */
+const needless = /^(?:-[lkvn]+|--listen|--keep-open|--verbose)$/;
+
+/** The same, with the flag of the port at their end. */
+const needlessBeforePort = /^-[lkvn]+p$/;
+
+/** Flags of theirs after which a command comes. */
+const commandFlags = /^(?:-[lkvn]*[ec]|--exec|--sh-exec)$/;
+
+/**
+ * Adds the line that works to the message of a command line that does not, if it
+ * can be guessed.
+ *
+ * @param message What is wrong with the command line.
+ * @param args Its arguments.
+ * @returns The message, with the line or as it was.
+ */
+export function advise(message: string, args: string[]): string {
+  const [first, ...rest] = args;
+  const isSending = first === "send";
+  const words = first === "help"
+    ? [...rest.slice(0, 1), "--help"]
+    : first === "version"
+    ? ["--version"]
+    : first === "serve"
+    ? rest
+    : isSending
+    ? sending(rest)
+    : serving(args);
+  const isOpen = isSending || message.endsWith(seeHelp);
+  if (!isOpen || !words || !isUnderstood(words)) return message;
+  const line = ["halfclose", ...words].map(inShell).join(" ");
+  return `${message.replace(seeHelp, "")}, try: ${line}`;
+}
+
+const seeHelp = ", see --help";
+
+/** Whether a guess can be understood, unlike what was typed. */
+function isUnderstood([first = "", ...rest]: string[]): boolean {
+  try {
+    if (first === "send") parseFlags(sendFlags, rest, () => true);
+    else parseFlags(serveFlags, [first, ...rest], looksLikeModule);
+    return true;
+  } catch {
+    return rest.at(-1) === "--help";
+  }
+}
+
+/** `send 9100` and `send localhost 9100`, as `nc` has it. */
+function sending(args: string[]): string[] | undefined {
+  const at = args.findIndex((arg, i) =>
+    isPort(arg) && !(args[i - 1] ?? "").startsWith("-")
+  );
+  if (at < 0) return undefined;
+  const host = args[at - 1];
+  const from = host === undefined ? at : at - 1;
+  const place = `${host ?? "localhost"}:${args[at]}`;
+  return ["send", ...args.slice(0, from), place, ...args.slice(at + 1)];
+}
+
+function serving(args: string[]): string[] | undefined {
+  const ends = args.indexOf("--");
+  const before = ends < 0 ? args : args.slice(0, ends);
+  const kept: string[] = [];
+  const place: string[] = [];
+  let command = ends < 0 ? [] : args.slice(ends + 1);
+  for (let i = 0; i < before.length; i++) {
+    const arg = before[i] ?? "";
+    const next = before[i + 1];
+    const hostPort = readHostPort(arg);
+    if (commandFlags.test(arg)) {
+      if (next === undefined || command.length > 0) return undefined;
+      command = [next];
+      i++;
+    } else if (needless.test(arg)) continue;
+    else if (needlessBeforePort.test(arg)) {
+      place.push("--port", next ?? "");
+      i++;
+    } else if (place.length === 0 && /^:\d/.test(arg) && isPort(arg.slice(1))) {
+      place.push("--port", arg.slice(1));
+    } else if (/^[A-Z\d-]+:/.test(arg)) return undefined; // an address of socat
+    else if (arg.startsWith("-")) {
+      kept.push(arg);
+      if (next !== undefined && takesValue(arg)) kept.push(before[++i] ?? "");
+    } else if (place.length === 0 && hostPort) {
+      place.push("--host", hostPort.hostname, "--port", `${hostPort.port}`);
+    } else if (place.length === 0 && next !== undefined && isPort(next)) {
+      const host = arg === "0" ? "0.0.0.0" : arg;
+      place.push("--host", host, "--port", next);
+      i++;
+    } else if (place.length === 0 && isPort(arg)) place.push("--port", arg);
+    else if (place.length === 0 && isIpv4(arg)) place.push("--host", arg);
+    else if (looksLikeModule(arg)) kept.push(arg);
+    else if (command.length > 0) return undefined;
+    else {
+      command = before.slice(i);
+      break;
+    }
+  }
+  const [program = "", ...others] = command;
+  if (others.length === 0) command = program.split(/\s+/).filter(Boolean);
+  if (command.length > 0 && kept.some(looksLikeModule)) return undefined;
+  const after = command.length > 0 ? ["--", ...command] : [];
+  return [...kept, ...place, ...after];
+}
+
+/** Whether the next argument belongs to a flag. */
+function takesValue(flag: string): boolean {
+  const [, dashes, name = ""] = /^(--?)([^=]*)$/.exec(flag) ?? [];
+  const table: FlagTable = serveFlags;
+  const found = dashes === "--"
+    ? table[name]
+    : Object.values(table).find(({ short }) => short === name);
+  return found?.value !== undefined;
+}
+
+function isIpv4(text: string): boolean {
+  return parseIpv4(text) !== undefined;
+}
+
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535;
+}

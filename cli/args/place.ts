@@ -1,0 +1,189 @@
+/**
+ * Where to listen.
+ *
+ * @module
+ */
+
+import { isAbstract, noAbstractSockets } from "../../shared/unix_path.ts";
+import { parseIpv4 } from "../../shared/ip_address.ts";
+import type { ServeOptions } from "../../server.ts";
+import type { serveFlags } from "./commands.ts";
+import { type Flags, UsageError } from "./flags.ts";
+import { ensurePermissions } from "../shared/permissions.ts";
+import { useFile } from "../shared/files.ts";
+import type { HostPort } from "../shared/host_port.ts";
+import { nameOf } from "../shared/wording.ts";
+
+type ServeFlags = Flags<typeof serveFlags>;
+
+/** The options of `serve()` that say where to listen. */
+export interface Place {
+  hostname?: string | undefined;
+  port?: number | undefined;
+  reusePort?: boolean | undefined;
+  tcpBacklog?: number | undefined;
+  cert?: string | undefined;
+  key?: string | undefined;
+  path?: string | undefined;
+  mode?: number | undefined;
+  listener?: unknown;
+}
+
+const tcpFlags = [
+  "host",
+  "port",
+  "tls-cert",
+  "tls-key",
+  "reuse-port",
+  "backlog",
+] as const;
+
+const noTcp: Place = {
+  hostname: undefined,
+  port: undefined,
+  reusePort: undefined,
+  tcpBacklog: undefined,
+  cert: undefined,
+  key: undefined,
+};
+
+/**
+ * Checks that the flags name at most one place, and all of it.
+ *
+ * @param flags The flags.
+ * @throws {UsageError} If they do not.
+ */
+export function checkPlace(flags: ServeFlags): void {
+  const tcp = tcpFlags.find((name) => flags[name] !== undefined);
+  if (flags.unix !== undefined && tcp) {
+    throw new UsageError(
+      `--unix and --${tcp} exclude each other, give only one of them`,
+    );
+  }
+  if (flags.unix !== undefined && isAbstract(flags.unix)) {
+    throw new UsageError(
+      `--unix cannot be "${flags.unix}", ${noAbstractSockets(flags.unix)}`,
+    );
+  }
+  if (flags["proxy-protocol"] && flags["tls-cert"] !== undefined) {
+    throw new UsageError(
+      "--proxy-protocol and --tls-cert exclude each other, the header of a proxy " +
+        "comes before TLS: have the proxy end TLS",
+    );
+  }
+  for (
+    const [given, needed] of [
+      ["mode", "unix"],
+      ["tls-cert", "tls-key"],
+      ["tls-key", "tls-cert"],
+    ] as const
+  ) {
+    if (flags[given] !== undefined && flags[needed] === undefined) {
+      throw new UsageError(`--${given} needs --${needed}, too`);
+    }
+  }
+}
+
+/**
+ * Decides where to listen: where the flags say, then where a module says, then
+ * where `serve()` listens by default.
+ *
+ * @param flags The flags.
+ * @param options The options of a module.
+ * @returns The options that say so; `undefined` ones override a module's.
+ * @throws {Error} If a file cannot be read, or a permission is missing.
+ */
+export async function placeOf(
+  flags: ServeFlags,
+  options: Partial<ServeOptions>,
+): Promise<Place> {
+  const flagged = await placeByFlags(flags);
+  await ensureAllowed({ ...options, ...flagged });
+  return flagged;
+}
+
+/**
+ * Checks that `--metrics` is not where the server itself listens.
+ *
+ * @param metrics Where monitoring is to be answered.
+ * @param place Where the server is to listen.
+ * @throws {UsageError} If both are the same.
+ */
+export function checkMetricsApart(metrics: HostPort, place: Place): void {
+  if (place.path !== undefined || place.listener !== undefined) return;
+  const { hostname, port } = tcpPlace(place);
+  if (port === 0 || port !== metrics.port) return;
+  const hosts = [hostname, metrics.hostname];
+  const everywhere = hosts.includes("0.0.0.0") &&
+    hosts.every((host) => parseIpv4(host));
+  if (hostname !== metrics.hostname && !everywhere) return;
+  throw new UsageError(
+    `--metrics cannot use port ${port}, the server itself listens there: ` +
+      "choose another port",
+  );
+}
+
+/** The place as one would write it. */
+function nameOfPlace(place: Place): string {
+  return place.path ?? nameOf({ transport: "tcp", ...tcpPlace(place) });
+}
+
+function tcpPlace({ hostname = "0.0.0.0", port = 8080 }: Place): HostPort {
+  return { hostname, port };
+}
+
+async function placeByFlags(flags: ServeFlags): Promise<Place> {
+  const { unix: path, mode, host: hostname, port, backlog: tcpBacklog } = flags;
+  const { "tls-cert": cert, "tls-key": key } = flags;
+  const nowhereElse = { path: undefined, mode: undefined, listener: undefined };
+  if (path !== undefined) {
+    return {
+      ...noTcp,
+      ...nowhereElse,
+      path,
+      ...(mode !== undefined && { mode }),
+    };
+  }
+  if (tcpFlags.every((name) => flags[name] === undefined)) return {};
+  return {
+    ...nowhereElse,
+    ...(hostname !== undefined && { hostname }),
+    ...(port !== undefined && { port }),
+    ...(tcpBacklog !== undefined && { tcpBacklog }),
+    ...(flags["reuse-port"] && { reusePort: true }),
+    ...(cert !== undefined && { cert: await readPem(cert) }),
+    ...(key !== undefined && { key: await readPem(key) }),
+  };
+}
+
+async function readPem(path: string): Promise<string> {
+  const pem = await useFile(path, () => Deno.readTextFile(path));
+  if (pem.includes("-----BEGIN ")) return pem;
+  throw new Error(`Cannot use ${path} for TLS: there is no PEM in it`);
+}
+
+async function ensureAllowed(place: Place): Promise<void> {
+  if (place.listener !== undefined) return;
+  const name = nameOfPlace(place);
+  const action = `listen on ${name}`;
+  // Without the flag, Deno ends the whole process when asked for this. The
+  // function exists only with the flag.
+  if (place.reusePort && !("listenDatagram" in Deno)) {
+    throw new Deno.errors.NotCapable(
+      `Cannot ${action} with others: run deno with --unstable-net`,
+    );
+  }
+  const { path } = place;
+  if (path === undefined) {
+    await ensurePermissions(action, { name: "net", host: name });
+    return;
+  }
+  // The socket is created under another name in its folder.
+  const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";
+  await ensurePermissions(
+    action,
+    { name: "net" },
+    { name: "read", path: folder },
+    { name: "write", path: folder },
+  );
+}

@@ -1,0 +1,219 @@
+/**
+ * What monitoring asks for, over HTTP: `/healthz` and `/metrics`.
+ *
+ * @module
+ */
+
+import config from "../../deno.json" with { type: "json" };
+import { metrics } from "../../metrics/mod.ts";
+import { expose, type Family, single } from "../../metrics/exposition.ts";
+import {
+  type Conn,
+  type ExchangeRecord,
+  serve,
+  type Server,
+} from "../../server.ts";
+import { backlogOf } from "./backlog.ts";
+import type { HostPort } from "../shared/host_port.ts";
+import type { Log } from "../log/log.ts";
+import type { Observer } from "../log/observer.ts";
+import { ensurePermissions } from "../shared/permissions.ts";
+import { processMetrics } from "./process_metrics.ts";
+import { messageOf, nameOf } from "../shared/wording.ts";
+
+/**
+ * How many requests are read at a time. Others wait in the backlog, where they take
+ * no descriptor from the server.
+ */
+const MAX_CONNECTIONS = 8;
+/** How long a request and its answer may take. */
+const DEADLINE_MS = 5000;
+const MAX_HEAD_BYTES = 16_384;
+
+const reasons = {
+  200: "OK",
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+} as const;
+
+/** Answers on a socket of its own, so that nobody loses a turn to it. */
+export class Monitor implements Observer, AsyncDisposable {
+  readonly #http: Server<Deno.NetAddr>;
+  readonly #closing = new AbortController();
+  readonly #numbers = metrics();
+  readonly #log: Log;
+  #server: Server | undefined;
+  #turn: { id: number; since: number } | undefined;
+  #isStopping = false;
+  /** Whether the last accept succeeded. */
+  #isAccepting = true;
+
+  private constructor(place: HostPort, log: Log) {
+    this.#log = log;
+    this.#http = serve({
+      ...place,
+      signal: this.#closing.signal,
+      until: "\r\n\r\n",
+      readAhead: MAX_CONNECTIONS - 1,
+      maxRequestBytes: MAX_HEAD_BYTES,
+      deadline: DEADLINE_MS,
+      allow: () => this.#isAccepting = true,
+      onAcceptError: (error) => {
+        if (!this.#isAccepting) return;
+        this.#isAccepting = false;
+        log.fault(error, "cannot answer requests to --metrics for now: ");
+      },
+      onError: (error) => {
+        log.fault(error, "cannot answer a request to --metrics: ");
+        return plain(500, "internal server error");
+      },
+    }, async (conn) => {
+      const head = String.fromCharCode(...await conn.bytes());
+      if (head === "") return;
+      const answer = await this.#answer(head);
+      return head.startsWith("HEAD ") ? headOf(answer) : answer;
+    });
+  }
+
+  /**
+   * Begins to answer.
+   *
+   * @param place Where to listen.
+   * @param log Told of the address when the server listens.
+   * @throws {Error} If that is not possible.
+   */
+  static async open(place: HostPort, log: Log): Promise<Monitor> {
+    const name = nameOf({ transport: "tcp", ...place });
+    const action = `serve --metrics on ${name}`;
+    await ensurePermissions(action, { name: "net", host: name });
+    try {
+      return new Monitor(place, log);
+    } catch (error) {
+      throw new Error(`Cannot ${action}: ${messageOf(error)}`);
+    }
+  }
+
+  /** From now on there is something to tell of. */
+  listening(_addr: Deno.Addr, server: Server): void {
+    this.#server = server;
+    this.#log.metrics(this.#http.addr);
+  }
+
+  /** A turn has begun. */
+  turn({ id }: Conn): void {
+    this.#turn = { id, since: performance.now() };
+  }
+
+  /** Counts an exchange. */
+  exchange(record: ExchangeRecord): void {
+    if (record.id === this.#turn?.id) this.#turn = undefined;
+    this.#numbers.callbacks.onExchange(record);
+  }
+
+  /** Counts an accept that failed. */
+  acceptError(): void {
+    this.#numbers.callbacks.onAcceptError();
+  }
+
+  /** From now on nobody new should be sent here. */
+  stopping(): void {
+    this.#isStopping = true;
+  }
+
+  /** Ends at once: somebody who does not read must not hold up the end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#http.finished;
+  }
+
+  async #answer(head: string): Promise<string> {
+    const { method, pathname } = parsed(head);
+    if (pathname === undefined) return plain(400, "bad request");
+    const isKnown = pathname === "/healthz" || pathname === "/metrics";
+    if (!isKnown) return plain(404, "not found");
+    if (method !== "GET" && method !== "HEAD") {
+      return plain(405, "method not allowed", ["Allow: GET, HEAD"]);
+    }
+    if (pathname === "/healthz") {
+      return this.#isStopping ? plain(503, "stopping") : plain(200, "ok");
+    }
+    const text = this.#numbers.text(this.#server) +
+      expose([...await this.#details(), ...processMetrics()]);
+    return response(200, text, this.#numbers.contentType);
+  }
+
+  /** What the library does not know of. */
+  async #details(): Promise<Family[]> {
+    const addr = this.#server?.addr;
+    const backlog = addr?.transport === "tcp"
+      ? await backlogOf(addr.port)
+      : undefined;
+    const turn = this.#turn;
+    return [
+      single(
+        "gauge",
+        "halfclose_handling_seconds",
+        "How long the exchange under way has been handled so far, or 0.",
+        turn === undefined ? 0 : (performance.now() - turn.since) / 1000,
+      ),
+      ...backlog === undefined ? [] : [single(
+        "gauge",
+        "halfclose_backlog_connections",
+        "Connections that wait in the backlog.",
+        backlog,
+      )],
+      {
+        name: "halfclose_build_info",
+        type: "gauge",
+        help: "The versions of the tool and of Deno.",
+        samples: [{
+          labels: { version: config.version, deno: Deno.version.deno },
+          value: 1,
+        }],
+      },
+    ];
+  }
+}
+
+/** What is asked for: no path if the head of the request is malformed. */
+function parsed(head: string): { method?: string; pathname?: string } {
+  const [, method, target = ""] =
+    /^([-!#$%&'*+.^_`|~\w]+) (\S+) HTTP\/1\.[01]\r\n/.exec(head) ?? [];
+  const [, host = "localhost"] = /\r\nhost:[ \t]*(.*)/i.exec(head) ?? [];
+  if (method === undefined || !head.endsWith("\r\n\r\n")) return {};
+  const url = URL.parse(target, `http://${host.trim()}`);
+  return url ? { method, pathname: url.pathname } : {};
+}
+
+function plain(
+  status: keyof typeof reasons,
+  line: string,
+  fields: string[] = [],
+): string {
+  return response(status, `${line}\n`, "text/plain; charset=utf-8", fields);
+}
+
+function response(
+  status: keyof typeof reasons,
+  body: string,
+  type: string,
+  fields: string[] = [],
+): string {
+  return [
+    `HTTP/1.1 ${status} ${reasons[status]}`,
+    `Date: ${new Date().toUTCString()}`,
+    `Content-Type: ${type}`,
+    `Content-Length: ${new TextEncoder().encode(body).length}`,
+    "Connection: close",
+    ...fields,
+    "",
+    body,
+  ].join("\r\n");
+}
+
+function headOf(response: string): string {
+  return response.slice(0, response.indexOf("\r\n\r\n") + 4);
+}
