@@ -11,12 +11,15 @@ const places = [
   "conn.ts",
   "client.ts",
   "cli.ts",
-  "exchange/",
-  "listening/",
-  "serving/",
-  "client/",
-  "metrics/",
   "cli/",
+  "serving/",
+  "listening/",
+  "metrics/",
+  "proxy/",
+  "draining/",
+  "exchange/",
+  "client/",
+  "shared/",
 ] as const;
 
 /** What each place may import: files, folders and packages. */

@@ -22,7 +22,7 @@ export interface TestFile {
 
 /** What is mutated. */
 const mutated =
-  /^(?:server|conn|client)\.ts$|^(?:exchange|listening|serving|client|metrics)\/\w+\.ts$/;
+  /^(?:server|conn|client)\.ts$|^(?:shared|exchange|client|draining|proxy|metrics|listening|serving)\/\w+\.ts$/;
 
 /** Test files that take minutes, or try programs and not the library. */
 const left =
