@@ -26,8 +26,8 @@ export function messageOf(thrown: unknown): string {
 /** Where our own code is: what stands there is not at fault. */
 const ours = new RegExp(
   `^${
-    RegExp.escape(import.meta.resolve("../"))
-  }(?:cli|client|conn|exchange|listening|metrics|server|serving)\\b`,
+    RegExp.escape(import.meta.resolve("../../"))
+  }(?:cli|client|conn|draining|exchange|listening|metrics|proxy|server|serving|shared)\\b`,
 );
 
 /**
