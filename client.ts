@@ -36,7 +36,7 @@ export type {
   RequestTlsOptions,
   RequestUnixOptions,
 } from "./client/options.ts";
-export { type Reply, ResponseTooLargeError } from "./client/reply.ts";
+export { type Reply, ReplyTooLargeError } from "./client/reply.ts";
 
 /**
  * Sends a request, half-closes, and returns the reply.
@@ -130,7 +130,7 @@ export async function request(
   const exchange = new ClientExchange(
     socket,
     content,
-    checked.maxResponseBytes,
+    checked.maxReplyBytes,
     () => limit.lift(),
   );
   limit.onReached((error) => exchange.cut(error));

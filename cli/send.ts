@@ -172,7 +172,7 @@ async function optionsFor(
 ): Promise<RequestOptions> {
   const limits = {
     timeout: Infinity,
-    maxResponseBytes: Infinity,
+    maxReplyBytes: Infinity,
   };
   const action = `connect to ${name}`;
   if ("path" in options) {

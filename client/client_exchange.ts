@@ -7,7 +7,7 @@
 import type { ChunkSource } from "../shared/body.ts";
 import { parseJson } from "../shared/printable.ts";
 import { closeQuietly, quietly } from "../shared/quiet.ts";
-import { type Reply, ResponseTooLargeError } from "./reply.ts";
+import { type Reply, ReplyTooLargeError } from "./reply.ts";
 import { Sending } from "./sending.ts";
 
 const READ_BUFFER_BYTES = 65_536;
@@ -20,7 +20,7 @@ export class ClientExchange implements Reply {
   readonly begun: Promise<void>;
 
   readonly #socket: Deno.Conn;
-  readonly #maxResponseBytes: number;
+  readonly #maxReplyBytes: number;
   readonly #response: Response;
   readonly #sending: Sending;
   readonly #onClose: () => void;
@@ -36,12 +36,12 @@ export class ClientExchange implements Reply {
   constructor(
     socket: Deno.Conn,
     content: Uint8Array | ChunkSource,
-    maxResponseBytes: number,
+    maxReplyBytes: number,
     onClose: () => void,
   ) {
     this.#socket = socket;
     this.#onClose = onClose;
-    this.#maxResponseBytes = maxResponseBytes;
+    this.#maxReplyBytes = maxReplyBytes;
     this.begun = this.#beginning.promise;
     this.readable = new ReadableStream({
       type: "bytes",
@@ -153,8 +153,8 @@ export class ClientExchange implements Reply {
       return null;
     }
     this.#bytesRead += read;
-    if (this.#bytesRead > this.#maxResponseBytes) {
-      throw new ResponseTooLargeError(this.#maxResponseBytes);
+    if (this.#bytesRead > this.#maxReplyBytes) {
+      throw new ReplyTooLargeError(this.#maxReplyBytes);
     }
     return read;
   }

@@ -25,11 +25,11 @@ export interface RequestLimits {
   /**
    * How large the reply may be, in bytes, also when it is streamed: a whole
    * number from 0, or `Infinity` for no limit. Reading a larger one rejects with
-   * a {@linkcode ResponseTooLargeError}.
+   * a {@linkcode ReplyTooLargeError}.
    *
    * @default {16_777_216}
    */
-  maxResponseBytes?: number;
+  maxReplyBytes?: number;
 }
 
 /**
@@ -181,7 +181,7 @@ const requestNames = Object.keys(
     path: true,
     signal: true,
     timeout: true,
-    maxResponseBytes: true,
+    maxReplyBytes: true,
   } satisfies Record<keyof AnyOptions, true>,
 );
 
@@ -222,7 +222,7 @@ export function checkRequestOptions(given: object) {
     path: options.path("path"),
     signal: options.signal("signal"),
     timeout: options.time("timeout", 1) ?? 60_000,
-    maxResponseBytes: options.integer("maxResponseBytes", 0, Infinity) ??
+    maxReplyBytes: options.integer("maxReplyBytes", 0, Infinity) ??
       16_777_216,
   };
   checkTls(checked, options);

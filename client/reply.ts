@@ -11,7 +11,7 @@
  * open until then, or until `timeout` has passed. If the reply is incomplete,
  * reading rejects with what cut it short:
  *
- * - {@linkcode ResponseTooLargeError}: it is larger than `maxResponseBytes`;
+ * - {@linkcode ReplyTooLargeError}: it is larger than `maxReplyBytes`;
  * - a {@linkcode DOMException} named `"TimeoutError"`: `timeout` has passed;
  * - the reason of the `signal` that was aborted;
  * - what the body of the request threw;
@@ -100,33 +100,33 @@ export interface Reply extends AsyncDisposable {
 }
 
 /**
- * The error of a reply that is larger than `maxResponseBytes`.
+ * The error of a reply that is larger than `maxReplyBytes`.
  *
  * @example Usage
  * ```ts
- * import { ResponseTooLargeError } from "@halfclose/server/client";
+ * import { ReplyTooLargeError } from "@halfclose/server/client";
  * import { assertEquals } from "@std/assert";
  *
- * const error = new ResponseTooLargeError(1024);
- * assertEquals(error.maxResponseBytes, 1024);
+ * const error = new ReplyTooLargeError(1024);
+ * assertEquals(error.maxReplyBytes, 1024);
  * ```
  */
-export class ResponseTooLargeError extends RangeError {
-  /** The name of the error: `"ResponseTooLargeError"`. */
-  override readonly name = "ResponseTooLargeError";
+export class ReplyTooLargeError extends RangeError {
+  /** The name of the error: `"ReplyTooLargeError"`. */
+  override readonly name = "ReplyTooLargeError";
   /** The limit that was exceeded, in bytes. */
-  readonly maxResponseBytes: number;
+  readonly maxReplyBytes: number;
 
   /**
    * Creates the error for a limit.
    *
-   * @param maxResponseBytes The limit that was exceeded, in bytes.
+   * @param maxReplyBytes The limit that was exceeded, in bytes.
    */
-  constructor(maxResponseBytes: number) {
+  constructor(maxReplyBytes: number) {
     super(
-      `The reply is larger than the ${maxResponseBytes} bytes allowed: ` +
-        "ask for less, or raise `maxResponseBytes`",
+      `The reply is larger than the ${maxReplyBytes} bytes allowed: ` +
+        "ask for less, or raise `maxReplyBytes`",
     );
-    this.maxResponseBytes = maxResponseBytes;
+    this.maxReplyBytes = maxReplyBytes;
   }
 }

@@ -11,10 +11,10 @@ import {
 import tls from "node:tls";
 import {
   type Handler,
+  ReplyTooLargeError,
   request,
   type RequestBody,
   type RequestOptions,
-  ResponseTooLargeError,
   serve,
 } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
@@ -130,8 +130,8 @@ const wrong: [unknown, new () => Error, string][] = [
   [{ port: 1, timeout: 0 }, RangeError, 'option "timeout" must be at least 1'],
   [{ port: 1, timeout: NaN }, RangeError, "received NaN"],
   [{ port: 1, timeout: "1s" }, TypeError, '"timeout" must be a number'],
-  [{ port: 1, maxResponseBytes: -1 }, RangeError, '"maxResponseBytes"'],
-  [{ port: 1, maxResponseBytes: 1.5 }, RangeError, "or Infinity, received 1.5"],
+  [{ port: 1, maxReplyBytes: -1 }, RangeError, '"maxReplyBytes"'],
+  [{ port: 1, maxReplyBytes: 1.5 }, RangeError, "or Infinity, received 1.5"],
   [{ port: 1, signal: {} }, TypeError, '"signal" must be an AbortSignal'],
   [
     { port: 1, autoSelectFamily: 1 },
@@ -327,7 +327,7 @@ Deno.test("request() keeps backpressure on the body", async () => {
 
 Deno.test("Reply keeps backpressure on the server", async () => {
   const { server, records } = serveLocally({}, () => pattern(64 * 1024 ** 2));
-  const reply = await request({ ...server.addr, maxResponseBytes: Infinity });
+  const reply = await request({ ...server.addr, maxReplyBytes: Infinity });
   const reader = reply.readable.getReader();
   await reader.read();
   await reader.cancel();
@@ -387,19 +387,19 @@ Deno.test("Reply may be empty", async () => {
   assertEquals(await reply.text(), "");
 });
 
-Deno.test("request() limits the reply by maxResponseBytes", async () => {
+Deno.test("request() limits the reply by maxReplyBytes", async () => {
   const { server } = serveLocally();
   const body = pattern(300_000);
-  const limited = (maxResponseBytes: number) =>
-    request({ ...server.addr, maxResponseBytes }, body);
+  const limited = (maxReplyBytes: number) =>
+    request({ ...server.addr, maxReplyBytes }, body);
   assertEquals(await (await limited(300_000)).bytes(), body);
   const error = await assertRejects(
     async () => await (await limited(299_999)).bytes(),
-    ResponseTooLargeError,
+    ReplyTooLargeError,
     "larger than the 299999 bytes allowed",
   );
-  assertEquals(error.maxResponseBytes, 299_999);
-  await assertRejects(() => limited(0), ResponseTooLargeError);
+  assertEquals(error.maxReplyBytes, 299_999);
+  await assertRejects(() => limited(0), ReplyTooLargeError);
   await server.shutdown();
 });
 
@@ -918,7 +918,7 @@ Deno.test("request() minds no signal when all is over", async () => {
 Deno.test("request() takes Infinity, and times beyond any timer", async () => {
   await using server = serve(local, (conn) => conn.bytes());
   for (const timeout of [Infinity, 2 ** 40]) {
-    const options = { ...server.addr, timeout, maxResponseBytes: Infinity };
+    const options = { ...server.addr, timeout, maxReplyBytes: Infinity };
     assertEquals(await (await request(options, "hi")).text(), "hi");
   }
 });

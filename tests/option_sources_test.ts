@@ -12,9 +12,9 @@ import {
   type ExchangeRecord,
   listen,
   type ListenOptions,
+  ReplyTooLargeError,
   request,
   type RequestOptions,
-  ResponseTooLargeError,
   serve,
   type ServeOptions,
   type UnixOptions,
@@ -92,10 +92,10 @@ for (const [source, from] of Object.entries(sources)) {
     const client = await begin(server.addr, "no end");
     assertEquals(await readText(client), "no end");
     const { port } = server.addr;
-    const options = from<RequestOptions>({ port, maxResponseBytes: 3 });
+    const options = from<RequestOptions>({ port, maxReplyBytes: 3 });
     await assertRejects(
       async () => (await request(options, "four")).text(),
-      ResponseTooLargeError,
+      ReplyTooLargeError,
     );
   });
 }
