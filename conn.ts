@@ -7,22 +7,18 @@
 import { unmapped } from "./shared/address.ts";
 import type { BodyChunk, ResponseBody } from "./shared/body.ts";
 import { Closing, type ClosingSettings } from "./exchange/closing.ts";
+import { shakeHands } from "./exchange/handshake.ts";
+import { OutgoingResponse } from "./exchange/response.ts";
 import { abortError, State } from "./exchange/state.ts";
-import { Opening, type OpeningSettings } from "./exchange/opening.ts";
 import { ProxiedSocket } from "./proxy/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
 import type { RequestReader } from "./exchange/request_reader.ts";
 import type { Socket } from "./exchange/socket.ts";
 import { TimeLimits, type TimeSettings } from "./exchange/time_limits.ts";
 import { ReadingHalf, type ReadingSettings } from "./exchange/reading.ts";
-import type {
-  ExchangeRecord,
-  Outcome,
-  Phase,
-  RequestStart,
-} from "./exchange/record.ts";
+import type { ExchangeRecord, RequestStart } from "./exchange/record.ts";
 import type { Watched } from "./exchange/watchdog.ts";
-import { type Whole, WritingHalf } from "./exchange/writing.ts";
+import { WritingHalf } from "./exchange/writing.ts";
 
 /**
  * One connection, whose request ends with the client's FIN and whose response
@@ -143,11 +139,15 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
 
 /** Settings that all exchanges of one listener share. */
 export interface ExchangeSettings
-  extends OpeningSettings, ReadingSettings, TimeSettings, ClosingSettings {
+  extends ReadingSettings, TimeSettings, ClosingSettings {
   /** Our address, if the connection does not know the right one. */
   readonly localAddr: Deno.Addr | undefined;
   /** Whether connections begin with the header of a proxy. */
   readonly proxyProtocol: boolean;
+  /** Whether a handler gets the connection before the request is read. */
+  readonly streaming: boolean;
+  /** How many requests may be read while another is handled. */
+  readonly readAhead: number;
   /** Read buffers that can be reused. */
   readonly freeBuffers: Uint8Array<ArrayBuffer>[];
   /** Called with how each request begins. */
@@ -155,47 +155,43 @@ export interface ExchangeSettings
 }
 
 /** One exchange, as the server sees it; users see {@linkcode Conn}. */
-export class Exchange<Addr extends Deno.Addr>
-  implements Conn<Addr>, Watched, Whole {
+export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   readonly id: number;
   readonly peerAddr: Addr;
   remoteAddr: Addr;
   localAddr: Addr;
+  readonly #settings: ExchangeSettings;
+  readonly #socket: Socket;
   readonly #limits: TimeLimits;
   readonly #state: State;
-  readonly #opening: Opening;
   readonly #reading: ReadingHalf;
   readonly #request: IncomingRequest;
   readonly #writing: WritingHalf;
   readonly #closing: Closing;
+  readonly #response: OutgoingResponse;
 
   constructor(id: number, conn: Deno.Conn, settings: ExchangeSettings) {
-    const { onRequest } = settings;
     this.id = id;
     this.remoteAddr = this.peerAddr = unmapped(conn.remoteAddr) as Addr;
     const localAddr = settings.localAddr ?? unmapped(conn.localAddr);
     this.localAddr = localAddr as Addr;
+    this.#settings = settings;
+    const { onRequest, freeBuffers } = settings;
+    const onHead = onRequest && ((head: Uint8Array<ArrayBuffer>) => {
+      const { id, remoteAddr, localAddr, bytesRead } = this;
+      const start = { id, remoteAddr, localAddr, bytesRead, head };
+      state.guard(() => onRequest(start));
+    });
+    // Each part knows those above it, and none below.
     const socket: Socket = settings.proxyProtocol
       ? new ProxiedSocket(conn, this)
       : conn;
-    const limits = this.#limits = new TimeLimits(settings);
-    const state = this.#state = new State(this);
+    const limits = new TimeLimits(settings);
+    const state = new State(socket, limits);
     const reading = new ReadingHalf(socket, state, limits, settings);
-    this.#reading = reading;
-    const request = this.#request = new IncomingRequest(
-      reading,
-      state,
-      settings.freeBuffers,
-      onRequest && ((head) => {
-        const { id, remoteAddr, localAddr, bytesRead } = this;
-        const start = { id, remoteAddr, localAddr, bytesRead, head };
-        state.guard(() => onRequest(start));
-      }),
-    );
-    this.#opening = new Opening(socket, state, limits, request, settings);
-    const writing = new WritingHalf(socket, state, limits, this);
-    this.#writing = writing;
-    this.#closing = new Closing(
+    const writing = new WritingHalf(socket, state, limits);
+    const request = new IncomingRequest(reading, state, freeBuffers, onHead);
+    const closing = new Closing(
       socket,
       state,
       reading,
@@ -203,6 +199,14 @@ export class Exchange<Addr extends Deno.Addr>
       writing,
       settings,
     );
+    this.#socket = socket;
+    this.#limits = limits;
+    this.#state = state;
+    this.#reading = reading;
+    this.#writing = writing;
+    this.#request = request;
+    this.#closing = closing;
+    this.#response = new OutgoingResponse(state, request, writing, closing);
   }
 
   // The public part, documented with `Conn`.
@@ -220,7 +224,7 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   get writable(): WritableStream<BodyChunk> {
-    return this.#writing.writable;
+    return this.#response.writable;
   }
 
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -252,18 +256,17 @@ export class Exchange<Addr extends Deno.Addr>
   }
 
   respond(body?: ResponseBody): Promise<boolean> {
-    return this.#writing.respond(body);
+    return this.#response.respond(body);
   }
 
   async close(): Promise<void> {
-    await this.#writing.settled();
-    this.#writing.cutIfHalfWritten();
+    await this.#response.settled();
+    this.#response.cutIfHalfWritten();
     await this.#closing.close();
   }
 
   abort(reason: unknown = abortError("The exchange was aborted")): void {
-    this.cut("aborted", reason);
-    this.closeSocket();
+    this.#state.abort("aborted", reason);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -273,12 +276,30 @@ export class Exchange<Addr extends Deno.Addr>
   // What the server calls.
 
   /**
-   * Prepares the exchange for its handler.
+   * Prepares the exchange for its handler: completes the TLS handshake or reads
+   * the header of a proxy and, unless requests are streamed, reads the request to
+   * its end.
    *
    * @returns Whether that succeeded; if not, the fault is in the record.
    */
-  prepare(): Promise<boolean> {
-    return this.#opening.open(this);
+  async prepare(): Promise<boolean> {
+    const state = this.#state;
+    const { streaming, readAhead } = this.#settings;
+    try {
+      await this.#begin();
+      if (!streaming) {
+        state.enter("reading");
+        await this.#request.keep();
+      }
+      state.enter("waiting");
+      if (readAhead > 0) this.#limits.turnIsDue();
+      // A callback may have cut it meanwhile.
+      return !state.cut;
+    } catch (error) {
+      if (state.verdict) return false;
+      state.recordFault("failed", "reading", error);
+      throw error;
+    }
   }
 
   /** Begins the turn of an exchange that is ready. */
@@ -292,14 +313,14 @@ export class Exchange<Addr extends Deno.Addr>
     return this.#state.raceWithCut(work);
   }
 
-  /** Ends the exchange at once, whatever is under way. */
-  cut(outcome: Outcome, error: unknown, phase: Phase = this.#phase): void {
-    this.#state.cutShort(outcome, phase, error);
+  /** Keeps the client out. */
+  deny(): void {
+    this.#state.abort("refused", undefined);
   }
 
   /** Records a fault of the caller's code. Only the first fault counts. */
-  fail(error: unknown, phase: Phase = this.#phase): void {
-    this.#state.recordFault("failed", phase, error);
+  fail(error: unknown): void {
+    this.#state.fail(error);
   }
 
   /** The fault of the handler, its response or its use of `Conn`, if any. */
@@ -312,10 +333,9 @@ export class Exchange<Addr extends Deno.Addr>
     return this.#state.callbackFault;
   }
 
+  /** Whether an error comes from the client, a limit or the end of the server. */
   isFromOutside(error: unknown): boolean {
-    const { tooLarge } = this.#reading;
-    return (tooLarge !== undefined && error === tooLarge) ||
-      this.#state.isCutBy(error);
+    return this.#state.isFromOutside(error);
   }
 
   /** Whether the exchange was cut short. */
@@ -325,7 +345,7 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Whether the socket is closed. */
   get isClosed(): boolean {
-    return this.#closing.isClosed;
+    return this.#state.isClosed;
   }
 
   /** If the connection lingers: resolves when its socket is closed. */
@@ -335,24 +355,24 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Whether a response has been sent or begun. */
   get isAnswered(): boolean {
-    return this.#writing.hasBegun;
+    return this.#response.hasBegun;
   }
 
   expire(now: number): number {
     const { patience } = this.#reading;
-    const due = this.#limits.check(now, this.#closing.isOver, patience);
+    const due = this.#limits.check(now, this.#state.isOver, patience);
     if (typeof due === "number") return due;
     if (due === "silence") {
       this.#reading.endBySilence();
       return now;
     }
-    this.cut(due.option === "deadline" ? "deadline" : "idle", due);
+    this.#closing.cut(due.option === "deadline" ? "deadline" : "idle", due);
     return Infinity;
   }
 
   /** Ends the turn of a closed exchange: the server moves on. */
   leave(): void {
-    this.#state.moveOn(this.isClosed);
+    this.#state.moveOn();
     this.#request.release();
   }
 
@@ -373,27 +393,22 @@ export class Exchange<Addr extends Deno.Addr>
 
   /** Closes the socket at once, even while it lingers. */
   closeSocket(): void {
-    this.#closing.closeSocket();
+    this.#state.closeSocket();
   }
 
-  closeAfterCut(): void {
-    this.#closing.closeAfterCut();
-  }
-
-  beforeWrite(isAtHand: boolean, isGreeting: boolean): void {
-    const { isWanted, mayBeRead } = this.#request;
-    const keeps = !isAtHand && (isGreeting ? mayBeRead : isWanted);
-    if (!keeps) this.#request.dropRest();
-  }
-
-  finish(): Promise<boolean> {
-    return this.#closing.finish();
-  }
-
-  get #phase(): Phase {
-    const { stage } = this.#state;
-    if (stage === "writing" || stage === "waiting") return stage;
-    const isReading = !this.#closing.isOver && this.#limits.isReading;
-    return isReading ? "reading" : "handling";
+  /** What comes before the request, if anything does. */
+  async #begin(): Promise<void> {
+    const socket = this.#socket;
+    const state = this.#state;
+    if (socket instanceof ProxiedSocket) {
+      state.enter("header");
+      const ends = await socket.readHeader(state, this.#limits);
+      this.remoteAddr = ends.remoteAddr as Addr;
+      this.localAddr = ends.localAddr as Addr;
+    } else if ("handshake" in socket) {
+      state.enter("handshake");
+      const shaking = shakeHands(socket as Deno.TlsConn, state, this.#limits);
+      await state.raceWithCut(shaking);
+    }
   }
 }

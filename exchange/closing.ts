@@ -9,7 +9,7 @@ import { type BodyChunk, bytesOf } from "../shared/body.ts";
 import type { RequestTooLargeError, TimeoutError } from "../shared/errors.ts";
 import { LingerTimer } from "./linger_timer.ts";
 import { closeQuietly, quietly } from "../shared/quiet.ts";
-import type { ExchangeRecord } from "./record.ts";
+import type { ExchangeRecord, Outcome } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
 import type { IncomingRequest } from "./request.ts";
 import type { Socket } from "./socket.ts";
@@ -46,7 +46,6 @@ export class Closing {
   readonly #settings: ClosingSettings;
   #finishing: Promise<boolean> | undefined;
   #lingering: Promise<void> | undefined;
-  #isClosed = false;
 
   constructor(
     socket: Socket,
@@ -64,19 +63,9 @@ export class Closing {
     this.#settings = settings;
   }
 
-  /** Whether the socket is closed. */
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
   /** If the connection lingers: resolves when its socket is closed. */
   get lingering(): Promise<void> | undefined {
     return this.#lingering;
-  }
-
-  /** Whether the socket is closed or lingers. */
-  get isOver(): boolean {
-    return this.#isClosed || this.#lingering !== undefined;
   }
 
   /** Sends the FIN, and closes or lingers: `false` if the peer is gone. */
@@ -86,21 +75,22 @@ export class Closing {
 
   /** Waits for a FIN under way, or sends one or a refusal if there is none. */
   async close(): Promise<void> {
+    const { isOver, tooLarge } = this.#state;
     if (this.#finishing) await this.#finishing;
-    else if (!this.isOver && !this.#refuse()) await this.finish();
+    else if (!isOver && !this.#refuse(tooLarge)) await this.finish();
   }
 
-  /** Closes the socket of an exchange that is cut short, unless it lingers. */
-  closeAfterCut(): void {
-    if (!this.#refuse() && !this.#lingering) this.closeSocket();
-  }
-
-  /** Closes the socket at once. */
-  closeSocket(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#state.stopLingering();
-    closeQuietly(this.#socket);
+  /** Cuts the exchange short, and closes its socket unless that lingers. */
+  cut(outcome: Outcome, error: unknown): void {
+    const { stage, phase, isOver, tooLarge } = this.#state;
+    if (!this.#state.cutShort(outcome, phase, error)) return;
+    // Before the handshake, or the header of a proxy, there is no client to tell.
+    const isKnown = stage !== "handshake" && stage !== "header";
+    // A handler may throw such an error, too: that is not our limit.
+    const isLimit = outcome === "deadline" || outcome === "idle";
+    const cause = tooLarge ?? (isLimit ? error as TimeoutError : undefined);
+    const isRefused = isKnown && !isOver && this.#refuse(cause);
+    if (!isRefused && !this.#lingering) this.#state.closeSocket();
   }
 
   async #finish(): Promise<boolean> {
@@ -112,35 +102,24 @@ export class Closing {
     this.#state.enter("closing");
     // A read that nobody awaited must not write to its buffer later on.
     const endsNow = this.#reading.hasFin || this.#reading.holdsCallersBuffer;
-    if (endsNow) this.closeSocket();
+    if (endsNow) this.#state.closeSocket();
     else this.#lingering = this.#linger();
     return true;
   }
 
   /** Tells the client why it is refused, if that is still possible. */
-  #refuse(): boolean {
+  #refuse(cause: RequestTooLargeError | TimeoutError | undefined): boolean {
     const { onRefuse } = this.#settings;
     const { bytesRead, end } = this.#reading;
-    const cause = this.#causeToRefuse();
-    if (!onRefuse || !cause || this.isOver || !this.#writing.isUntouched) {
-      return false;
-    }
+    if (!onRefuse || !cause || !this.#writing.isUntouched) return false;
     const refusal = this.#state.guard(() =>
       refusalBytes(onRefuse(cause, { bytesRead, ...(end && { end }) }))
     );
-    if (refusal) this.#lingering = this.#linger(refusal);
-    return this.isOver;
-  }
-
-  #causeToRefuse(): RequestTooLargeError | TimeoutError | undefined {
-    const { cut, stage } = this.#state;
-    // Before the handshake, or the header of a proxy, there is no client to tell.
-    if (stage === "handshake" || stage === "header") return undefined;
-    if (cut?.outcome === "aborted") return undefined;
-    if (this.#reading.tooLarge) return this.#reading.tooLarge;
-    // A handler may throw such an error, too: that is not our limit.
-    const isLimit = cut?.outcome === "deadline" || cut?.outcome === "idle";
-    return isLimit ? cut.error as TimeoutError : undefined;
+    // The callback may have aborted the exchange.
+    if (!refusal || this.#state.isClosed) return this.#state.isClosed;
+    this.#state.enter("closing");
+    this.#lingering = this.#linger(refusal);
+    return true;
   }
 
   /** Reads and drops: closing on unread data would reset the connection. */
@@ -148,7 +127,7 @@ export class Closing {
     const timer = new LingerTimer(
       this.#settings.lingerTimeout,
       () => this.#reading.droppedAt,
-      () => this.closeSocket(),
+      () => this.#state.closeSocket(),
     );
     try {
       const dropped = this.#request.dropRest(MAX_LINGER_BYTES);
@@ -158,7 +137,7 @@ export class Closing {
       // The client left, or has lingered for too long.
     } finally {
       timer.stop();
-      this.closeSocket();
+      this.#state.closeSocket();
     }
   }
 }

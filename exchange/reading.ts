@@ -39,7 +39,6 @@ export class ReadingHalf {
   readonly #search: DelimiterSearch | undefined;
   #end: RequestEnd | undefined;
   #hasFin = false;
-  #tooLarge: RequestTooLargeError | undefined;
   #isStopped = false;
   /** Whether reads go straight to a buffer of the caller's. */
   #isDirect = false;
@@ -74,11 +73,6 @@ export class ReadingHalf {
   /** When bytes were dropped last, from `performance.now()`, or 0. */
   get droppedAt(): number {
     return this.#dropping?.lastAt ?? 0;
-  }
-
-  /** Why no more is read, if the request is too large. */
-  get tooLarge(): RequestTooLargeError | undefined {
-    return this.#tooLarge;
   }
 
   /** Whether a pending read may still write to a buffer of the caller's. */
@@ -231,9 +225,9 @@ export class ReadingHalf {
     const { maxRequestBytes } = this.#settings;
     if (this.bytesRead <= maxRequestBytes) return;
     this.#end = undefined;
-    this.#tooLarge = new RequestTooLargeError(maxRequestBytes);
-    this.#state.recordFault("too-large", "reading", this.#tooLarge);
-    throw this.#tooLarge;
+    const error = new RequestTooLargeError(maxRequestBytes);
+    this.#state.exceed(error);
+    throw error;
   }
 
   /** Waits for a read, or for the silence that ends the request. */
@@ -261,8 +255,9 @@ export class ReadingHalf {
 
   /** Throws if nothing more can be read. */
   #checkReadable(): void {
-    if (this.#state.cut) throw this.#state.cut.error;
-    if (this.#tooLarge) throw this.#tooLarge;
+    const { cut, tooLarge } = this.#state;
+    if (cut) throw cut.error;
+    if (tooLarge) throw tooLarge;
     if (this.#isStopped) throw tooLateToRead();
   }
 }

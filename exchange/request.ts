@@ -109,9 +109,8 @@ export class IncomingRequest implements RequestReader {
 
   /** Whether somebody may still read the request, or its rest. */
   get mayBeRead(): boolean {
-    const { end, tooLarge } = this.#reading;
     const isDone = this.#use === "cancelled" || this.#use === "dropped";
-    return !isDone && !end && !tooLarge;
+    return !isDone && !this.#reading.end && !this.#state.tooLarge;
   }
 
   /** Reads all of the request and keeps it. */
@@ -132,8 +131,8 @@ export class IncomingRequest implements RequestReader {
   dropRest(bytes?: number): Promise<void> | undefined {
     if (!this.#reading.end && this.#use !== "dropped") {
       this.#use = "dropped";
-      const { cut } = this.#state;
-      const error = cut ? cut.error : this.#reading.tooLarge ??
+      const { cut, tooLarge } = this.#state;
+      const error = cut ? cut.error : tooLarge ??
         new TypeError(
           "The rest of the request was dropped: read it before you respond or close",
         );

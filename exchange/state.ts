@@ -1,10 +1,15 @@
 /**
- * The state of an exchange: its stage, its verdict, and what a cut rejects.
+ * The state of an exchange: its stage, its verdict, its socket, and who waits for
+ * a cut.
  *
  * @module
  */
 
+import type { RequestTooLargeError } from "../shared/errors.ts";
+import { closeQuietly } from "../shared/quiet.ts";
 import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
+import type { Socket } from "./socket.ts";
+import type { TimeLimits } from "./time_limits.ts";
 
 /**
  * The stage of an exchange. The stages come in this order, and each is left
@@ -46,22 +51,43 @@ const faultless: ReadonlySet<Outcome> = new Set(["refused", "health-check"]);
 
 /** The state of one exchange. */
 export class State {
-  readonly #whole: { closeAfterCut(): void };
+  readonly #socket: Socket;
+  readonly #limits: TimeLimits;
   #stage: Stage = "accepted";
   #verdict: Verdict | undefined;
   #cut: Cut | undefined;
+  #tooLarge: RequestTooLargeError | undefined;
   #callbackFault: { error: unknown } | undefined;
+  #isClosed = false;
   /** Rejects the work that is pending when the exchange is cut short. */
   #waiting: Set<(error: unknown) => void> | undefined;
   #controller: AbortController | undefined;
 
-  /** @param whole The exchange. After a cut it is closed before work is rejected. */
-  constructor(whole: { closeAfterCut(): void }) {
-    this.#whole = whole;
+  constructor(socket: Socket, limits: TimeLimits) {
+    this.#socket = socket;
+    this.#limits = limits;
   }
 
   get stage(): Stage {
     return this.#stage;
+  }
+
+  /** The stage in coarser terms. */
+  get phase(): Phase {
+    switch (this.#stage) {
+      case "accepted":
+      case "handshake":
+      case "header":
+        return "reading";
+      case "reading":
+      case "waiting":
+      case "writing":
+        return this.#stage;
+      case "handling":
+        return this.#limits.isReading ? "reading" : "handling";
+      default:
+        return "handling";
+    }
   }
 
   /** Moves on to the next stage, unless a cut has led to `"closing"`. */
@@ -69,19 +95,32 @@ export class State {
     if (!this.#cut) this.#stage = stage;
   }
 
-  /** The server moves on. Nothing that happens later counts. */
-  moveOn(isClosed: boolean): void {
-    this.#stage = isClosed ? "closed" : "lingering";
+  /** Whether nothing more is expected from the client. */
+  get isOver(): boolean {
+    return this.#stage === "closing" || this.hasMovedOn;
   }
 
-  /** The socket is closed, and does not linger any more. */
-  stopLingering(): void {
-    if (this.#stage === "lingering") this.#stage = "closed";
+  /** The server moves on. Nothing that happens later counts. */
+  moveOn(): void {
+    this.#stage = this.#isClosed ? "closed" : "lingering";
   }
 
   /** Whether the server has moved on. */
   get hasMovedOn(): boolean {
     return this.#stage === "lingering" || this.#stage === "closed";
+  }
+
+  /** Whether the socket is closed. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Closes the socket at once, even while it lingers. */
+  closeSocket(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (this.#stage === "lingering") this.#stage = "closed";
+    closeQuietly(this.#socket);
   }
 
   /** The first fault, if there was any. */
@@ -109,15 +148,21 @@ export class State {
     }
   }
 
-  /** Whether `error` cut the exchange, and is no fault of the handler. */
-  isCutBy(error: unknown): boolean {
-    const cut = this.#cut;
-    return cut !== undefined && cut.error === error && cut.outcome !== "failed";
-  }
-
   /** What cut the exchange short, if anything did. */
   get cut(): Cut | undefined {
     return this.#cut;
+  }
+
+  /** Why no more is read, if the request is too large. */
+  get tooLarge(): RequestTooLargeError | undefined {
+    return this.#tooLarge;
+  }
+
+  /** Whether an error comes from the client, a limit or the end of the server. */
+  isFromOutside(error: unknown): boolean {
+    const cut = this.#cut;
+    return (this.#tooLarge !== undefined && error === this.#tooLarge) ||
+      (cut !== undefined && error === cut.error && cut.outcome !== "failed");
   }
 
   /** Aborted when the exchange is cut short. */
@@ -135,16 +180,37 @@ export class State {
     this.#verdict ??= { outcome, phase, ...(hasError && { error }) };
   }
 
-  /** Cuts the exchange short, unless it was cut before or is over. */
-  cutShort(outcome: Outcome, phase: Phase, error: unknown): void {
-    if (this.#cut || this.hasMovedOn) return;
+  /** Records a fault of the caller's code. */
+  fail(error: unknown): void {
+    this.recordFault("failed", this.phase, error);
+  }
+
+  /** Records that no more of the request is read. It can still be answered. */
+  exceed(error: RequestTooLargeError): void {
+    this.#tooLarge = error;
+    this.recordFault("too-large", "reading", error);
+  }
+
+  /**
+   * Cuts the exchange short. The socket stays open.
+   *
+   * @returns Whether it was cut: not if it was before, or is over.
+   */
+  cutShort(outcome: Outcome, phase: Phase, error: unknown): boolean {
+    if (this.#cut || this.hasMovedOn) return false;
     this.#cut = { outcome, error };
     this.recordFault(outcome, phase, error);
-    this.#whole.closeAfterCut();
     this.#stage = "closing";
     for (const reject of this.#waiting ?? []) reject(error);
     this.#waiting = undefined;
     this.#controller?.abort(error);
+    return true;
+  }
+
+  /** Cuts the exchange short for good: the client is told nothing. */
+  abort(outcome: Outcome, error: unknown): void {
+    this.cutShort(outcome, this.phase, error);
+    this.closeSocket();
   }
 
   /**
@@ -153,7 +219,7 @@ export class State {
    * @returns The error to throw: that of the first cut.
    */
   cutByPeer(outcome: Outcome, phase: Phase, error: unknown): unknown {
-    this.cutShort(outcome, phase, error);
+    if (this.cutShort(outcome, phase, error)) this.closeSocket();
     return this.#cut ? this.#cut.error : error;
   }
 

@@ -63,7 +63,7 @@ export class Exchanges<Addr extends Deno.Addr> {
     const exchange = new Exchange<Addr>(++this.#begun, socket, this.#settings);
     this.#running.add(exchange);
     if (this.#stopped) {
-      exchange.cut("aborted", this.#stopped.reason, "reading");
+      exchange.abort(this.#stopped.reason);
     } else this.#watchdog.wake();
     return exchange;
   }
@@ -160,10 +160,10 @@ export class Exchanges<Addr extends Deno.Addr> {
     try {
       if (!allow || allow(exchange.peerAddr) === true) return true;
     } catch (error) {
-      exchange.fail(error, "reading");
+      exchange.fail(error);
       throw error;
     }
-    exchange.cut("refused", undefined, "reading");
+    exchange.deny();
     return false;
   }
 }

@@ -11,6 +11,7 @@ import {
   type ProxyHeader,
 } from "./proxy_header.ts";
 import type { Ends, Socket } from "../exchange/socket.ts";
+import type { State } from "../exchange/state.ts";
 import type { TimeLimits } from "../exchange/time_limits.ts";
 
 /** A socket whose reads begin after the header. */
@@ -34,35 +35,24 @@ export class ProxiedSocket implements Socket {
   /**
    * Reads the header. If it names no client, it also waits for a request.
    *
+   * @param state Told of a fault of the peer.
    * @param limits Told of all waiting.
    * @returns The ends of the client's connection, or of ours if the header names
-   * no client; `undefined` if the peer left without a request of its own.
-   * @throws {Deno.errors.InvalidData} If the header is malformed or missing.
-   * @throws {unknown} If the connection is reset in the middle of the header.
+   * no client.
+   * @throws {unknown} The error of the cut if the header is malformed or missing,
+   * if it breaks off, or the peer has left without a request of its own.
    */
-  async readHeader(limits: TimeLimits): Promise<Ends | undefined> {
-    const buffer = new Uint8Array(MAX_HEADER_BYTES);
-    let size = 0;
-    let header: ProxyHeader | undefined;
-    while (!header) {
-      const read = size === 0
-        ? await this.#readUnlessReset(buffer, limits)
-        : await this.#readWithin(buffer.subarray(size), limits);
-      if (read === null) {
-        if (size === 0) return undefined;
-        throw malformed(`the connection ended after ${size} bytes of it`);
-      }
-      size += read;
-      header = parseProxyHeader(buffer.subarray(0, size));
+  async readHeader(state: State, limits: TimeLimits): Promise<Ends> {
+    let ends: Ends | undefined;
+    try {
+      ends = await this.#readEnds(limits);
+    } catch (error) {
+      const isMalformed = error instanceof Deno.errors.InvalidData;
+      const outcome = isMalformed ? "proxy" : "reset";
+      throw state.cutByPeer(outcome, "reading", error);
     }
-    if (header.length < size) this.#rest = buffer.subarray(header.length, size);
-    const { ends } = header;
-    if (ends && this.#couldBeClients(ends)) return ends;
-    if (this.#rest) return this;
-    const first = await this.#readUnlessReset(buffer, limits);
-    if (first === null) return undefined;
-    this.#rest = buffer.subarray(0, first);
-    return this;
+    if (ends) return ends;
+    throw state.cutByPeer("health-check", "reading", undefined);
   }
 
   read(into: Uint8Array): Promise<number | null> {
@@ -86,6 +76,32 @@ export class ProxiedSocket implements Socket {
 
   close(): void {
     this.#socket.close();
+  }
+
+  /** The ends that the header names, or ours; none if there is no request. */
+  async #readEnds(limits: TimeLimits): Promise<Ends | undefined> {
+    const buffer = new Uint8Array(MAX_HEADER_BYTES);
+    let size = 0;
+    let header: ProxyHeader | undefined;
+    while (!header) {
+      const read = size === 0
+        ? await this.#readUnlessReset(buffer, limits)
+        : await this.#readWithin(buffer.subarray(size), limits);
+      if (read === null) {
+        if (size === 0) return undefined;
+        throw malformed(`the connection ended after ${size} bytes of it`);
+      }
+      size += read;
+      header = parseProxyHeader(buffer.subarray(0, size));
+    }
+    if (header.length < size) this.#rest = buffer.subarray(header.length, size);
+    const { ends } = header;
+    if (ends && this.#couldBeClients(ends)) return ends;
+    if (this.#rest) return this;
+    const first = await this.#readUnlessReset(buffer, limits);
+    if (first === null) return undefined;
+    this.#rest = buffer.subarray(0, first);
+    return this;
   }
 
   async #readWithin(
