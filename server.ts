@@ -21,7 +21,7 @@
 
 import type { Exchange } from "./conn.ts";
 import { abortError } from "./exchange/state.ts";
-import { startTimer } from "./shared/timer.ts";
+import { within } from "./shared/pause.ts";
 import type { Source } from "./listening/accepting.ts";
 import {
   type CheckedOptions,
@@ -33,7 +33,7 @@ import { type Certificate, withCertificate } from "./listening/certificate.ts";
 import { Exchanges } from "./listening/exchanges.ts";
 import type { Listener } from "./listening/listener.ts";
 import type { AddrOf, ListenOptions } from "./listening/options.ts";
-import { ReadAhead } from "./listening/read_ahead.ts";
+import { Turns } from "./listening/turns.ts";
 import {
   checkServing,
   type Handler,
@@ -148,7 +148,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   #source: Source;
   readonly #queue: ConnectionQueue;
   readonly #exchanges: Exchanges<Addr>;
-  readonly #readAhead: ReadAhead<Addr> | undefined;
+  readonly #turns: Turns<Addr>;
   #iterator: AsyncGenerator<Exchange<Addr>, void, undefined> | undefined;
   #isRunning = false;
   #isInLoopBody = false;
@@ -162,9 +162,8 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     const isBusy = () => this.inHand + this.lingering > 0;
     this.#queue = new ConnectionQueue(this.#source, options, isBusy);
     this.#exchanges = new Exchanges(options, this.addr);
-    this.#readAhead = options.readAhead === 0
-      ? undefined
-      : new ReadAhead(options.readAhead, this.#queue, this.#exchanges);
+    const { readAhead } = options;
+    this.#turns = new Turns(readAhead, this.#queue, this.#exchanges);
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener("abort", this.#onAbort);
   }
@@ -186,9 +185,8 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
     this.#isRunning = true;
     try {
       for (;;) {
-        const exchange = this.#readAhead
-          ? await this.#readAhead.next()
-          : await this.#next();
+        // take the next, let it in, read it to its end
+        const exchange = await this.#turns.next();
         if (!exchange) return;
         try {
           this.#isInLoopBody = true;
@@ -202,17 +200,6 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
       }
     } finally {
       await this.#end();
-    }
-  }
-
-  /** Takes connections until one is let in and its request is complete. */
-  async #next(): Promise<Exchange<Addr> | undefined> {
-    for (;;) {
-      const socket = await this.#queue.next(); // take the next connection
-      if (!socket) return undefined;
-      const exchange = this.#exchanges.begin(socket);
-      // let it in, read it to its end
-      if (await this.#exchanges.admit(exchange)) return exchange;
     }
   }
 
@@ -272,18 +259,15 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   async #shutDown(): Promise<void> {
     if (!this.#isRunning) this.close();
     if (!this.#exchanges.isStopped) this.#queue.drain();
-    const late = Promise.withResolvers<void>();
-    let grace: ReturnType<typeof setTimeout> | undefined;
-    const timer = startTimer(() => {
+    const { deadline, lingerTimeout } = this.#options;
+    const end = performance.now() + deadline;
+    const ended = this.#ended.promise.then(() => true);
+    if (this.#isRunning && !await within(deadline, ended)) {
       this.close();
-      grace = setTimeout(late.resolve, GRACE_MS);
-    }, this.#options.deadline);
-    if (this.#isRunning) {
-      await Promise.race([this.#ended.promise, late.promise]);
+      await within(GRACE_MS, ended);
     }
-    await this.#exchanges.lingered(this.#options.lingerTimeout);
-    clearTimeout(timer);
-    clearTimeout(grace);
+    const rest = Math.max(end - performance.now(), 0);
+    await this.#exchanges.lingered(Math.min(lingerTimeout, rest));
   }
 
   readonly #onAbort = (): void => this.#abort(this.#options.signal?.reason);
@@ -309,7 +293,7 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   async #end(): Promise<void> {
     this.#stop(abortError("The loop was left"));
     try {
-      await this.#readAhead?.end();
+      await this.#turns.end();
     } finally {
       try {
         this.#exchanges.recordUnserved(await this.#queue.rest());

@@ -77,6 +77,47 @@ export class Sentinel {
   }
 }
 
+/** All sentinels of one drain. */
+export class Sentinels {
+  /** Where they can be sent, if anywhere: only where nobody else gets them. */
+  target: Deno.ConnectOptions | undefined;
+  readonly #all: Sentinel[] = [];
+  /** Gives up the connecting of those that are still being sent. */
+  readonly #connecting = new AbortController();
+
+  send(): Sentinel {
+    const sentinel = new Sentinel(this.target, this.#connecting.signal);
+    this.#all.push(sentinel);
+    return sentinel;
+  }
+
+  /** Takes those that have arrived out of what has been accepted. */
+  takeOutOf(conns: Deno.Conn[]): void {
+    for (const sentinel of this.#all) sentinel.takeOutOf(conns);
+  }
+
+  /** Whether any is on its way, and cannot be told from a client. */
+  get areBeingSent(): boolean {
+    return this.#all.some(({ state }) => state === "sending");
+  }
+
+  /** Resolves when all that were sent by now can be told from clients. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#all.map(({ settled }) => settled));
+  }
+
+  /** Gives back their descriptors. They may still arrive. */
+  close(): void {
+    for (const sentinel of this.#all) sentinel.close();
+  }
+
+  /** Waits for none of them any more. */
+  giveUp(): void {
+    this.#connecting.abort();
+    for (const sentinel of this.#all) sentinel.giveUp();
+  }
+}
+
 /**
  * Where sentinels can be sent.
  *

@@ -5,8 +5,10 @@
  * @module
  */
 
-import { closeQuietly } from "../shared/quiet.ts";
+import type { Backlog } from "../draining/backlog.ts";
 import { Pause } from "../shared/pause.ts";
+import { closeQuietly } from "../shared/quiet.ts";
+import { Wakeup } from "../shared/wakeup.ts";
 
 const MIN_BACKOFF_MS = 5;
 const MAX_BACKOFF_MS = 1000;
@@ -38,7 +40,7 @@ export interface Source
 }
 
 /** Accepts from a listener, and retries after temporary errors. */
-export class Acceptor {
+export class Acceptor implements Backlog {
   readonly #listener: Source;
   readonly #onAcceptError: ((error: Error) => void) | undefined;
   /**
@@ -48,7 +50,7 @@ export class Acceptor {
    */
   #pending: Promise<Deno.Conn | undefined> | undefined;
   #backoff: Pause | undefined;
-  #backingOff = Promise.withResolvers<void>();
+  readonly #backingOff = new Wakeup();
   #isClosed = false;
 
   /**
@@ -67,58 +69,39 @@ export class Acceptor {
     return this.#listener.addr;
   }
 
-  /** Whether an accept is pending, or its connection has yet to be taken. */
   get isPending(): boolean {
     return this.#pending !== undefined;
   }
 
-  /** Whether `abort()` was called. */
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
-  /** Resolves when the next backoff begins. */
-  get backingOff(): Promise<void> {
-    return this.#backingOff.promise;
+  backingOff(): Promise<void> {
+    return this.#backingOff.wait();
   }
 
-  /** During a backoff: resolves when the accept is tried again. */
   get backoff(): Promise<void> | undefined {
     return this.#backoff?.ended;
   }
 
-  /**
-   * Waits for the next connection. Returns the same one until it is taken.
-   *
-   * @returns The connection, or `undefined` if the listener is closed.
-   * @throws {unknown} The error of a listener that is broken, or what the
-   * callback threw.
-   */
+  /** @throws {unknown} The error of a listener that is broken, or of the callback. */
   accept(): Promise<Deno.Conn | undefined> {
     return this.#pending ??= this.#accept();
   }
 
-  /**
-   * Accepts once, whatever comes of it. No other accept may be pending.
-   *
-   * @returns The connection.
-   * @throws {unknown} Why there is none.
-   */
   acceptOnce(): Promise<Deno.Conn> {
     return this.#listener.accept();
   }
 
-  /** Takes the accepted connection, so that the next one can be accepted. */
   take(): void {
     this.#pending = undefined;
   }
 
-  /** Lets nobody else connect, where the system can do this. */
   hide(): void {
     this.#listener.hide?.();
   }
 
-  /** Closes the listener, which resets the connections in its backlog. */
   close(): void {
     closeQuietly(this.#listener);
     this.#backoff?.end();
@@ -146,8 +129,7 @@ export class Acceptor {
         if (left % MAX_IN_A_ROW !== 0) continue;
         if (left % TOLD_IN_A_ROW === 0) this.#onAcceptError?.(error);
         this.#backoff = new Pause(backoff);
-        this.#backingOff.resolve();
-        this.#backingOff = Promise.withResolvers();
+        this.#backingOff.wake();
         await this.#backoff.ended;
         this.#backoff = undefined;
         if (!hasLeft) backoff = Math.min(backoff * 2, MAX_BACKOFF_MS);

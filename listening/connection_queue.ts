@@ -4,9 +4,10 @@
  * @module
  */
 
-import { closeQuietly } from "../shared/quiet.ts";
-import { Acceptor, type Source } from "./accepting.ts";
 import { drain, type DrainOptions } from "../draining/drain.ts";
+import { closeQuietly } from "../shared/quiet.ts";
+import { Wakeup } from "../shared/wakeup.ts";
+import { Acceptor, type Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 
 /** The default of Linux's net.core.somaxconn, which bounds every backlog. */
@@ -39,7 +40,7 @@ export class ConnectionQueue {
   #isDrained = false;
   #isClosed = false;
   #failure: { error: unknown } | undefined;
-  #changed = Promise.withResolvers<void>();
+  readonly #change = new Wakeup();
 
   /**
    * @param source Where to accept from. It is closed at the end.
@@ -79,7 +80,7 @@ export class ConnectionQueue {
       if (this.#failure) throw this.#failure.error;
       if (this.#isDrained) break;
       if (this.#drains > 0) {
-        await this.#changed.promise;
+        await this.#change.wait();
         continue;
       }
       const acceptor = this.#acceptor;
@@ -173,7 +174,7 @@ export class ConnectionQueue {
     } else this.#isDrained = true;
     this.#drains--;
     this.#release();
-    this.#signalChange();
+    this.#change.wake();
   }
 
   #release(): void {
@@ -184,11 +185,6 @@ export class ConnectionQueue {
   #enqueue(conns: Deno.Conn[]): void {
     if (this.#isClosed) { for (const conn of conns) closeQuietly(conn); }
     this.#queue.push(...conns);
-    this.#signalChange();
-  }
-
-  #signalChange(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#change.wake();
   }
 }

@@ -4,11 +4,13 @@
  * @module
  */
 
+import { startTimer } from "./timer.ts";
+
 /** A wait that can be ended early. If it is not, I/O has had its turn. */
 export class Pause {
   readonly ended: Promise<void>;
   readonly #end: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof startTimer>;
   readonly #immediate: ReturnType<typeof setImmediate>;
 
   constructor(milliseconds: number) {
@@ -17,7 +19,7 @@ export class Pause {
     this.#end = resolve;
     // A timer set by a timer may run before I/O does.
     this.#immediate = setImmediate(() => {
-      this.#timer = setTimeout(resolve, milliseconds);
+      this.#timer = startTimer(resolve, milliseconds);
     });
   }
 
@@ -25,5 +27,25 @@ export class Pause {
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);
     this.#end();
+  }
+}
+
+/**
+ * Waits for work, or for so many milliseconds.
+ *
+ * @param milliseconds How long to wait.
+ * @param work The work.
+ * @returns Its result, or `undefined` if it took longer.
+ */
+export async function within<T>(
+  milliseconds: number,
+  work: Promise<T>,
+): Promise<T | undefined> {
+  const pause = new Pause(milliseconds);
+  const enough = pause.ended.then(() => undefined);
+  try {
+    return await Promise.race([work, enough]);
+  } finally {
+    pause.end();
   }
 }

@@ -1,26 +1,28 @@
 /**
- * Reading ahead: connections whose requests are read while another is handled.
+ * Whose turn it is: connections are taken and read, some of them ahead of their
+ * turns, and handed out one at a time.
  *
  * @module
  */
 
 import type { Exchange } from "../conn.ts";
+import { Wakeup } from "../shared/wakeup.ts";
 import type { ConnectionQueue } from "./connection_queue.ts";
 import type { Exchanges } from "./exchanges.ts";
 
-/** Reads requests ahead of their turns, and hands them out once complete. */
-export class ReadAhead<Addr extends Deno.Addr> {
+/** Takes connections, reads their requests, and hands out those complete. */
+export class Turns<Addr extends Deno.Addr> {
   readonly #ahead: number;
   readonly #queue: ConnectionQueue;
   readonly #exchanges: Exchanges<Addr>;
   /** Complete, in the order of their completion. */
   readonly #ready: Exchange<Addr>[] = [];
+  readonly #change = new Wakeup();
   #reading = 0;
   #isHandling = false;
   #isAccepting = false;
   #isEnded = false;
   #failure: { error: unknown } | undefined;
-  #changed = Promise.withResolvers<void>();
 
   /**
    * @param ahead How many may be read, or be complete, while one is handled.
@@ -46,20 +48,21 @@ export class ReadAhead<Addr extends Deno.Addr> {
    */
   async next(): Promise<Exchange<Addr> | undefined> {
     this.#isHandling = false;
-    this.#fill();
     for (;;) {
-      await this.#queue.released;
+      this.#fill();
+      const { released } = this.#queue;
+      if (released) await released;
       if (this.#failure) throw this.#failure.error;
       const exchange = this.#ready.shift();
-      if (exchange?.isCut) {
-        await this.#exchanges.leave(exchange);
-        this.#fill();
-      } else if (exchange) {
+      if (!exchange) {
+        if (this.#isEnded && this.#reading === 0) return undefined;
+        await this.#change.wait();
+      } else if (exchange.isCut) await this.#exchanges.leave(exchange);
+      else {
         this.#isHandling = true;
         this.#fill();
         return exchange;
-      } else if (this.#isEnded && this.#reading === 0) return undefined;
-      else await this.#changed.promise;
+      }
     }
   }
 
@@ -69,7 +72,7 @@ export class ReadAhead<Addr extends Deno.Addr> {
    * @throws {unknown} What a callback threw.
    */
   async end(): Promise<void> {
-    while (this.#reading > 0 || this.#isAccepting) await this.#changed.promise;
+    while (this.#reading > 0 || this.#isAccepting) await this.#change.wait();
     for (const exchange of this.#ready.splice(0)) {
       await this.#exchanges.leave(exchange).catch((error) => this.#fail(error));
     }
@@ -98,7 +101,7 @@ export class ReadAhead<Addr extends Deno.Addr> {
       this.#fail(error);
     }
     this.#isAccepting = false;
-    this.#signalChange();
+    if (this.#isEnded) this.#change.wake();
   }
 
   async #read(exchange: Exchange<Addr>): Promise<void> {
@@ -110,16 +113,11 @@ export class ReadAhead<Addr extends Deno.Addr> {
     }
     this.#reading--;
     this.#fill();
-    this.#signalChange();
+    this.#change.wake();
   }
 
   #fail(error: unknown): void {
     this.#failure ??= { error };
     this.#isEnded = true;
-  }
-
-  #signalChange(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
   }
 }
