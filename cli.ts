@@ -33,7 +33,7 @@ import {
   UsageError,
 } from "./cli/args/flags.ts";
 import { helpOf, version } from "./cli/args/help.ts";
-import { looksLikeModule } from "./cli/answers/module.ts";
+import { looksLikeModule } from "./cli/args/specifier.ts";
 import { advise } from "./cli/args/advice.ts";
 import { nearest } from "./shared/nearest.ts";
 import { send } from "./cli/send.ts";

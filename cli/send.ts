@@ -12,7 +12,7 @@ import { complainOf } from "./log/complaint.ts";
 import { type CommandLine, type Flags, UsageError } from "./args/flags.ts";
 import { readHostPort } from "./shared/host_port.ts";
 import { ensurePermissions } from "./shared/permissions.ts";
-import { Progress } from "./progress.ts";
+import { Progress } from "./view/progress.ts";
 import { useFile } from "./shared/files.ts";
 import { messageOf, nameOf } from "./shared/wording.ts";
 

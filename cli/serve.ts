@@ -14,13 +14,14 @@ import {
   type ServeOptions,
   type Server,
 } from "../server.ts";
-import { type Answer, answerOf } from "./answers/answers.ts";
+import type { Answer } from "./answers/answer.ts";
+import { chooseAnswer } from "./answers/choose.ts";
 import type { serveFlags } from "./args/commands.ts";
 import { type CommandLine, type Flags, UsageError } from "./args/flags.ts";
 import { limitsOf, refusalBy, refusalOf, untilOf } from "./args/limits.ts";
 import { Log } from "./log/log.ts";
 import { Monitor } from "./monitor/monitor.ts";
-import { type Observer, tellAll } from "./log/observer.ts";
+import { type Observer, tellAll } from "./shared/observer.ts";
 import {
   checkMetricsApart,
   checkPlace,
@@ -57,7 +58,7 @@ export async function serveUntilStopped(
   let trace: Trace | undefined;
   const serving = async () => {
     if (flags.trace !== undefined) trace = await traceTo(flags.trace, log);
-    const answer = await answerOf(line, log);
+    const answer = await chooseAnswer(line, log);
     checkStreaming(line, answer);
     const place = await placeOf(flags, answer.options);
     if (flags.metrics) {

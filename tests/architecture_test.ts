@@ -11,7 +11,16 @@ const places = [
   "conn.ts",
   "client.ts",
   "cli.ts",
-  "cli/",
+  "cli/serve.ts",
+  "cli/send.ts",
+  "cli/lifecycle/",
+  "cli/answers/",
+  "cli/args/",
+  "cli/monitor/",
+  "cli/trace/",
+  "cli/view/",
+  "cli/log/",
+  "cli/shared/",
   "serving/",
   "listening/",
   "metrics/",
@@ -59,6 +68,16 @@ function importsOf(path: string): string[] {
   });
 }
 
+/** All files of the published module. */
+function allSources(): string[] {
+  const here = Array.from(Deno.readDirSync(root), ({ name }) => name)
+    .filter((name) => name.endsWith(".ts"));
+  const folders = new Set(
+    places.flatMap((place) => place.match(/^.*?\//) ?? []),
+  );
+  return [...here, ...Array.from(folders, sourcesOf).flat()];
+}
+
 /** Whether a name in the table covers an import: the same, or a folder of it. */
 function covers(name: string, imported: string): boolean {
   return imported === name ||
@@ -91,4 +110,39 @@ Deno.test("the library imports nothing from outside", () => {
   const outside = library.flatMap(sourcesOf).flatMap(importsOf)
     .filter((name) => !name.endsWith(".ts"));
   assertEquals(outside, []);
+});
+
+/** What is in a circle, or on a way from one circle to another. */
+function inCircles(imports: ReadonlyMap<string, readonly string[]>): string[] {
+  const left = new Map(imports);
+  for (;;) {
+    const outside = [...left].find(([name, imported]) =>
+      !imported.some((one) => left.has(one)) ||
+      ![...left.values()].some((others) => others.includes(name))
+    );
+    if (!outside) return [...left.keys()];
+    left.delete(outside[0]);
+  }
+}
+
+Deno.test("no files import each other in a circle, types included", () => {
+  const imports = allSources().map((path) => [path, importsOf(path)] as const);
+  assertEquals(inCircles(new Map(imports)), []);
+});
+
+Deno.test("no places import each other in a circle, types included", () => {
+  const placeOf = (path: string) => places.find((place) => covers(place, path));
+  const imports = places.map((place) => {
+    const imported = sourcesOf(place).flatMap(importsOf).map(placeOf);
+    const others = imported.filter((one) => one !== undefined && one !== place);
+    return [place, others as string[]] as const;
+  });
+  assertEquals(inCircles(new Map(imports)), []);
+});
+
+Deno.test("every file of the module belongs to a place", () => {
+  const homeless = allSources().filter((path) =>
+    !places.some((place) => covers(place, path))
+  );
+  assertEquals(homeless, []);
 });

@@ -378,7 +378,9 @@ testWithSignals(
   "heedSignals() lets no late SIGHUP end the process",
   async () => {
     const script = `
-    import { heedSignals } from ${JSON.stringify(`${root}/cli/signals.ts`)};
+    import { heedSignals } from ${
+      JSON.stringify(`${root}/cli/lifecycle/signals.ts`)
+    };
     heedSignals({ stop() {}, reload() {} })[Symbol.dispose]();
     Deno.addSignalListener("SIGUSR1", () => Deno.exit());
     setInterval(() => {}, 1000);

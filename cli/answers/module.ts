@@ -10,15 +10,11 @@ import { isCallable, mayHoldOptions } from "../../shared/option_reader.ts";
 import { inspected } from "../../shared/thrown.ts";
 import type { Handler } from "../../server.ts";
 import { readServeOptions } from "../../serving/options.ts";
-import type { Answer } from "./answers.ts";
+import { isUrl } from "../args/specifier.ts";
+import type { Answer } from "./answer.ts";
 import { ensureFile, trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { messageOf } from "../shared/wording.ts";
-
-/** Whether an argument is a path or a URL, rather than a mistyped word. */
-export function looksLikeModule(arg: string): boolean {
-  return isUrl(arg) || /[/\\]|\.[cm]?[jt]sx?$/.test(arg);
-}
 
 const EXPORTS_THEN =
   "it exports then(), so that Deno takes it for a promise: call that something else";
@@ -128,8 +124,4 @@ async function importWhole(url: URL): Promise<{ default?: unknown }> {
 
 function urlOf(specifier: string): URL {
   return isUrl(specifier) ? new URL(specifier) : pathToFileURL(specifier);
-}
-
-function isUrl(specifier: string): boolean {
-  return /^(?:https?|file|data|jsr|npm):/i.test(specifier);
 }

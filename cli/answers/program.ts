@@ -6,7 +6,7 @@
 
 import { type Unhurried, unhurried } from "../../shared/unhurried.ts";
 import type { Conn, ServeOptions } from "../../server.ts";
-import type { Answer } from "./answers.ts";
+import type { Answer } from "./answer.ts";
 import type { Log } from "../log/log.ts";
 import { within } from "../shared/patience.ts";
 import { ensurePermissions } from "../shared/permissions.ts";

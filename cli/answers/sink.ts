@@ -5,7 +5,7 @@
  */
 
 import type { Conn } from "../../server.ts";
-import type { Answer } from "./answers.ts";
+import type { Answer } from "./answer.ts";
 import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 

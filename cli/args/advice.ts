@@ -8,7 +8,7 @@ import { sendFlags, serveFlags } from "./commands.ts";
 import { type FlagTable, parseFlags } from "./flags.ts";
 import { parseIpv4 } from "../../shared/ip_address.ts";
 import { readHostPort } from "../shared/host_port.ts";
-import { looksLikeModule } from "../answers/module.ts";
+import { looksLikeModule } from "./specifier.ts";
 import { inShell } from "../shared/wording.ts";
 
 /** Flags of `nc`, `ncat` and `socat` that this tool needs none for. */

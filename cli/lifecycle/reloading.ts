@@ -12,9 +12,9 @@ import type {
   ServeOptions,
   Server,
 } from "../../server.ts";
-import type { Answer } from "../answers/answers.ts";
+import type { Answer } from "../answers/answer.ts";
 import type { Log } from "../log/log.ts";
-import type { Observer, Renewable } from "../log/observer.ts";
+import type { Observer, Renewable } from "../shared/observer.ts";
 import type { Place } from "../args/place.ts";
 
 /** What a reload needs to know of the server. */

@@ -7,7 +7,7 @@
 
 import { printable } from "../../shared/printable.ts";
 import { LONGEST_TIMER_MS } from "../../shared/timer.ts";
-import type { Observer } from "../log/observer.ts";
+import type { Observer } from "../shared/observer.ts";
 import { endsInTime } from "../shared/patience.ts";
 import { missingFlag } from "../shared/permissions.ts";
 import { messageOf, nameOf } from "../shared/wording.ts";

@@ -35,7 +35,7 @@ import { Logger, LogRecord } from "@std/log/logger";
 import { printable, printableJson } from "../../shared/printable.ts";
 import { stackOf } from "../../shared/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../../server.ts";
-import type { Observer, Renewable } from "./observer.ts";
+import type { Observer, Renewable } from "../shared/observer.ts";
 import { standardError } from "./standard_error.ts";
 import { reasonOf } from "../shared/reasons.ts";
 import { messageOf, nameOf, quoted, sourceOf } from "../shared/wording.ts";

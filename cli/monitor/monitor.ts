@@ -16,7 +16,7 @@ import {
 import { backlogOf } from "./backlog.ts";
 import type { HostPort } from "../shared/host_port.ts";
 import type { Log } from "../log/log.ts";
-import type { Observer } from "../log/observer.ts";
+import type { Observer } from "../shared/observer.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { processMetrics } from "./process_metrics.ts";
 import { messageOf, nameOf } from "../shared/wording.ts";

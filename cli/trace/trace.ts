@@ -18,7 +18,7 @@ import type {
 import { createFile } from "../shared/files.ts";
 import { LineQueue, type Losses } from "../log/line_queue.ts";
 import type { Log } from "../log/log.ts";
-import type { Observer } from "../log/observer.ts";
+import type { Observer } from "../shared/observer.ts";
 import { TracedConnection } from "./traced_connection.ts";
 import { messageOf, nameOf } from "../shared/wording.ts";
 

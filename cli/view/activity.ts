@@ -11,7 +11,7 @@ import type {
   RequestStart,
 } from "../../server.ts";
 import type { LogLine } from "../log/log.ts";
-import type { Observer } from "../log/observer.ts";
+import type { Observer } from "../shared/observer.ts";
 import { reasonOf } from "../shared/reasons.ts";
 import { nameOf } from "../shared/wording.ts";
 import { Rates } from "./rates.ts";

@@ -5,7 +5,7 @@
  */
 
 import type { Log, LogLine } from "../log/log.ts";
-import type { Observer } from "../log/observer.ts";
+import type { Observer } from "../shared/observer.ts";
 import { standardError } from "../log/standard_error.ts";
 import { Activity } from "./activity.ts";
 import { render } from "./render.ts";

@@ -1,29 +1,17 @@
 /**
- * What answers requests: one of the ways that the command line offers.
+ * Which of the ways to answer the command line asks for.
  *
  * @module
  */
 
-import type { Conn, Handler, ServeOptions } from "../../server.ts";
 import type { serveFlags } from "../args/commands.ts";
 import { type CommandLine, UsageError } from "../args/flags.ts";
 import type { Log } from "../log/log.ts";
+import type { Answer } from "./answer.ts";
+import { echo, file, text } from "./echo_text_file.ts";
 import { loadHandler } from "./module.ts";
 import { program } from "./program.ts";
-import { ensureFile, trying, useFile } from "../shared/files.ts";
 import { sink } from "./sink.ts";
-
-/** What answers requests, and the options that it needs. */
-export interface Answer {
-  /** The options that it sets. */
-  readonly options: Partial<ServeOptions>;
-  /** Answers each exchange. */
-  readonly handler: Handler;
-  /** Waits for what outlives its exchanges, such as programs being killed. */
-  settled?(): Promise<unknown>;
-  /** Reads anew what answers. Without it, there is nothing to read anew. */
-  reload?(): Promise<Answer>;
-}
 
 /**
  * Makes the answer that the command line asks for.
@@ -33,7 +21,7 @@ export interface Answer {
  * @throws {UsageError} If it asks for two things at once.
  * @throws {Error} If that is not available.
  */
-export async function answerOf(
+export async function chooseAnswer(
   { flags, operands, rest }: CommandLine<typeof serveFlags>,
   log: Log,
 ): Promise<Answer> {
@@ -66,33 +54,5 @@ export async function answerOf(
     const tls = flags["tls-cert"] !== undefined;
     return await program(command, args, { log, tls });
   }
-  return { options: {}, handler: (conn) => conn.bytes() };
-}
-
-function text(text: string): Answer {
-  return {
-    options: { streaming: true },
-    async handler(conn) {
-      await dropRequest(conn);
-      return text;
-    },
-  };
-}
-
-async function file(path: string): Promise<Answer> {
-  await useFile(path, () => ensureFile(path));
-  return {
-    options: { streaming: true },
-    async handler(conn) {
-      await dropRequest(conn);
-      // Something else may lie there by now.
-      await trying(`read ${path}`, () => ensureFile(path));
-      return (await Deno.open(path)).readable;
-    },
-  };
-}
-
-/** Reads the request to its end, and drops it. */
-async function dropRequest(conn: Conn): Promise<void> {
-  await conn.readable.pipeTo(new WritableStream());
+  return echo();
 }
