@@ -8,7 +8,7 @@
 import { type BodyChunk, bytesOf } from "../shared/body.ts";
 import type { RequestTooLargeError, TimeoutError } from "../shared/errors.ts";
 import { LingerTimer } from "./linger_timer.ts";
-import { closeQuietly, quietly } from "../shared/quiet.ts";
+import { quietly } from "../shared/quiet.ts";
 import type { ExchangeRecord, Outcome } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
 import type { IncomingRequest } from "./request.ts";

@@ -74,20 +74,11 @@ export class State {
 
   /** The stage in coarser terms. */
   get phase(): Phase {
-    switch (this.#stage) {
-      case "accepted":
-      case "handshake":
-      case "header":
-        return "reading";
-      case "reading":
-      case "waiting":
-      case "writing":
-        return this.#stage;
-      case "handling":
-        return this.#limits.isReading ? "reading" : "handling";
-      default:
-        return "handling";
-    }
+    const stage = this.#stage;
+    if (stage === "waiting" || stage === "writing") return stage;
+    if (this.isOver) return "handling";
+    const isReading = stage !== "handling" || this.#limits.isReading;
+    return isReading ? "reading" : "handling";
   }
 
   /** Moves on to the next stage, unless a cut has led to `"closing"`. */
