@@ -286,7 +286,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
     const state = this.#state;
     const { streaming, readAhead } = this.#settings;
     try {
-      await this.#begin();
+      const opening = this.#open();
+      if (opening) await opening;
       if (!streaming) {
         state.enter("reading");
         await this.#request.keep();
@@ -396,19 +397,20 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
     this.#state.closeSocket();
   }
 
-  /** What comes before the request, if anything does. */
-  async #begin(): Promise<void> {
+  /** Waits for what comes before the request, if anything does. */
+  #open(): Promise<void> | undefined {
     const socket = this.#socket;
     const state = this.#state;
-    if (socket instanceof ProxiedSocket) {
-      state.enter("header");
-      const ends = await socket.readHeader(state, this.#limits);
-      this.remoteAddr = ends.remoteAddr as Addr;
-      this.localAddr = ends.localAddr as Addr;
-    } else if ("handshake" in socket) {
+    if ("handshake" in socket) {
       state.enter("handshake");
       const shaking = shakeHands(socket as Deno.TlsConn, state, this.#limits);
-      await state.raceWithCut(shaking);
+      return state.raceWithCut(shaking);
     }
+    if (!(socket instanceof ProxiedSocket)) return undefined;
+    state.enter("header");
+    return socket.readHeader(state, this.#limits).then((ends) => {
+      this.remoteAddr = ends.remoteAddr as Addr;
+      this.localAddr = ends.localAddr as Addr;
+    });
   }
 }

@@ -69,22 +69,6 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /**
-   * Lets one in and reads its request. If that fails, it is closed and recorded.
-   *
-   * @returns Whether its turn may come.
-   * @throws {unknown} What a callback threw.
-   */
-  async admit(exchange: Exchange<Addr>): Promise<boolean> {
-    let isReady = false;
-    try {
-      isReady = this.#letsIn(exchange) && await exchange.prepare();
-    } finally {
-      if (!isReady) await this.leave(exchange);
-    }
-    return isReady;
-  }
-
-  /**
    * Closes and records one.
    *
    * @throws {unknown} What a callback threw.
@@ -154,8 +138,12 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#watchdog.unref();
   }
 
-  /** Whether the peer of one is let in. If not, it is cut. */
-  #letsIn(exchange: Exchange<Addr>): boolean {
+  /**
+   * Whether the peer of one is let in. If not, it is cut.
+   *
+   * @throws {unknown} What the callback threw.
+   */
+  letsIn(exchange: Exchange<Addr>): boolean {
     const { allow } = this.#options;
     try {
       if (!allow || allow(exchange.peerAddr) === true) return true;

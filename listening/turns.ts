@@ -104,15 +104,22 @@ export class Turns<Addr extends Deno.Addr> {
     if (this.#isEnded) this.#change.wake();
   }
 
+  /** Lets one in and reads its request. If that fails, it is recorded. */
   async #read(exchange: Exchange<Addr>): Promise<void> {
     this.#reading++;
+    let isReady = false;
     try {
-      if (await this.#exchanges.admit(exchange)) this.#ready.push(exchange);
+      try {
+        isReady = this.#exchanges.letsIn(exchange) && await exchange.prepare();
+      } finally {
+        if (!isReady) await this.#exchanges.leave(exchange);
+      }
     } catch (error) {
       this.#fail(error);
     }
     this.#reading--;
-    this.#fill();
+    if (isReady) this.#ready.push(exchange);
+    else this.#fill();
     this.#change.wake();
   }
 
