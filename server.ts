@@ -22,6 +22,7 @@
 import type { Exchange } from "./conn.ts";
 import { abortError } from "./exchange/state.ts";
 import { within } from "./shared/pause.ts";
+import { writeToConsole } from "./shared/thrown.ts";
 import type { Source } from "./listening/accepting.ts";
 import {
   type CheckedOptions,
@@ -39,8 +40,9 @@ import {
   type Handler,
   type ServeOptions,
   type Server,
+  type Serving,
 } from "./serving/options.ts";
-import { IterativeServer } from "./serving/iterative_server.ts";
+import { handle, type Handling } from "./serving/handling.ts";
 
 export type { Conn } from "./conn.ts";
 export type { BodyChunk, ResponseBody } from "./shared/body.ts";
@@ -305,6 +307,29 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
   }
 }
 
+/** The server that {@linkcode serve} returns. */
+class IterativeServer extends IterativeListener<Deno.Addr> implements Server {
+  readonly finished: Promise<void>;
+
+  constructor({ listening, handler, onListen, onError }: Serving) {
+    super(listening);
+    try {
+      onListen?.(this.addr);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.finished = this.#run({
+      handler: (conn) => handler(conn, this),
+      onError: onError ?? ((error) => writeToConsole(error)),
+    });
+  }
+
+  async #run(handling: Handling<Deno.Addr>): Promise<void> {
+    for await (const exchange of this) await handle(exchange, handling);
+  }
+}
+
 /**
  * Calls a handler for one connection at a time, and sends what it returns.
  *
@@ -373,6 +398,5 @@ export function serve<
  */
 export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
 export function serve(options: object, handler?: Handler<never>): Server {
-  const serving = checkServing(options, handler);
-  return new IterativeServer(new IterativeListener(serving.listening), serving);
+  return new IterativeServer(checkServing(options, handler));
 }

@@ -285,6 +285,7 @@ function stoppable(server: Server, stopping: Stopping): Server {
       return server.lingering;
     },
     shutdown,
+    close: () => server.close(),
     setCertificate: (certificate) => server.setCertificate(certificate),
     ref: () => server.ref(),
     unref: () => server.unref(),

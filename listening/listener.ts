@@ -59,7 +59,7 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
    * `deadline` at most; connections not served by then are closed without an
    * answer. Without an iteration it does the same as {@linkcode Listener.close}.
    *
-   * Do not await it inside the loop: it waits for the loop to end.
+   * Do not await it inside the loop, or in a handler: it waits for them to end.
    *
    * @returns Resolves when the iteration has ended and all sockets are closed.
    * Calling it again returns the same promise.

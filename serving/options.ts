@@ -8,7 +8,6 @@ import type { Conn } from "../conn.ts";
 import type { ResponseBody } from "../shared/body.ts";
 import { isCallable, OptionReader } from "../shared/option_reader.ts";
 import { inspected, writeToConsole } from "../shared/thrown.ts";
-import type { Certificate } from "../listening/certificate.ts";
 import {
   type AnyListenOptions,
   type CheckedOptions,
@@ -16,12 +15,14 @@ import {
   listenNames,
   readListenOptions,
 } from "../listening/checked_options.ts";
+import type { Listener } from "../listening/listener.ts";
 import type { AddrOf, ListenOptions } from "../listening/options.ts";
 
 /**
- * A running server, as {@linkcode serve} returns it. It has the shape of
- * `Deno.HttpServer`. `await using` calls {@linkcode Server.shutdown} at the end
- * of the block. To stop the server at once, abort the `signal` of its options.
+ * A running server, as {@linkcode serve} returns it: a {@linkcode Listener} whose
+ * connections go to the handler, and that says when it has `finished`. It has the
+ * shape of `Deno.HttpServer`. `await using` calls `shutdown()` at the end of the
+ * block; `close()` stops the server at once.
  *
  * @example Stop gracefully on Ctrl-C
  * ```ts ignore
@@ -36,50 +37,12 @@ import type { AddrOf, ListenOptions } from "../listening/options.ts";
  * {@linkcode Deno.UnixAddr} on a Unix socket.
  */
 export interface Server<Addr extends Deno.Addr = Deno.Addr>
-  extends AsyncDisposable {
-  /** The address that the server listens on. */
-  readonly addr: Addr;
-  /**
-   * How many connections are accepted whose exchange is not over, as with
-   * {@linkcode Listener.inHand}.
-   */
-  readonly inHand: number;
-  /**
-   * How many connections linger after their exchange, as with
-   * {@linkcode Listener.lingering}.
-   */
-  readonly lingering: number;
+  extends Omit<Listener<Addr>, typeof Symbol.asyncIterator> {
   /**
    * Resolves when the server has stopped. Rejects if no more connections can be
    * accepted, or if a callback throws.
    */
   readonly finished: Promise<void>;
-  /**
-   * Stops gracefully, as {@linkcode Listener.shutdown} does. Do not await it
-   * inside a handler: it waits for the handler to end.
-   *
-   * @returns Resolves when the server has stopped.
-   */
-  shutdown(): Promise<void>;
-  /**
-   * Changes the certificate for new connections, without a stop, as
-   * {@linkcode Listener.setCertificate} does.
-   *
-   * @param certificate The new certificate.
-   * @returns Resolves when all later connections see it.
-   * @throws {TypeError} If the server has no `reusePort` or no TLS, or the
-   * certificate is of the wrong type.
-   * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.
-   * @throws {DOMException} Named `"AbortError"`: if the server is stopping.
-   */
-  setCertificate(certificate: Certificate): Promise<void>;
-  /** Keeps the process alive while it waits for connections: the default. */
-  ref(): void;
-  /**
-   * Lets the process end while it waits for connections. Deno ignores this for
-   * TLS.
-   */
-  unref(): void;
 }
 
 /**

@@ -472,3 +472,17 @@ Deno.test("serve() keeps small exchanges apart", async () => {
   }
   await server.shutdown();
 });
+
+Deno.test("serve() has a server whose close() cuts an exchange under way", async () => {
+  const begun = Promise.withResolvers<void>();
+  const { server, records } = serveLocally({}, async (conn) => {
+    begun.resolve();
+    await new Promise((resolve) => conn.signal.onabort = resolve);
+  });
+  const client = await send(server.addr, "hello");
+  await begun.promise;
+  server.close();
+  assertEquals(await readText(client), "");
+  await server.finished;
+  assertEquals(records.outcomes, ["aborted"]);
+});
