@@ -316,7 +316,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
 
   /** Keeps the client out. */
   deny(): void {
-    this.#state.abort("refused", undefined);
+    this.#state.abort("denied", undefined);
   }
 
   /** Records a fault of the caller's code. Only the first fault counts. */

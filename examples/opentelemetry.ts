@@ -57,7 +57,7 @@ const responseSize: Instrument = meter.createHistogram(
 function onExchange(record: ExchangeRecord): void {
   const { outcome } = record;
   const labels = { "halfclose.outcome": outcome };
-  duration.record(record.duration / 1000, labels);
+  duration.record(record.durationMs / 1000, labels);
   requestSize.record(record.bytesRead, labels);
   responseSize.record(record.bytesWritten, labels);
 
@@ -78,7 +78,7 @@ function onExchange(record: ExchangeRecord): void {
     span.setStatus({ code: ERROR, message: outcome });
     if (record.error !== undefined) span.recordException(record.error);
   }
-  span.end(record.startedAt + record.duration);
+  span.end(record.startedAt + record.durationMs);
 }
 
 /** The attributes of an address, as OpenTelemetry names them. */

@@ -19,7 +19,7 @@
  * - `"proxy"`: with `proxyProtocol`, the header was malformed or missing.
  * - `"health-check"`: with `proxyProtocol`, the peer left without a request and
  *   without naming a client. Nothing went wrong, and no handler was called.
- * - `"refused"`: `allow` did not let the peer in.
+ * - `"denied"`: `allow` did not let the peer in.
  * - `"failed"`: the handler, the response body or the use of {@linkcode Conn}
  *   was at fault.
  * - `"aborted"`: {@linkcode Conn.abort} was called, or the server was closed.
@@ -34,7 +34,7 @@ export type Outcome =
   | "handshake"
   | "proxy"
   | "health-check"
-  | "refused"
+  | "denied"
   | "failed"
   | "aborted";
 
@@ -60,8 +60,8 @@ export type RequestEnd = "fin" | "delimiter" | "idle";
  * import type { ExchangeRecord } from "@halfclose/server";
  *
  * function line(record: ExchangeRecord<Deno.NetAddr>): string {
- *   const { remoteAddr, outcome, phase, duration } = record;
- *   return `${remoteAddr.hostname}: ${outcome} in ${phase}, ${duration} ms`;
+ *   const { remoteAddr, outcome, phase, durationMs } = record;
+ *   return `${remoteAddr.hostname}: ${outcome} in ${phase}, ${durationMs} ms`;
  * }
  * ```
  *
@@ -86,18 +86,18 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   /** When the exchange began, in milliseconds since the epoch. */
   readonly startedAt: number;
   /** How long the exchange took, in milliseconds, without lingering. */
-  readonly duration: number;
+  readonly durationMs: number;
   /**
    * How long the complete request waited for its turn, in milliseconds, or for the
    * end of the exchange if its turn never came. It is 0 without `readAhead`.
    */
-  readonly waited: number;
+  readonly waitedMs: number;
   /**
    * How long it was handled, in milliseconds: from the beginning of the handler,
    * or of the loop body, until the server moved on. The reading of the request
    * counts only with `streaming`. It is missing if the exchange had no turn.
    */
-  readonly handled?: number;
+  readonly handledMs?: number;
   /** How many bytes of the request were read. */
   readonly bytesRead: number;
   /** How many bytes of the response the kernel took. */
@@ -109,7 +109,7 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   /** How it ended. */
   readonly outcome: Outcome;
   /**
-   * What went wrong. It is missing if the outcome is `"ok"`, `"refused"` or
+   * What went wrong. It is missing if the outcome is `"ok"`, `"denied"` or
    * `"health-check"`.
    */
   readonly error?: unknown;

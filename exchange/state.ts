@@ -47,7 +47,7 @@ export interface Cut {
 }
 
 /** Outcomes that no error explains. */
-const faultless: ReadonlySet<Outcome> = new Set(["refused", "health-check"]);
+const faultless: ReadonlySet<Outcome> = new Set(["denied", "health-check"]);
 
 /** The state of one exchange. */
 export class State {

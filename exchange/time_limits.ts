@@ -43,16 +43,16 @@ export class TimeLimits {
   /** What a record says of times, in milliseconds. */
   times(): Pick<
     ExchangeRecord,
-    "startedAt" | "duration" | "waited" | "handled"
+    "startedAt" | "durationMs" | "waitedMs" | "handledMs"
   > {
     const now = performance.now();
     const startedAt = this.#startedAt;
-    const duration = now - this.#started;
+    const durationMs = now - this.#started;
     const turnAt = this.#turnAt;
     const waitedUntil = turnAt ?? now;
-    const waited = waitedUntil - (this.#dueAt ?? waitedUntil);
-    if (turnAt === undefined) return { startedAt, duration, waited };
-    return { startedAt, duration, waited, handled: now - turnAt };
+    const waitedMs = waitedUntil - (this.#dueAt ?? waitedUntil);
+    if (turnAt === undefined) return { startedAt, durationMs, waitedMs };
+    return { startedAt, durationMs, waitedMs, handledMs: now - turnAt };
   }
 
   /** The request is complete, and may have to wait for its turn. */

@@ -12,7 +12,7 @@ import type { ExchangeRecord, RequestStart } from "../exchange/record.ts";
  * Limits and callbacks: the options of {@linkcode listen} and of
  * {@linkcode serve}, wherever they listen.
  *
- * @example Refuse strangers, and say why a request is refused
+ * @example Deny strangers, and say why a request is refused
  * ```ts
  * import { serve } from "@halfclose/server";
  *
@@ -126,10 +126,10 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Decides who is let in, before a byte is read. By default everybody is. Any
    * result but `true`, even a promise of it, closes the connection with the
-   * outcome `"refused"`. If it throws, the iteration ends with that error.
+   * outcome `"denied"`. If it throws, the iteration ends with that error.
    *
    * With `proxyProtocol` it decides which proxies are trusted. It is not asked
-   * again about the client: the handler can refuse that.
+   * again about the client: the handler can turn that away.
    *
    * @param peerAddr The address of the client, or with `proxyProtocol` of the
    * proxy.

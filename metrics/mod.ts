@@ -120,7 +120,7 @@ const outcomes = Object.keys(
     truncated: 0,
     handshake: 0,
     proxy: 0,
-    refused: 0,
+    denied: 0,
     failed: 0,
     aborted: 0,
     "health-check": 0,
@@ -199,13 +199,13 @@ class Counting {
   }
 
   add(record: ExchangeRecord): void {
-    const { outcome, handled } = record;
+    const { outcome, handledMs } = record;
     this.#exchanges.set(outcome, (this.#exchanges.get(outcome) ?? 0) + 1);
     this.#requestBytes += record.bytesRead;
     this.#responseBytes += record.bytesWritten;
-    this.#durations.add(record.duration / 1000);
-    this.#waits.add(record.waited / 1000);
-    if (handled !== undefined) this.#handlings.add(handled / 1000);
+    this.#durations.add(record.durationMs / 1000);
+    this.#waits.add(record.waitedMs / 1000);
+    if (handledMs !== undefined) this.#handlings.add(handledMs / 1000);
   }
 
   addAcceptError(): void {

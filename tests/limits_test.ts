@@ -85,7 +85,7 @@ for (const streaming of [false, true]) {
     assertInstanceOf(record.error, TimeoutError);
     assertEquals(record.error.option, "idleTimeout");
     assertEquals(record.error.timeout, 30);
-    assertGreaterOrEqual(record.duration, 30);
+    assertGreaterOrEqual(record.durationMs, 30);
     assertEquals(records.outcomes, ["idle", "ok"]);
   });
 
@@ -130,7 +130,7 @@ for (const streaming of [false, true]) {
     assertInstanceOf(record.error, TimeoutError);
     assertEquals(record.error.option, "deadline");
     assertEquals(record.error.due, "request");
-    assertGreaterOrEqual(record.duration, 60);
+    assertGreaterOrEqual(record.durationMs, 60);
   });
 }
 

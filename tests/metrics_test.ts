@@ -25,7 +25,7 @@ const outcomes: Outcome[] = [
     "truncated",
     "handshake",
     "proxy",
-    "refused",
+    "denied",
     "failed",
     "aborted",
   ] as const,
@@ -45,8 +45,8 @@ function record(more: Partial<ExchangeRecord> = {}): ExchangeRecord {
     localAddr: addr,
     peerAddr: addr,
     startedAt: 0,
-    duration: 0,
-    waited: 0,
+    durationMs: 0,
+    waitedMs: 0,
     bytesRead: 0,
     bytesWritten: 0,
     phase: "writing",
@@ -144,10 +144,10 @@ for (const outcome of outcomes) {
 
 Deno.test("metrics() sorts times into buckets of seconds", () => {
   const numbers = metrics({ buckets: [0.25, 1] });
-  for (const duration of [0, 250, 250.5, 1000, 1001, 1e9]) {
-    const waited = duration / 2;
-    const handled = duration / 4;
-    numbers.callbacks.onExchange(record({ duration, waited, handled }));
+  for (const durationMs of [0, 250, 250.5, 1000, 1001, 1e9]) {
+    const waitedMs = durationMs / 2;
+    const handledMs = durationMs / 4;
+    numbers.callbacks.onExchange(record({ durationMs, waitedMs, handledMs }));
   }
   const all = read(numbers);
   const duration = "halfclose_exchange_duration_seconds";
@@ -179,9 +179,9 @@ Deno.test("metrics() takes the same memory however much it has counted", () => {
   const lines = () => numbers.text().split("\n").length;
   const before = lines();
   for (let id = 1; id <= 10_000; id++) {
-    const duration = Math.random() * 1e6;
+    const durationMs = Math.random() * 1e6;
     const outcome = outcomes[id % outcomes.length] ?? "ok";
-    numbers.callbacks.onExchange(record({ id, duration, outcome }));
+    numbers.callbacks.onExchange(record({ id, durationMs, outcome }));
   }
   assertEquals(lines(), before);
 });

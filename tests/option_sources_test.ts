@@ -58,7 +58,7 @@ for (const [source, from] of Object.entries(sources)) {
       for await (const conn of listener) await conn.respond("let in");
     })();
     assertEquals(await ask(listener.addr, "me"), "");
-    assertEquals((await denied.promise).outcome, "refused");
+    assertEquals((await denied.promise).outcome, "denied");
     await listener.shutdown();
     await serving;
   });

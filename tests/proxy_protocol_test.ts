@@ -226,8 +226,8 @@ Deno.test("allow decides on the proxy before its header is read, and only then",
   await server.shutdown();
   const peers = [liar, proxy].map(({ localAddr }) => localAddr as Deno.NetAddr);
   assertEquals(asked, peers);
-  const [refused, served] = records.all;
-  assertEquals([refused?.outcome, refused?.remoteAddr], ["refused", peers[0]]);
+  const [denied, served] = records.all;
+  assertEquals([denied?.outcome, denied?.remoteAddr], ["denied", peers[0]]);
   assertEquals(served?.remoteAddr, remoteAddr);
 });
 

@@ -129,7 +129,7 @@ function serveHeld(handler: Handler<Deno.NetAddr> = (conn) => conn.bytes()) {
   return { ...served, handling, goOn, second };
 }
 
-Deno.test("readAhead: waited says how long a request was complete before its turn", async () => {
+Deno.test("readAhead: waitedMs says how long a request was complete before its turn", async () => {
   const { server, records, handling, goOn, second } = serveHeld();
   const first = ask(server.addr, "one");
   await handling.promise;
@@ -141,13 +141,13 @@ Deno.test("readAhead: waited says how long a request was complete before its tur
   const least = performance.now() - completeAt;
   goOn.resolve();
   assertEquals([await first, await next], ["one", "two"]);
-  const { waited, duration } = await records.nth(2);
-  assert(waited >= least, `${waited} ms, at least ${least}`);
-  assert(duration >= waited);
+  const { waitedMs, durationMs } = await records.nth(2);
+  assert(waitedMs >= least, `${waitedMs} ms, at least ${least}`);
+  assert(durationMs >= waitedMs);
   await server.shutdown();
 });
 
-Deno.test("readAhead: waited says for how long a request waited for a turn that never came", async () => {
+Deno.test("readAhead: waitedMs says for how long a request waited for a turn that never came", async () => {
   const complete = Promise.withResolvers<void>();
   const { listener, records } = listenLocally({
     readAhead: 1,
@@ -166,20 +166,23 @@ Deno.test("readAhead: waited says for how long a request waited for a turn that 
     least = performance.now() - completeAt;
     break;
   }
-  const { phase, waited, handled } = await records.nth(2);
-  assertEquals({ phase, handled }, { phase: "waiting", handled: undefined });
-  assert(waited >= least, `${waited} ms, at least ${least}`);
+  const { phase, waitedMs, handledMs } = await records.nth(2);
+  assertEquals({ phase, handledMs }, {
+    phase: "waiting",
+    handledMs: undefined,
+  });
+  assert(waitedMs >= least, `${waitedMs} ms, at least ${least}`);
 });
 
-Deno.test("readAhead: waited is 0 without it", async () => {
+Deno.test("readAhead: waitedMs is 0 without it", async () => {
   const { server, records } = serveLocally();
   await ask(server.addr, "x");
-  assertEquals((await records.nth(1)).waited, 0);
+  assertEquals((await records.nth(1)).waitedMs, 0);
   await server.shutdown();
 });
 
 for (const readAhead of [0, 1]) {
-  Deno.test(`readAhead: with ${readAhead}, handled leaves out the reading`, async () => {
+  Deno.test(`readAhead: with ${readAhead}, handledMs leaves out the reading`, async () => {
     const handling = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
     const { server, records } = serveLocally({ readAhead }, async () => {
@@ -198,9 +201,9 @@ for (const readAhead of [0, 1]) {
     const least = performance.now() - handledFrom;
     goOn.resolve();
     assertEquals(await readText(client), "");
-    const { duration, waited, handled = NaN } = await records.nth(1);
-    assert(handled >= least, `${handled} ms, at least ${least}`);
-    const rest = duration - waited - handled;
+    const { durationMs, waitedMs, handledMs = NaN } = await records.nth(1);
+    assert(handledMs >= least, `${handledMs} ms, at least ${least}`);
+    const rest = durationMs - waitedMs - handledMs;
     assert(rest >= read, `${rest} ms, at least ${read}`);
     await server.shutdown();
   });
@@ -262,9 +265,9 @@ for (const how of ["close", "abort", "break"] as const) {
     const phases = new Set(records.all.map(({ phase }) => phase));
     assert(phases.has("waiting"));
     assert(phases.has("reading"));
-    for (const { id, handled } of records.all) {
+    for (const { id, handledMs } of records.all) {
       assertEquals(
-        handled !== undefined,
+        handledMs !== undefined,
         id === 1,
         "only the first has its turn",
       );

@@ -25,7 +25,7 @@ function record(
   return {
     ...{ id, remoteAddr: client(50_000 + id), localAddr: local },
     peerAddr: client(50_000 + id),
-    ...{ startedAt: 0, duration: 1.3, waited: 0 },
+    ...{ startedAt: 0, durationMs: 1.3, waitedMs: 0 },
     ...{ bytesRead: 5, bytesWritten: 2048, phase: "writing", outcome: "ok" },
     ...more,
   };
@@ -54,7 +54,7 @@ function busy(): Activity {
     ...{ bytesWritten: 0, startedAt: 31_000 },
     error: new Error("The request is larger\nthan it may be"),
   }));
-  activity.exchange(record(3, { duration: 61_000 }));
+  activity.exchange(record(3, { durationMs: 61_000 }));
   const head = new Uint8Array();
   const start = { localAddr: local, bytesRead: 5, head };
   for (const id of [6, 5, 4]) {

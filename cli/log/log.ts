@@ -288,7 +288,7 @@ function eventOf(record: LogRecord): string {
 /** The fields of an exchange: JSON leaves out those that are `undefined`. */
 function fieldsOf(record: ExchangeRecord): Fields {
   const { id, remoteAddr, localAddr, peerAddr } = record;
-  const { duration, phase, outcome } = record;
+  const { durationMs, phase, outcome } = record;
   const isProxied = peerAddr !== remoteAddr;
   return {
     id,
@@ -296,8 +296,10 @@ function fieldsOf(record: ExchangeRecord): Fields {
     peer: isProxied ? endOf(peerAddr) : undefined,
     server: endOf(localAddr),
     startedAt: isoOf(record.startedAt),
-    durationMs: Number(duration.toFixed(3)),
-    waitedMs: record.waited > 0 ? Number(record.waited.toFixed(3)) : undefined,
+    durationMs: Number(durationMs.toFixed(3)),
+    waitedMs: record.waitedMs > 0
+      ? Number(record.waitedMs.toFixed(3))
+      : undefined,
     bytesIn: record.bytesRead,
     bytesOut: record.bytesWritten,
     end: record.end,
@@ -345,7 +347,7 @@ function asText(colored: boolean): (record: LogRecord) => string {
 
 /** One line for an exchange: who, how much, how long, how it ended. */
 function describe(record: ExchangeRecord): string {
-  const { remoteAddr, bytesRead, bytesWritten, duration, outcome } = record;
+  const { remoteAddr, bytesRead, bytesWritten, durationMs, outcome } = record;
   const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
   const source = outcome === "failed" ? sourceOf(record.error) : undefined;
   const end = outcome in levels
@@ -353,7 +355,7 @@ function describe(record: ExchangeRecord): string {
     : `${outcome} while ${record.phase}${reason}` +
       (source === undefined ? "" : ` (at ${source})`);
   return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +
-    `out, ${duration.toFixed(1)} ms, ${end}`;
+    `out, ${durationMs.toFixed(1)} ms, ${end}`;
 }
 
 /** One end of a connection. On a Unix socket it rarely has a name. */

@@ -123,8 +123,8 @@ export class Trace implements Observer {
       bytesIn: record.bytesRead,
       bytesOut: record.bytesWritten,
       ...(record.end !== undefined && { end: record.end }),
-      durationMs: rounded(record.duration),
-      waitedMs: rounded(record.waited),
+      durationMs: rounded(record.durationMs),
+      waitedMs: rounded(record.waitedMs),
       ...("error" in record && { error: messageOf(record.error) }),
     });
     if (!connection.isClosed) connection.tell("lingering");

@@ -130,7 +130,7 @@ export class Activity implements Observer {
     if (outcome !== "ok") {
       const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
       this.note({
-        time: new Date(record.startedAt + record.duration),
+        time: new Date(record.startedAt + record.durationMs),
         level: "WARN",
         message: `request ${id} ${outcome}${reason}`,
       });

@@ -82,10 +82,10 @@ export class Table {
 
   /** An exchange that is over. */
   exchange(record: ExchangeRecord): Line {
-    const { id, bytesRead, bytesWritten, duration, outcome, phase } = record;
+    const { id, bytesRead, bytesWritten, durationMs, outcome, phase } = record;
     const state = outcome === "ok" ? outcome : `${outcome} while ${phase}`;
     return this.#line({
-      ...{ id, bytesRead, bytesWritten, time: duration },
+      ...{ id, bytesRead, bytesWritten, time: durationMs },
       name: nameOf(record.remoteAddr),
       state: styled(state, styleOf(outcome)),
     });
