@@ -26,6 +26,7 @@ import { connect } from "./client/connecting.ts";
 import { ClientExchange } from "./client/client_exchange.ts";
 import { checkRequestOptions, type RequestOptions } from "./client/options.ts";
 import type { Reply } from "./client/reply.ts";
+import { TimeoutError } from "./shared/errors.ts";
 import { startTimer } from "./shared/timer.ts";
 
 export type { BodyChunk, RequestBody, ResponseBody } from "./shared/body.ts";
@@ -37,6 +38,7 @@ export type {
   RequestUnixOptions,
 } from "./client/options.ts";
 export { type Reply, ReplyTooLargeError } from "./client/reply.ts";
+export { TimeoutError } from "./shared/errors.ts";
 
 /**
  * Sends a request, half-closes, and returns the reply.
@@ -97,7 +99,7 @@ export { type Reply, ReplyTooLargeError } from "./client/reply.ts";
  * then.
  * @throws {RangeError} If a number among the options is out of range.
  * @throws {Deno.errors.NotSupported} If this Deno is older than 2.9.5.
- * @throws {DOMException} Named `"TimeoutError"`: if `timeout` has passed.
+ * @throws {TimeoutError} If `timeout` has passed.
  * @throws {Deno.errors.NotCapable} If the permission `--allow-net` is missing;
  * a Unix socket needs `--allow-read` and `--allow-write`, too.
  * @throws {Deno.errors.ConnectionRefused} If no server listens there.
@@ -153,7 +155,7 @@ class Limit {
     callerSignal?.addEventListener("abort", this.#follow);
     if (callerSignal?.aborted) this.#follow();
     this.#timer = startTimer(
-      () => this.#controller.abort(timeoutError(timeout)),
+      () => this.#controller.abort(new TimeoutError("timeout", timeout)),
       timeout,
     );
   }
@@ -176,12 +178,4 @@ class Limit {
   }
 
   readonly #follow = () => this.#controller.abort(this.#callerSignal?.reason);
-}
-
-function timeoutError(timeout: number): DOMException {
-  return new DOMException(
-    `The request took longer than the ${timeout} ms allowed: try again when ` +
-      "the server is less busy, or raise `timeout`",
-    "TimeoutError",
-  );
 }

@@ -20,7 +20,7 @@
  */
 
 import type { Exchange } from "./conn.ts";
-import { abortError } from "./exchange/state.ts";
+import { abortError } from "./shared/errors.ts";
 import { within } from "./shared/pause.ts";
 import { writeToConsole } from "./shared/thrown.ts";
 import type { Source } from "./listening/accepting.ts";

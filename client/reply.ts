@@ -12,7 +12,7 @@
  * reading rejects with what cut it short:
  *
  * - {@linkcode ReplyTooLargeError}: it is larger than `maxReplyBytes`;
- * - a {@linkcode DOMException} named `"TimeoutError"`: `timeout` has passed;
+ * - {@linkcode TimeoutError}: `timeout` has passed;
  * - the reason of the `signal` that was aborted;
  * - what the body of the request threw;
  * - {@linkcode Deno.errors.ConnectionReset}: the server reset the connection.

@@ -15,7 +15,8 @@ import {
 import { quietly, QuietWritableStream } from "../shared/quiet.ts";
 import type { Closing } from "./closing.ts";
 import type { IncomingRequest } from "./request.ts";
-import { abortError, type State } from "./state.ts";
+import type { State } from "./state.ts";
+import { abortError } from "../shared/errors.ts";
 import type { WritingHalf } from "./writing.ts";
 
 /**

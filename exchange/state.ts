@@ -233,8 +233,3 @@ export class State {
     });
   }
 }
-
-/** The reason of an abort that was given none. */
-export function abortError(message: string): DOMException {
-  return new DOMException(message, "AbortError");
-}

@@ -7,9 +7,9 @@
 import type { Exchange } from "../conn.ts";
 import type { ResponseBody } from "../shared/body.ts";
 import { writeToConsole } from "../shared/thrown.ts";
+import type { Handler } from "./options.ts";
 
-/** What a handler may return. */
-type Answer = ResponseBody | void | Promise<ResponseBody | void>;
+type Answer = ReturnType<Handler>;
 
 /** The user's callbacks for an exchange. */
 export interface Handling<Addr extends Deno.Addr> {
@@ -33,7 +33,7 @@ export async function handle<Addr extends Deno.Addr>(
   const answer = call(handling.handler, exchange);
   try {
     const body = await exchange.raceWithCut(answer);
-    if (body !== undefined && body !== null) await exchange.respond(body);
+    if (body !== undefined) await exchange.respond(body);
     else if (!exchange.failure) await exchange.close();
     // Work that was not awaited may have failed by now.
     if (exchange.failure) throw exchange.failure.error;
@@ -44,7 +44,7 @@ export async function handle<Addr extends Deno.Addr>(
     }
     // Cut short, but the handler may still run: report its late errors.
     answer.then((late) => {
-      if (late) exchange.respond(late);
+      if (late !== undefined) exchange.respond(late);
     }, (late) => {
       if (!exchange.isFromOutside(late)) report(late, exchange, handling);
     });
@@ -63,17 +63,18 @@ async function report<Addr extends Deno.Addr>(
       writeToConsole("onError() threw", fault, "when it was told of", error)
     );
     const body = await exchange.raceWithCut(reporting);
-    if (exchange.isAnswered || body === undefined || body === null) return;
+    if (exchange.isAnswered || body === undefined) return;
     await exchange.respond(body).catch((fault) => writeToConsole(fault));
   } catch {
     // Nobody can be told any more.
   }
 }
 
-/** Calls `callback`, and turns anything that it throws into a rejection. */
-async function call<Args extends unknown[], Result>(
-  callback: (...args: Args) => Result,
+/** Calls a callback for its body. Anything that it throws is a rejection. */
+async function call<Args extends unknown[]>(
+  callback: (...args: Args) => Answer,
   ...args: Args
-): Promise<Awaited<Result>> {
-  return await callback(...args);
+): Promise<NonNullable<ResponseBody> | undefined> {
+  const answer = await callback(...args) ?? undefined;
+  return typeof answer === "boolean" ? undefined : answer;
 }

@@ -47,8 +47,8 @@ export interface Server<Addr extends Deno.Addr = Deno.Addr>
 
 /**
  * Answers an exchange: it returns the response, or nothing if it has already
- * responded or has nothing to send. The promise of `conn.respond()` is not a
- * response: await it.
+ * responded or has nothing to send. What `conn.respond()` resolves to may be
+ * returned: a boolean is ignored.
  *
  * Its second argument is the server, so that a handler can stop its own server.
  *
@@ -68,7 +68,7 @@ export interface Server<Addr extends Deno.Addr = Deno.Addr>
 export type Handler<Addr extends Deno.Addr = Deno.Addr> = (
   conn: Conn<Addr>,
   server: Server<Addr>,
-) => ResponseBody | void | Promise<ResponseBody | void>;
+) => ResponseBody | boolean | void | Promise<ResponseBody | boolean | void>;
 
 /**
  * Options of {@linkcode serve} besides those of {@linkcode listen}.
@@ -95,7 +95,7 @@ export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
   onError?: (
     error: unknown,
     conn: Conn<Addr>,
-  ) => ResponseBody | void | Promise<ResponseBody | void>;
+  ) => ResponseBody | boolean | void | Promise<ResponseBody | boolean | void>;
 }
 
 /**

@@ -37,7 +37,9 @@ export class RequestTooLargeError extends RangeError {
 }
 
 /**
- * The error of an exchange that took too long.
+ * The error of an exchange that took too long, on the server or on the client. As
+ * with the platform's own, it is a {@linkcode DOMException} whose `name` is
+ * `"TimeoutError"`.
  *
  * @example Usage
  * ```ts
@@ -45,19 +47,21 @@ export class RequestTooLargeError extends RangeError {
  * import { assertEquals } from "@std/assert";
  *
  * const error = new TimeoutError("idleTimeout", 15_000);
+ * assertEquals(error.name, "TimeoutError");
  * assertEquals(error.option, "idleTimeout");
  * assertEquals(error.timeout, 15_000);
  * ```
  */
-export class TimeoutError extends Error {
-  /** The name of the error: `"TimeoutError"`. */
-  override readonly name = "TimeoutError";
-  /** The option that set the limit. */
-  readonly option: "deadline" | "idleTimeout";
+export class TimeoutError extends DOMException {
+  /**
+   * The option that set the limit: `"deadline"` or `"idleTimeout"` of a server, or
+   * `"timeout"` of {@linkcode request}.
+   */
+  readonly option: "deadline" | "idleTimeout" | "timeout";
   /** The limit, in milliseconds. */
   readonly timeout: number;
   /**
-   * What the client owed: the rest of its `"request"`, or reading the
+   * What the client owed a server: the rest of its `"request"`, or reading the
    * `"response"`. Without it, the handler was due.
    */
   readonly due: "request" | "response" | undefined;
@@ -67,29 +71,46 @@ export class TimeoutError extends Error {
    *
    * @param option The option that set the limit.
    * @param timeout The limit, in milliseconds.
-   * @param due What the client owed, if anything.
+   * @param due What the client owed a server, if anything.
    */
   constructor(
-    option: "deadline" | "idleTimeout",
+    option: "deadline" | "idleTimeout" | "timeout",
     timeout: number,
     due?: "request" | "response",
   ) {
-    super(
-      option === "deadline"
-        ? `The exchange took longer than the ${timeout} ms allowed` +
-          (due === "request"
-            ? ", and the client has not ended its side: half-close (`nc -N`), " +
-              "have `until` end requests earlier, or have `deadline` raised"
-            : ": be quicker, or have `deadline` raised")
-        : due === "response"
-        ? `The client took nothing of the response for ${timeout} ms: read ` +
-          "faster, or have `idleTimeout` raised"
-        : `The client sent nothing for ${timeout} ms and has not ended its ` +
-          "side: half-close (`nc -N`), have `until` end requests earlier, or " +
-          "have `idleTimeout` raised",
-    );
+    super(timeoutMessage(option, timeout, due), "TimeoutError");
     this.option = option;
     this.timeout = timeout;
     this.due = due;
   }
+}
+
+/** What has happened, and what to do. */
+function timeoutMessage(
+  option: TimeoutError["option"],
+  timeout: number,
+  due: TimeoutError["due"],
+): string {
+  if (option === "timeout") {
+    return `The request took longer than the ${timeout} ms allowed: try again ` +
+      "when the server is less busy, or raise `timeout`";
+  }
+  if (option === "deadline") {
+    return `The exchange took longer than the ${timeout} ms allowed` +
+      (due === "request"
+        ? ", and the client has not ended its side: half-close (`nc -N`), " +
+          "have `until` end requests earlier, or have `deadline` raised"
+        : ": be quicker, or have `deadline` raised");
+  }
+  return due === "response"
+    ? `The client took nothing of the response for ${timeout} ms: read ` +
+      "faster, or have `idleTimeout` raised"
+    : `The client sent nothing for ${timeout} ms and has not ended its ` +
+      "side: half-close (`nc -N`), have `until` end requests earlier, or " +
+      "have `idleTimeout` raised";
+}
+
+/** The error of what was given up for no better reason. */
+export function abortError(message: string): DOMException {
+  return new DOMException(message, "AbortError");
 }

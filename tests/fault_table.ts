@@ -25,7 +25,7 @@ export interface Observed {
    * What had to come before the next client was served: a limit, something that
    * the client or the handler did, or nothing.
    */
-  released: "idleTimeout" | "deadline" | "event" | "at once";
+  released: TimeoutError["option"] | "event" | "at once";
 }
 
 type Row = readonly [sees: string, record: string, held: string];
@@ -89,6 +89,6 @@ function releases(held: string): Observed["released"] {
 /** What ended an exchange: one of the limits, or something else. */
 export function endOf(
   { error }: ExchangeRecord,
-): "idleTimeout" | "deadline" | "event" {
+): TimeoutError["option"] | "event" {
   return error instanceof TimeoutError ? error.option : "event";
 }

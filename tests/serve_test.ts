@@ -486,3 +486,20 @@ Deno.test("serve() has a server whose close() cuts an exchange under way", async
   await server.finished;
   assertEquals(records.outcomes, ["aborted"]);
 });
+
+Deno.test("serve() ignores a boolean that its handler returns", async (t) => {
+  await t.step("what respond() resolves to", async () => {
+    const { server, records } = serveLocally({}, (conn) => conn.respond("x"));
+    assertEquals(await ask(server.addr), "x");
+    await server.shutdown();
+    assertEquals(records.outcomes, ["ok"]);
+  });
+  for (const answer of [true, false]) {
+    await t.step(`${answer} without a response`, async () => {
+      const { server, records } = serveLocally({}, () => answer);
+      assertEquals(await ask(server.addr), "");
+      await server.shutdown();
+      assertEquals(records.outcomes, ["ok"]);
+    });
+  }
+});

@@ -9,6 +9,7 @@ import {
   request,
   serve,
   type ServeOptions,
+  TimeoutError,
 } from "../mod.ts";
 
 export function addressesAreKnown(): void {
@@ -152,4 +153,17 @@ export function requestsGoToOnePlace(): void {
   request({ hostname: "localhost" });
   // @ts-expect-error Without TLS they would be of no use.
   request({ port: 1, caCerts: [] });
+}
+
+export function handlersMayReturnWhatRespondResolvesTo(): void {
+  serve((conn) => conn.respond("x"));
+  serve({ path: "x", onError: (_, conn) => conn.respond("sorry") }, () => {});
+  // @ts-expect-error A number is no response.
+  serve(() => 5);
+}
+
+export function timeoutsAreThoseOfThePlatform(): void {
+  const error = new TimeoutError("timeout", 5);
+  error satisfies DOMException;
+  error.option satisfies "deadline" | "idleTimeout" | "timeout";
 }

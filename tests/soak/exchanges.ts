@@ -1,5 +1,6 @@
 // What clients ask, what must come back, and within which limits.
 
+import type { TimeoutError } from "../../mod.ts";
 import { Random } from "../harness/random.ts";
 
 /** The limits of the server: long for a busy machine, short for a long run. */
@@ -13,7 +14,7 @@ export const limits = {
 };
 
 /** The option whose limit a client is refused for. */
-export type Refusal = "maxRequestBytes" | "deadline" | "idleTimeout";
+export type Refusal = "maxRequestBytes" | TimeoutError["option"];
 
 export function refusal(option: Refusal): string {
   return `refused for its ${option}\n`;
