@@ -146,7 +146,7 @@ export class Exchanges<Addr extends Deno.Addr> {
   letsIn(exchange: Exchange<Addr>): boolean {
     const { allow } = this.#options;
     try {
-      if (!allow || allow(exchange.peerAddr) === true) return true;
+      if (!allow || allow(exchange.peerAddr, exchange.id) === true) return true;
     } catch (error) {
       exchange.fail(error);
       throw error;

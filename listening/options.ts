@@ -133,9 +133,10 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    *
    * @param peerAddr The address of the client, or with `proxyProtocol` of the
    * proxy.
+   * @param id The number of the connection, as its record has it.
    * @returns Whether it is let in.
    */
-  allow?: (peerAddr: Addr) => boolean;
+  allow?: (peerAddr: Addr, id: number) => boolean;
   /**
    * Returns what to tell a client whose request is too large or whose exchange
    * is too slow, if nothing has been sent to it yet. By default its connection is

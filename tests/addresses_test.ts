@@ -6,10 +6,10 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { listen } from "../mod.ts";
+import { listen, serve } from "../mod.ts";
 import { encode } from "./bytes.ts";
 import { binary } from "./proxy_headers.ts";
-import { ask, exchange, freePort, readText, send } from "./sockets.ts";
+import { ask, exchange, freePort, local, readText, send } from "./sockets.ts";
 import { serveLocally, temporaryFolder, testIf } from "./support.ts";
 import { checkRefusal, Tool } from "./tool.ts";
 
@@ -179,4 +179,24 @@ testDual("cli: puts IPv6 addresses in brackets", async () => {
   ) {
     checkRefusal(await Tool.run([...args]), 1, reason);
   }
+});
+
+Deno.test("listen() tells allow() the number that the record has", async () => {
+  const seen: [id: number, outcome: string][] = [];
+  const ids: number[] = [];
+  await using server = serve({
+    ...local,
+    allow: (_addr, id) => ids.push(id) !== 2,
+    onExchange: ({ id, outcome }) => seen.push([id, outcome]),
+  }, (conn) => `${conn.id}`);
+  assertEquals(await ask(server.addr), "1");
+  await ask(server.addr);
+  assertEquals(await ask(server.addr), "3");
+  await server.shutdown();
+  assertEquals(ids, seen.map(([id]) => id));
+  assertEquals(seen.map(([, outcome]) => outcome === "ok"), [
+    true,
+    false,
+    true,
+  ]);
 });

@@ -42,6 +42,16 @@ export type Flags<Table extends FlagTable> = {
   readonly [Name in keyof Table]: ReturnType<Table[Name]["read"]>;
 };
 
+/** What was given: all values but those that are `undefined`. */
+export function defined<Values extends object>(
+  values: Values,
+): { [Name in keyof Values]?: Exclude<Values[Name], undefined> } {
+  const given = Object.entries(values).filter(([, value]) =>
+    value !== undefined
+  );
+  return Object.fromEntries(given) as ReturnType<typeof defined<Values>>;
+}
+
 /** Details of a flag besides its kind. */
 export type Details = Pick<
   Flag,

@@ -11,38 +11,33 @@ import type {
   TimeoutError,
 } from "../../server.ts";
 import type { serveFlags } from "./commands.ts";
-import { type Flags, UsageError } from "./flags.ts";
+import { defined, type Flags, UsageError } from "./flags.ts";
 import { refusalFor } from "../shared/reasons.ts";
 
 type ServeFlags = Flags<typeof serveFlags>;
 
-/** The limits that flags set. */
+/** The limits that flags set. They come before those of a module. */
 export function limitsOf(flags: ServeFlags): Partial<ServeOptions> {
-  const limits = {
+  const readAhead = flags["read-ahead"] || undefined;
+  return defined({
     maxRequestBytes: flags["max-request-bytes"],
     deadline: flags.deadline,
     idleTimeout: flags["idle-timeout"],
     lingerTimeout: flags["linger-timeout"],
-  };
-  const given = Object.entries(limits).filter(([, value]) =>
-    value !== undefined
-  );
-  return Object.fromEntries(given);
+    until: untilOf(flags),
+    proxyProtocol: flags["proxy-protocol"],
+    readAhead,
+    // A request that is read ahead is kept, whatever its handler prefers.
+    streaming: readAhead === undefined ? undefined : false,
+  });
 }
 
 /** The silence that the library allows, if no flag says another. */
 const DEFAULT_IDLE_TIMEOUT_MS = 15_000;
 
-/** What ends a request, if flags say so. */
-export function untilOf(
+function untilOf(
   { until, "until-idle": idle, "idle-timeout": idleTimeout }: ServeFlags,
-): Pick<ServeOptions, "until"> {
-  if (until !== undefined && idle !== undefined) {
-    throw new UsageError(
-      "--until and --until-idle exclude each other, give only one of them",
-    );
-  }
-  if (until !== undefined) return { until };
+): ServeOptions["until"] {
   const limit = idleTimeout ?? DEFAULT_IDLE_TIMEOUT_MS;
   if (idle !== undefined && idle >= limit) {
     throw new UsageError(
@@ -50,22 +45,28 @@ export function untilOf(
         `would refuse the client first, received ${idle} ms`,
     );
   }
-  return idle === undefined ? {} : { until: { idle } };
+  return idle === undefined ? until : { idle };
 }
 
-/** What tells a client that it is refused, if the flags word that. */
-export function refusalBy(
+/**
+ * What tells a client that it is refused: a flag, or a module, or this tool.
+ *
+ * @param flags The flags.
+ * @param onRefuse The callback of a module.
+ */
+export function refusalOf(
   { refusal }: ServeFlags,
-): typeof refusalOf | undefined {
-  if (refusal === undefined) return undefined;
-  return (error, request) => refusalOf(error, request) && refusal;
+  onRefuse: ServeOptions["onRefuse"],
+): ServeOptions["onRefuse"] {
+  if (refusal === undefined) return onRefuse ?? ownRefusal;
+  return (error, request) => ownRefusal(error, request) && refusal;
 }
 
 /**
  * What to tell a client that is refused: nothing if it has sent nothing, as
  * scanners do, and browsers that connect in advance.
  */
-export function refusalOf(
+function ownRefusal(
   error: RequestTooLargeError | TimeoutError,
   { bytesRead, end }: Pick<ExchangeRecord, "bytesRead" | "end">,
 ): string | Uint8Array | undefined {

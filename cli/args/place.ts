@@ -4,11 +4,10 @@
  * @module
  */
 
-import { isAbstract, noAbstractSockets } from "../../shared/unix_path.ts";
 import { parseIpv4 } from "../../shared/ip_address.ts";
 import type { ServeOptions } from "../../server.ts";
 import type { serveFlags } from "./commands.ts";
-import { type Flags, UsageError } from "./flags.ts";
+import { defined, type Flags, UsageError } from "./flags.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { useFile } from "../shared/files.ts";
 import type { HostPort } from "../shared/host_port.ts";
@@ -27,61 +26,6 @@ export interface Place {
   path?: string | undefined;
   mode?: number | undefined;
   listener?: unknown;
-}
-
-const tcpFlags = [
-  "host",
-  "port",
-  "tls-cert",
-  "tls-key",
-  "reuse-port",
-  "backlog",
-] as const;
-
-const noTcp: Place = {
-  hostname: undefined,
-  port: undefined,
-  reusePort: undefined,
-  tcpBacklog: undefined,
-  cert: undefined,
-  key: undefined,
-};
-
-/**
- * Checks that the flags name at most one place, and all of it.
- *
- * @param flags The flags.
- * @throws {UsageError} If they do not.
- */
-export function checkPlace(flags: ServeFlags): void {
-  const tcp = tcpFlags.find((name) => flags[name] !== undefined);
-  if (flags.unix !== undefined && tcp) {
-    throw new UsageError(
-      `--unix and --${tcp} exclude each other, give only one of them`,
-    );
-  }
-  if (flags.unix !== undefined && isAbstract(flags.unix)) {
-    throw new UsageError(
-      `--unix cannot be "${flags.unix}", ${noAbstractSockets(flags.unix)}`,
-    );
-  }
-  if (flags["proxy-protocol"] && flags["tls-cert"] !== undefined) {
-    throw new UsageError(
-      "--proxy-protocol and --tls-cert exclude each other, the header of a proxy " +
-        "comes before TLS: have the proxy end TLS",
-    );
-  }
-  for (
-    const [given, needed] of [
-      ["mode", "unix"],
-      ["tls-cert", "tls-key"],
-      ["tls-key", "tls-cert"],
-    ] as const
-  ) {
-    if (flags[given] !== undefined && flags[needed] === undefined) {
-      throw new UsageError(`--${given} needs --${needed}, too`);
-    }
-  }
 }
 
 /**
@@ -134,26 +78,14 @@ function tcpPlace({ hostname = "0.0.0.0", port = 8080 }: Place): HostPort {
 
 async function placeByFlags(flags: ServeFlags): Promise<Place> {
   const { unix: path, mode, host: hostname, port, backlog: tcpBacklog } = flags;
-  const { "tls-cert": cert, "tls-key": key } = flags;
-  const nowhereElse = { path: undefined, mode: undefined, listener: undefined };
-  if (path !== undefined) {
-    return {
-      ...noTcp,
-      ...nowhereElse,
-      path,
-      ...(mode !== undefined && { mode }),
-    };
-  }
-  if (tcpFlags.every((name) => flags[name] === undefined)) return {};
-  return {
-    ...nowhereElse,
-    ...(hostname !== undefined && { hostname }),
-    ...(port !== undefined && { port }),
-    ...(tcpBacklog !== undefined && { tcpBacklog }),
-    ...(flags["reuse-port"] && { reusePort: true }),
-    ...(cert !== undefined && { cert: await readPem(cert) }),
-    ...(key !== undefined && { key: await readPem(key) }),
-  };
+  const { "reuse-port": reusePort, "tls-cert": cert, "tls-key": key } = flags;
+  const tcp = { hostname, port, tcpBacklog, reusePort, cert, key };
+  if (path !== undefined) return { ...tcp, listener: undefined, path, mode };
+  const given: Place = defined(tcp);
+  if (Object.keys(given).length === 0) return {};
+  if (cert !== undefined) given.cert = await readPem(cert);
+  if (key !== undefined) given.key = await readPem(key);
+  return { path: undefined, mode: undefined, listener: undefined, ...given };
 }
 
 async function readPem(path: string): Promise<string> {

@@ -17,23 +17,19 @@ import type { Log } from "../log/log.ts";
 import type { Observer, Renewable } from "../shared/observer.ts";
 import type { Place } from "../args/place.ts";
 
-/** What a reload needs to know of the server. */
-export interface Reloadable {
-  /** The server. */
-  readonly server: Server;
-  /** The options that it runs with. */
-  readonly options: Partial<ServeOptions>;
-  /** Reads anew where to listen, with which certificate. */
-  readPlace(answer: Answer): Promise<Place>;
-}
+/** Reads where to listen, with which certificate, for the options of an answer. */
+type ReadPlace = (options: Answer["options"]) => Promise<Place>;
 
 /** Reads anew, one time after the other, while the server goes on. */
 export class Reloading implements Observer {
   readonly #log: Log;
-  #answer: Answer;
+  readonly #readPlace: ReadPlace;
   /** The options of the answer that the server was started with. */
   readonly #options: Partial<ServeOptions>;
-  #certificate: Pick<Place, "cert" | "key"> | undefined;
+  readonly #reusePort: boolean;
+  #answer: Answer;
+  #certificate: Pick<Place, "cert" | "key">;
+  #server: Server | undefined;
   #isRequested = false;
   #isStopping = false;
   /** While the module is loaded: has it loaded once more. */
@@ -43,11 +39,20 @@ export class Reloading implements Observer {
 
   /**
    * @param answer What answers at first.
+   * @param place Where the server listens.
+   * @param readPlace Reads that anew.
    * @param log Where faults go.
    */
-  constructor(answer: Answer, log: Log) {
+  constructor(answer: Answer, place: Place, readPlace: ReadPlace, log: Log) {
+    const { cert, key, reusePort = false }: Place = {
+      ...answer.options,
+      ...place,
+    };
     this.#answer = answer;
     this.#options = answer.options;
+    this.#certificate = { cert, key };
+    this.#reusePort = reusePort;
+    this.#readPlace = readPlace;
     this.#log = log;
   }
 
@@ -60,14 +65,19 @@ export class Reloading implements Observer {
    * Begins to read anew, after what was begun before. A module that is still
    * being loaded is given up, and loaded once more: it may load forever.
    */
-  begin(reloadable: Reloadable, observers: Required<Observer>): void {
+  begin(observers: Required<Observer>): void {
     if (this.#loadAgain) return this.#loadAgain();
     if (this.#isRequested) return;
     this.#isRequested = true;
     this.#last = this.#last.then(() => {
       this.#isRequested = false;
-      return this.#reload(reloadable, observers);
+      return this.#reload(observers);
     });
+  }
+
+  /** From now on there is a server. */
+  listening(_addr: Deno.Addr, server: Server): void {
+    this.#server = server;
   }
 
   /** A server that stops is left as it is. */
@@ -80,39 +90,29 @@ export class Reloading implements Observer {
     await this.#replacing?.catch(() => {});
   }
 
-  async #reload(
-    reloadable: Reloadable,
-    observers: Required<Observer>,
-  ): Promise<void> {
+  /** Renews what has changed. What cannot be renewed stays as it is. */
+  async #reload(observers: Required<Observer>): Promise<void> {
     if (this.#isStopping) return;
     observers.reloading();
     const renewed: Renewable[] = [];
-    if (
-      await this.#attempt("load the module anew", () => this.#renewModule())
+    for (
+      const [what, action, renew] of [
+        ["module", "load the module anew", () => this.#renewModule()],
+        [
+          "certificate",
+          "use a new certificate",
+          () => this.#renewCertificate(),
+        ],
+      ] as const
     ) {
-      renewed.push("module");
+      try {
+        if (await renew()) renewed.push(what);
+      } catch (error) {
+        if (this.#isStopping) return;
+        this.#log.fault(error, `cannot ${action}, going on as before: `);
+      }
     }
-    if (
-      await this.#attempt(
-        "use a new certificate",
-        () => this.#renewCertificate(reloadable),
-      )
-    ) renewed.push("certificate");
     if (!this.#isStopping) observers.reloaded(renewed);
-  }
-
-  /** Whether something was renewed. If that fails, all stays as it is. */
-  async #attempt(
-    action: string,
-    renew: () => Promise<boolean>,
-  ): Promise<boolean> {
-    try {
-      return await renew();
-    } catch (error) {
-      if (this.#isStopping) return false;
-      this.#log.fault(error, `cannot ${action}, going on as before: `);
-      return false;
-    }
   }
 
   async #renewModule(): Promise<boolean> {
@@ -144,15 +144,14 @@ export class Reloading implements Observer {
     }
   }
 
-  async #renewCertificate(
-    { server, options, readPlace }: Reloadable,
-  ): Promise<boolean> {
-    if (options.cert === undefined) return false;
-    const place = await readPlace(this.#answer);
-    const { cert, key } = { ...this.#answer.options, ...place };
-    const current = this.#certificate ?? options;
+  async #renewCertificate(): Promise<boolean> {
+    const server = this.#server;
+    const current = this.#certificate;
+    if (!server || current.cert === undefined) return false;
+    const place = await this.#readPlace(this.#answer.options);
+    const { cert, key }: Place = { ...this.#answer.options, ...place };
     if (cert === current.cert && key === current.key) return false;
-    if (!options.reusePort) {
+    if (!this.#reusePort) {
       throw new Error(
         "a new listener must be open before the old one is closed, start the " +
           "server with --reuse-port (and deno with --unstable-net), or restart it",

@@ -4,17 +4,9 @@
  * @module
  */
 
+import type { Server } from "../../server.ts";
 import { startTimer } from "../../shared/timer.ts";
-
-/** What is done to stop the server. */
-export interface StopActions {
-  /** Tells everybody that the backlog is served after so many milliseconds. */
-  announce(delay: number): void;
-  /** Serves the backlog. */
-  drain(): void;
-  /** Ends everything at once. */
-  cut(signal: Deno.Signal): void;
-}
+import type { Observer } from "../shared/observer.ts";
 
 /**
  * The way to the end. The first signal may make the server a lame duck: it goes
@@ -23,20 +15,22 @@ export interface StopActions {
  */
 export class Stopping implements Disposable {
   readonly #lameDuck: number;
-  readonly #actions: StopActions;
+  readonly #observers: Required<Observer>;
+  readonly #cut = new AbortController();
+  #drain: () => Promise<void> = () => Promise.resolve();
   #isSignalled = false;
   #isDraining = false;
   /** Runs during the lame-duck time. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof startTimer>;
   #status = 0;
 
   /**
    * @param lameDuck The lame-duck time in milliseconds.
-   * @param actions What is done.
+   * @param observers Told that the server stops.
    */
-  constructor(lameDuck: number, actions: StopActions) {
+  constructor(lameDuck: number, observers: Required<Observer>) {
     this.#lameDuck = lameDuck;
-    this.#actions = actions;
+    this.#observers = observers;
   }
 
   /** The exit status: that of the signal that cut the server, or else 0. */
@@ -44,14 +38,37 @@ export class Stopping implements Disposable {
     return this.#status;
   }
 
+  /** Aborted when everything must end at once. */
+  get signal(): AbortSignal {
+    return this.#cut.signal;
+  }
+
+  /**
+   * Waits for the end of a server. Its handler may stop it, too: then all are
+   * told as well.
+   */
+  async follow(server: Server): Promise<void> {
+    this.#drain = server.shutdown.bind(server);
+    server.shutdown = () => this.drain();
+    await server.finished;
+    // Wait for clients that are still being sent a refusal.
+    await this.#drain();
+  }
+
   /** Drains at once, for a reason other than a signal. */
-  drain(): void {
+  drain(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#isDraining) return;
-    this.#isDraining = true;
-    this.#actions.announce(0);
-    this.#actions.drain();
+    if (!this.#isDraining) {
+      this.#isDraining = true;
+      this.#observers.stopping(0);
+    }
+    return this.#drain();
+  }
+
+  /** Ends everything at once. */
+  cut(reason: unknown): void {
+    this.#cut.abort(reason);
   }
 
   /**
@@ -66,13 +83,13 @@ export class Stopping implements Disposable {
     this.#isSignalled = true;
     const isWarning = isFirst && signal === "SIGTERM" && this.#lameDuck > 0;
     if (isWarning && !this.#isDraining) {
-      this.#actions.announce(this.#lameDuck);
+      this.#observers.stopping(this.#lameDuck);
       this.#timer = startTimer(() => this.drain(), this.#lameDuck);
     } else if (isFirst || this.#timer !== undefined) {
       this.drain();
     } else {
       this.#status = status;
-      this.#actions.cut(signal);
+      this.cut(new Error(`Stopped by another ${signal}`));
     }
   }
 

@@ -24,7 +24,7 @@ export function catchUncaught() {
   return {
     /** Rejects with what was not caught. */
     promise,
-    stopCatching(): void {
+    [Symbol.dispose](): void {
       removeEventListener("error", onError);
       removeEventListener("unhandledrejection", onRejection);
     },

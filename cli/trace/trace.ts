@@ -41,7 +41,7 @@ export async function traceTo(path: string, log: Log): Promise<Trace> {
 }
 
 /** Writes what it is told, and what it sees on the sockets. */
-export class Trace implements Observer {
+export class Trace implements Observer, AsyncDisposable {
   readonly #file: Deno.FsFile;
   readonly #lines: LineQueue;
   /** By the address object of the socket, which the server passes on. */
@@ -145,7 +145,7 @@ export class Trace implements Observer {
   }
 
   /** Waits until all is written. If nobody reads it, not for long. */
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     await this.#lines.end();
     this.#file.close();
   }

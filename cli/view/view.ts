@@ -17,15 +17,13 @@ const MAX_HELD = 100;
 /** What the view shows in its own way. */
 const shownOtherwise = ["listening", "accept", "request", "exchange"];
 
-/** A view, which appears when the server listens. */
-export interface View {
+/**
+ * A view, which appears when the server listens. In the end it gives the terminal
+ * back, and logs what was held meanwhile.
+ */
+export interface View extends AsyncDisposable {
   /** What must be told what happens, in this order. */
   readonly observers: readonly Observer[];
-  /**
-   * Gives the terminal back, and logs what was held meanwhile. If somebody has
-   * stopped the terminal, this does not hold up the end.
-   */
-  close(): Promise<void>;
 }
 
 /**
@@ -68,7 +66,8 @@ export function viewOf(log: Log): View {
   };
   return {
     observers: [activity, { listening: open }],
-    async close() {
+    // If somebody has stopped the terminal, this does not hold up the end.
+    async [Symbol.asyncDispose]() {
       // A terminal that is stopped would take no line of the log either.
       if (!await screen.close() && disturbs) held.length = 0;
       closeNow();

@@ -1,0 +1,84 @@
+/**
+ * Which flags exclude or need each other.
+ *
+ * @module
+ */
+
+import type { ServeOptions } from "../../server.ts";
+import { isAbstract, noAbstractSockets } from "../../shared/unix_path.ts";
+import type { serveFlags } from "./commands.ts";
+import { type Flags, UsageError } from "./flags.ts";
+
+type Name = keyof typeof serveFlags;
+
+const exclusive: readonly [Name, Name, why?: string][] = [
+  ["unix", "host"],
+  ["unix", "port"],
+  ["unix", "tls-cert"],
+  ["unix", "tls-key"],
+  ["unix", "reuse-port"],
+  ["unix", "backlog"],
+  [
+    "proxy-protocol",
+    "tls-cert",
+    "the header of a proxy comes before TLS: have the proxy end TLS",
+  ],
+  ["until", "until-idle"],
+  ["quiet", "log-level"],
+];
+
+const needed: readonly [given: Name, needed: Name, why?: string][] = [
+  ["mode", "unix"],
+  ["tls-cert", "tls-key"],
+  ["tls-key", "tls-cert"],
+  [
+    "lame-duck",
+    "metrics",
+    ": only /healthz tells a balancer that the server is about to stop",
+  ],
+];
+
+/**
+ * Checks flags that make no sense together.
+ *
+ * @param flags The flags.
+ * @throws {UsageError} If there are such flags.
+ */
+export function checkFlags(flags: Flags<typeof serveFlags>): void {
+  const has = (name: Name) => flags[name] !== undefined;
+  for (const [one, other, why = "give only one of them"] of exclusive) {
+    if (!has(one) || !has(other)) continue;
+    throw new UsageError(`--${one} and --${other} exclude each other, ${why}`);
+  }
+  for (const [given, other, why = ""] of needed) {
+    if (!has(given) || has(other)) continue;
+    throw new UsageError(`--${given} needs --${other}, too${why}`);
+  }
+  if (flags.unix !== undefined && isAbstract(flags.unix)) {
+    throw new UsageError(
+      `--unix cannot be "${flags.unix}", ${noAbstractSockets(flags.unix)}`,
+    );
+  }
+}
+
+/**
+ * Checks that no module is to read a request itself that is read ahead.
+ *
+ * @param flags The flags.
+ * @param module The module, if one answers.
+ * @param options Its options.
+ * @throws {UsageError} If one is.
+ */
+export function checkStreaming(
+  flags: Flags<typeof serveFlags>,
+  module: string | undefined,
+  options: Partial<ServeOptions>,
+): void {
+  if (!flags["read-ahead"] || !options.streaming || module === undefined) {
+    return;
+  }
+  throw new UsageError(
+    `--read-ahead and the "streaming" of ${module} exclude each other, a streamed ` +
+      "request is read by its handler",
+  );
+}
