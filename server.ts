@@ -20,21 +20,11 @@
  */
 
 import type { Exchange } from "./conn.ts";
-import { abortError } from "./shared/errors.ts";
-import { within } from "./shared/pause.ts";
-import { writeToConsole } from "./shared/thrown.ts";
-import type { Source } from "./listening/accepting.ts";
-import {
-  type CheckedOptions,
-  checkListenOptions,
-} from "./listening/checked_options.ts";
-import { ConnectionQueue } from "./listening/connection_queue.ts";
-import { bind } from "./listening/bind.ts";
-import { type Certificate, withCertificate } from "./listening/certificate.ts";
-import { Exchanges } from "./listening/exchanges.ts";
+import { checkListenOptions } from "./listening/checked_options.ts";
+import { ExchangeListener } from "./listening/exchange_listener.ts";
 import type { Listener } from "./listening/listener.ts";
 import type { AddrOf, ListenOptions } from "./listening/options.ts";
-import { Turns } from "./listening/turns.ts";
+import { handle, type Handling } from "./serving/handling.ts";
 import {
   checkServing,
   type Handler,
@@ -42,7 +32,7 @@ import {
   type Server,
   type Serving,
 } from "./serving/options.ts";
-import { handle, type Handling } from "./serving/handling.ts";
+import { writeToConsole } from "./shared/thrown.ts";
 
 export type { Conn } from "./conn.ts";
 export type { BodyChunk, ResponseBody } from "./shared/body.ts";
@@ -72,9 +62,6 @@ export type {
   ServeOptions,
   Server,
 } from "./serving/options.ts";
-
-/** How long `shutdown()` waits for a loop after its exchange was cut. */
-const GRACE_MS = 100;
 
 /**
  * Listens, and yields connections one at a time.
@@ -145,50 +132,18 @@ export function listen<
 }
 
 /** The listener that {@linkcode listen} returns and {@linkcode serve} uses. */
-class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
-  readonly #options: CheckedOptions;
-  #source: Source;
-  readonly #queue: ConnectionQueue;
-  readonly #exchanges: Exchanges<Addr>;
-  readonly #turns: Turns<Addr>;
+class IterativeListener<Addr extends Deno.Addr> extends ExchangeListener<Addr>
+  implements Listener<Addr> {
   #iterator: AsyncGenerator<Exchange<Addr>, void, undefined> | undefined;
-  #isRunning = false;
   #isInLoopBody = false;
-  #shuttingDown: Promise<void> | undefined;
-  readonly #ended = Promise.withResolvers<void>();
-
-  constructor(options: CheckedOptions) {
-    const { signal } = options;
-    this.#options = options;
-    this.#source = bind(options);
-    const isBusy = () => this.inHand + this.lingering > 0;
-    this.#queue = new ConnectionQueue(this.#source, options, isBusy);
-    this.#exchanges = new Exchanges(options, this.addr);
-    const { readAhead } = options;
-    this.#turns = new Turns(readAhead, this.#queue, this.#exchanges);
-    if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener("abort", this.#onAbort);
-  }
-
-  get addr(): Addr {
-    return this.#source.addr as Addr;
-  }
-
-  get inHand(): number {
-    return this.#exchanges.inHand;
-  }
-
-  get lingering(): number {
-    return this.#exchanges.lingering;
-  }
 
   /** The loop: one exchange after another, each to its end. */
   async *#iterate(): AsyncGenerator<Exchange<Addr>, void, undefined> {
-    this.#isRunning = true;
+    this.begin();
     try {
       for (;;) {
         // take the next, let it in, read it to its end
-        const exchange = await this.#turns.next();
+        const exchange = await this.next();
         if (!exchange) return;
         try {
           this.#isInLoopBody = true;
@@ -197,11 +152,11 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
         } finally {
           this.#isInLoopBody = false;
           if (!exchange.isClosed) await exchange.close(); // close it
-          this.#exchanges.record(exchange); // record it
+          this.record(exchange); // record it
         }
       }
     } finally {
-      await this.#end();
+      await this.end();
     }
   }
 
@@ -224,86 +179,6 @@ class IterativeListener<Addr extends Deno.Addr> implements Listener<Addr> {
       return fail.call(iterator, error);
     };
     return this.#iterator = iterator;
-  }
-
-  shutdown(): Promise<void> {
-    return this.#shuttingDown ??= this.#shutDown();
-  }
-
-  async setCertificate(certificate: Certificate): Promise<void> {
-    const options = withCertificate(this.#options, certificate);
-    const { port } = this.addr as unknown as Deno.NetAddr;
-    const isOver = this.#shuttingDown || this.#exchanges.isStopped;
-    if (isOver) throw abortError("The server is stopping");
-    this.#source = bind({ ...options, port });
-    await this.#queue.replace(this.#source);
-  }
-
-  close(): void {
-    this.#abort(abortError("The server was closed"));
-  }
-
-  ref(): void {
-    this.#source.ref();
-    this.#exchanges.ref();
-  }
-
-  unref(): void {
-    this.#source.unref();
-    this.#exchanges.unref();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.shutdown();
-  }
-
-  /** Serves the backlog, for one more `deadline` at most. */
-  async #shutDown(): Promise<void> {
-    if (!this.#isRunning) this.close();
-    if (!this.#exchanges.isStopped) this.#queue.drain();
-    const { deadline, lingerTimeout } = this.#options;
-    const end = performance.now() + deadline;
-    const ended = this.#ended.promise.then(() => true);
-    if (this.#isRunning && !await within(deadline, ended)) {
-      this.close();
-      await within(GRACE_MS, ended);
-    }
-    const rest = Math.max(end - performance.now(), 0);
-    await this.#exchanges.lingered(Math.min(lingerTimeout, rest));
-  }
-
-  readonly #onAbort = (): void => this.#abort(this.#options.signal?.reason);
-
-  #forgetSignal(): void {
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
-  }
-
-  /** Ends everything at once, including lingering connections. */
-  #abort(reason: unknown): void {
-    this.#stop(reason);
-    this.#exchanges.stopLingering();
-  }
-
-  #stop(reason: unknown): void {
-    if (this.#exchanges.isStopped) return;
-    if (!this.#isRunning) this.#forgetSignal();
-    this.#queue.close();
-    this.#exchanges.stop(reason);
-  }
-
-  /** Ends the iteration, and records what was accepted but not served. */
-  async #end(): Promise<void> {
-    this.#stop(abortError("The loop was left"));
-    try {
-      await this.#turns.end();
-    } finally {
-      try {
-        this.#exchanges.recordUnserved(await this.#queue.rest());
-      } finally {
-        this.#ended.resolve();
-        this.#exchanges.lingered().then(() => this.#forgetSignal());
-      }
-    }
   }
 }
 

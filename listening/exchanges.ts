@@ -91,24 +91,6 @@ export class Exchanges<Addr extends Deno.Addr> {
     if (exchange.callbackFault) throw exchange.callbackFault.error;
   }
 
-  /**
-   * Records connections that were accepted but never served. All are recorded,
-   * whatever a callback throws.
-   *
-   * @throws {unknown} What a callback threw first.
-   */
-  recordUnserved(sockets: Deno.Conn[]): void {
-    let fault: { error: unknown } | undefined;
-    for (const socket of sockets) {
-      try {
-        this.record(this.begin(socket));
-      } catch (error) {
-        fault ??= { error };
-      }
-    }
-    if (fault) throw fault.error;
-  }
-
   /** Aborts the exchanges under way, and all that begin later. */
   stop(reason: unknown): void {
     this.#stopped ??= { reason };

@@ -67,13 +67,16 @@ export class Turns<Addr extends Deno.Addr> {
   }
 
   /**
-   * Records those that were read and never handed out. The listener is stopped.
+   * Records those that were accepted and never handed out. The listener is
+   * stopped.
    *
    * @throws {unknown} What a callback threw.
    */
   async end(): Promise<void> {
     while (this.#reading > 0 || this.#isAccepting) await this.#change.wait();
-    for (const exchange of this.#ready.splice(0)) {
+    const unread = await this.#queue.rest();
+    const unserved = unread.map((socket) => this.#exchanges.begin(socket));
+    for (const exchange of [...this.#ready.splice(0), ...unserved]) {
       await this.#exchanges.leave(exchange).catch((error) => this.#fail(error));
     }
     if (this.#failure) throw this.#failure.error;
