@@ -22,7 +22,7 @@
  */
 
 import { type ChunkSource, openBody, type RequestBody } from "./shared/body.ts";
-import { connect } from "./client/connecting.ts";
+import { type ClientSocket, connect } from "./client/connecting.ts";
 import { ClientExchange } from "./client/client_exchange.ts";
 import { checkRequestOptions, type RequestOptions } from "./client/options.ts";
 import type { Reply } from "./client/reply.ts";
@@ -121,7 +121,7 @@ export async function request(
   const checked = checkRequestOptions(options);
   const content = openBody(body);
   const limit = new Limit(checked.timeout, checked.signal);
-  let socket: Deno.Conn;
+  let socket: ClientSocket;
   try {
     socket = await connect(checked, limit.signal);
   } catch (error) {

@@ -211,18 +211,23 @@ async function openInput(path: string | undefined): Promise<Input> {
   });
 }
 
-/** What to do about certificates that rustls does not trust, by its words. */
-const certificateAdvice = {
-  UnknownIssuer: "name the authority to trust with --ca",
-  CaUsedAsEndEntity:
-    "the server's certificate is made for an authority, make " +
-    "it anew with `openssl req -x509 … -addext basicConstraints=critical,CA:FALSE`",
-};
+/** What to do about certificates that are not trusted, by words of the fault. */
+const certificateAdvice: [fault: RegExp, advice: string][] = [
+  [
+    /unable to (?:get|verify)|self-signed|not signed by/,
+    "name the authority to trust with --ca",
+  ],
+  [
+    /made for an authority/,
+    "make the server's certificate anew with `openssl req -x509 … -addext " +
+    "basicConstraints=critical,CA:FALSE`",
+  ],
+];
 
 /** Adds what to do about a certificate that is not trusted. */
 function advised(error: unknown): unknown {
   const message = messageOf(error);
-  const advice = Object.entries(certificateAdvice)
-    .find(([fault]) => message.includes(fault));
-  return advice ? new Error(`${message}: ${advice[1]}`) : error;
+  const [, advice] = certificateAdvice.find(([fault]) => fault.test(message)) ??
+    [];
+  return advice ? new Error(`${message}: ${advice}`) : error;
 }

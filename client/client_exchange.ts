@@ -7,6 +7,7 @@
 import type { ChunkSource } from "../shared/body.ts";
 import { parseJson } from "../shared/printable.ts";
 import { closeQuietly, quietly } from "../shared/quiet.ts";
+import type { ClientSocket } from "./connecting.ts";
 import { type Reply, ReplyTooLargeError } from "./reply.ts";
 import { Sending } from "./sending.ts";
 
@@ -19,7 +20,7 @@ export class ClientExchange implements Reply {
   /** Resolves when the first byte of the reply, or its end, has arrived. */
   readonly begun: Promise<void>;
 
-  readonly #socket: Deno.Conn;
+  readonly #socket: ClientSocket;
   readonly #maxReplyBytes: number;
   readonly #response: Response;
   readonly #sending: Sending;
@@ -30,11 +31,13 @@ export class ClientExchange implements Reply {
   #bytesRead = 0;
   #replyEnded = false;
   #sendingEnded = false;
+  /** Whether the whole request, with its FIN, was sent. */
+  #isSent = false;
   /** What cut the exchange short, on our side or while reading. */
   #cut: { error: unknown } | undefined;
 
   constructor(
-    socket: Deno.Conn,
+    socket: ClientSocket,
     content: Uint8Array | ChunkSource,
     maxReplyBytes: number,
     onClose: () => void,
@@ -112,7 +115,8 @@ export class ClientExchange implements Reply {
   /** Sends the request and the FIN: `false` if not all could be sent. */
   async #send(content: Uint8Array | ChunkSource): Promise<boolean> {
     try {
-      return await this.#sending.send(content);
+      this.#isSent = await this.#sending.send(content);
+      return this.#isSent;
     } catch (error) {
       if (this.#cut) return false;
       this.cut(error);
@@ -161,13 +165,13 @@ export class ClientExchange implements Reply {
 
   /**
    * The kernel reports a reset only once. If a write got it, reading just ends,
-   * as after a FIN; but after a real FIN the write fails with `BrokenPipe`. TLS
-   * needs no check, as its end is a message of its own.
+   * as after a FIN; but after a real FIN the write fails with `BrokenPipe`. This
+   * is for Unix sockets: others tell it by themselves.
    */
   #checkEnd(): void {
     const { refusal } = this.#sending;
     const isReset = refusal instanceof Deno.errors.ConnectionReset;
-    if (isReset && !("handshake" in this.#socket)) {
+    if (isReset && !this.#socket.reset) {
       throw this.#replyFault(refusal);
     }
   }
@@ -196,8 +200,10 @@ export class ClientExchange implements Reply {
     if (this.#replyEnded && this.#sendingEnded) this.#close();
   }
 
+  /** A request that is not complete must not look so to the server. */
   #close(): void {
-    closeQuietly(this.#socket);
+    if (!this.#isSent && this.#socket.reset) this.#socket.reset();
+    else closeQuietly(this.#socket);
     this.#onClose();
   }
 }

@@ -5,9 +5,23 @@
  */
 
 import { hostPort } from "../shared/address.ts";
+import { NodeSocket } from "../shared/node_socket.ts";
+import { checkPair } from "./certificates.ts";
 import { closeQuietly } from "../shared/quiet.ts";
 import { named } from "../shared/thrown.ts";
 import type { CheckedRequestOptions } from "./options.ts";
+import { TlsSocket } from "./tls_socket.ts";
+
+/** Deno's own delay before the next address of a name is tried as well. */
+const NEXT_ADDRESS_MS = 250;
+
+/** A connection of the client. */
+export type ClientSocket =
+  & Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">
+  & {
+    /** Closes so that the server sees a cut. A Unix socket has no such thing. */
+    reset?(): void;
+  };
 
 /**
  * Connects, and completes the TLS handshake if there is one.
@@ -19,23 +33,30 @@ import type { CheckedRequestOptions } from "./options.ts";
 export async function connect(
   options: CheckedRequestOptions,
   signal: AbortSignal,
-): Promise<Deno.Conn> {
+): Promise<ClientSocket> {
   signal.throwIfAborted();
   let doing = "connect to";
-  let conn: Deno.Conn | undefined;
+  let socket: ClientSocket | undefined;
   try {
-    conn = await raceWithAbort(
-      closedIfLate(open(options, signal), signal),
-      signal,
-    );
-    if ("handshake" in conn) {
-      doing = "agree on TLS with";
-      const handshake = (conn as Deno.TlsConn).handshake();
-      await raceWithAbort(handshake, signal);
+    if (options.path !== undefined) {
+      const { path } = options;
+      const connecting = Deno.connect({ transport: "unix", path });
+      return await raceWithAbort(closedIfLate(connecting, signal), signal);
     }
-    return conn;
+    if (options.tls) checkTls(options);
+    const raw = await connectTcp(options, signal);
+    if (!options.tls) return raw;
+    socket = raw;
+    doing = "agree on TLS with";
+    const secure = new TlsSocket(raw, {
+      ...options,
+      hostname: bare(options.hostname),
+    });
+    socket = secure;
+    await raceWithAbort(secure.handshake(), signal);
+    return secure;
   } catch (error) {
-    if (conn) closeQuietly(conn);
+    if (socket) closeQuietly(socket);
     signal.throwIfAborted();
     // Deno's own message explains a missing permission.
     if (error instanceof Deno.errors.NotCapable) throw error;
@@ -46,41 +67,49 @@ export async function connect(
   }
 }
 
-async function open(
+/** Checks what `node:tls` would leave out without a word. */
+function checkTls({ hostname, cert, key }: CheckedRequestOptions): void {
+  const { isIP } = process.getBuiltinModule("node:net");
+  if (/(^|\.)\d+$/.test(hostname) && isIP(hostname) === 0) {
+    throw new TypeError(`Invalid hostname: '${hostname}'`);
+  }
+  if (cert !== undefined && key !== undefined) checkPair(cert, key);
+}
+
+async function connectTcp(
   options: CheckedRequestOptions,
   signal: AbortSignal,
-): Promise<Deno.Conn> {
-  const { path, tls, cert, key, hostname, port = 0 } = options;
-  if (path !== undefined) return Deno.connect({ transport: "unix", path });
-  const { autoSelectFamily, autoSelectFamilyAttemptDelay } = options;
-  const where = {
-    hostname,
-    port,
-    ...(autoSelectFamily !== undefined && { autoSelectFamily }),
-    ...(autoSelectFamilyAttemptDelay !== undefined &&
-      { autoSelectFamilyAttemptDelay }),
-  };
-  if (!tls) return Deno.connect({ ...where, signal });
-  const { caCerts, alpnProtocols, unsafelyDisableHostnameVerification } =
-    options;
-  const tlsOptions = {
-    ...(caCerts && { caCerts }),
-    ...(alpnProtocols && { alpnProtocols }),
-    ...(unsafelyDisableHostnameVerification !== undefined &&
-      { unsafelyDisableHostnameVerification }),
-  };
-  if (cert !== undefined && key !== undefined) {
-    return Deno.connectTls({ ...where, ...tlsOptions, cert, key });
-  }
-  // Unlike `Deno.connectTls()`, this can be cancelled while it connects; but it
-  // takes no client certificate.
-  const conn = await Deno.connect({ ...where, signal });
+): Promise<NodeSocket> {
+  const { hostname, port = 0 } = options;
+  const { autoSelectFamily = true, autoSelectFamilyAttemptDelay } = options;
   try {
-    return await Deno.startTls(conn, { hostname, ...tlsOptions });
+    return await NodeSocket.connect({
+      host: bare(hostname),
+      port,
+      autoSelectFamily,
+      autoSelectFamilyAttemptTimeout: autoSelectFamilyAttemptDelay ??
+        NEXT_ADDRESS_MS,
+    }, signal);
   } catch (error) {
-    closeQuietly(conn);
-    throw error;
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+    if (!await isGrantedNow(hostPort(hostname, port))) throw error;
+    return await connectTcp(options, signal);
   }
+}
+
+/**
+ * Whether a permission has just been granted: a lookup of Node neither asks for it
+ * nor says which one it lacks.
+ */
+async function isGrantedNow(host: string): Promise<boolean> {
+  const permission = { name: "net", host } as const;
+  const { state } = await Deno.permissions.query(permission);
+  if (state === "granted") return false;
+  const asked = await Deno.permissions.request(permission);
+  if (asked.state === "granted") return true;
+  throw new Deno.errors.NotCapable(
+    `Requires net access to "${host}", run again with the --allow-net flag`,
+  );
 }
 
 /** Closes a connection that is made after `signal` was aborted. */
@@ -104,6 +133,11 @@ function raceWithAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
       signal.removeEventListener("abort", abort)
     );
   });
+}
+
+/** A host without the brackets of an IPv6 address. */
+function bare(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
 }
 
 function placeOf({ path, hostname, port }: CheckedRequestOptions): string {

@@ -5,16 +5,17 @@
  */
 
 import { type ChunkSource, sendChunks } from "../shared/body.ts";
+import type { ClientSocket } from "./connecting.ts";
 
 /** The sending of one request. */
 export class Sending {
-  readonly #socket: Deno.Conn;
+  readonly #socket: ClientSocket;
   #stopped: { error: unknown } | undefined;
   /** Rejects the work that is pending when the sending is stopped. */
   #stopWaiting: ((error: unknown) => void) | undefined;
   #refusal: unknown;
 
-  constructor(socket: Deno.Conn) {
+  constructor(socket: ClientSocket) {
     this.#socket = socket;
   }
 

@@ -8,6 +8,7 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import net from "node:net";
 import tls from "node:tls";
 import {
   type Handler,
@@ -28,7 +29,7 @@ import {
   testUnix,
   turnOfIo,
 } from "./support.ts";
-import { caCerts, cert, key } from "./tls.ts";
+import { caCerts, cert, forged, key } from "./tls.ts";
 
 const ignore = Deno.build.os === "windows";
 const linuxOnly = Deno.build.os !== "linux";
@@ -205,25 +206,28 @@ Deno.test("request() brings 8 MiB there and back", async (t) => {
   });
 });
 
-Deno.test("request() rejects where a connection takes nothing", async () => {
-  await using server = serve(local, () => {});
-  const { connect } = Deno;
-  using _ = {
-    [Symbol.dispose]() {
+testUnix(
+  "request() rejects where a connection takes nothing",
+  async (folder) => {
+    const server = serve({ path: `${folder}/test.sock` }, () => {});
+    const { connect } = Deno;
+    try {
+      Deno.connect = (async (options: Deno.UnixConnectOptions) => {
+        const socket = await connect(options);
+        socket.write = () => Promise.resolve(0);
+        return socket;
+      }) as typeof connect;
+      await assertRejects(
+        () => request(server.addr, "request"),
+        TypeError,
+        "detached",
+      );
+    } finally {
       Deno.connect = connect;
-    },
-  };
-  Deno.connect = (async (options: Deno.ConnectOptions) => {
-    const socket = await connect(options);
-    socket.write = () => Promise.resolve(0);
-    return socket;
-  }) as typeof connect;
-  await assertRejects(
-    () => request(server.addr, "request"),
-    TypeError,
-    "detached",
-  );
-});
+    }
+    await server.shutdown();
+  },
+);
 
 Deno.test("request() reads while it still writes", async (t) => {
   const handler: Handler = (conn) => conn.readable;
@@ -306,6 +310,44 @@ Deno.test({
     assertEquals(await reply.text(), "hello");
     await server.shutdown();
   },
+});
+
+/** A server of `node:tls`, which also shows certificates that Deno takes for none. */
+function tlsPeer(options: tls.SecureContextOptions): Promise<Peer> {
+  const secureContext = tls.createSecureContext(options);
+  return Peer.of((socket) => {
+    const secure = new tls.TLSSocket(socket, { isServer: true, secureContext });
+    secure.on("error", () => {});
+    secure.resume();
+  });
+}
+
+for (const unsafelyDisableHostnameVerification of [false, true]) {
+  const names = unsafelyDisableHostnameVerification ? "any name" : "its name";
+  Deno.test(`request() takes no certificate that its authority has not signed (for ${names})`, async () => {
+    await using peer = await tlsPeer(forged);
+    await assertRejects(
+      () =>
+        request({ ...overTls(peer.port), unsafelyDisableHostnameVerification }),
+      Deno.errors.InvalidData,
+      "not signed by an authority that is trusted",
+    );
+  });
+}
+
+Deno.test("request() refuses a certificate of its own that cannot be used", async () => {
+  const wrong = [
+    { cert, key: forged.key, message: "`key` is not the key of `cert`" },
+    { cert: "x", key, message: "cannot be read as PEM" },
+    { cert, key: "x", message: "cannot be read as PEM" },
+  ];
+  for (const { message, ...pair } of wrong) {
+    await assertRejects(
+      () => request({ ...overTls(1), ...pair }),
+      Deno.errors.InvalidData,
+      message,
+    );
+  }
 });
 
 Deno.test("request() keeps backpressure on the body", async () => {
@@ -625,10 +667,7 @@ Deno.test({
 // Bodies that fail
 
 Deno.test("request() rejects with what its body throws", async () => {
-  const seen = Promise.withResolvers<string>();
-  const { server } = serveLocally({}, async (conn) => {
-    seen.resolve(await conn.text());
-  });
+  const { server, records } = serveLocally();
   const fault = new Error("out of paper");
   const body = async function* () {
     yield "half a requ";
@@ -637,8 +676,7 @@ Deno.test("request() rejects with what its body throws", async () => {
   };
   const error = await assertRejects(() => request(server.addr, body()));
   assertEquals(error, fault);
-  // All that Deno can send is a FIN: it looks whole to the server.
-  assertEquals(await seen.promise, "half a requ");
+  assertEquals((await records.nth(1)).outcome, "reset");
   await server.shutdown();
 });
 
@@ -740,7 +778,7 @@ Deno.test("request() times out while the server says nothing", async () => {
   const closed = Promise.withResolvers<void>();
   await using peer = await Peer.of((socket) => {
     socket.resume();
-    socket.on("end", () => closed.resolve());
+    socket.on("close", () => closed.resolve());
   });
   const { body, cancelled } = stalling();
   const error = await assertRejects(
@@ -769,19 +807,18 @@ Deno.test("request() can be aborted while the server says nothing", async () => 
 Deno.test("request() can be aborted in each microtask after it has connected", async () => {
   // It never answers: a request that misses the abort hangs.
   await using peer = await Peer.of((socket) => socket.resume());
-  const { connect } = Deno;
+  const { connect } = net;
   try {
     for (let ticks = 0; ticks < 20; ticks++) {
       const controller = new AbortController();
       const reason = new Error(`after ${ticks} microtasks`);
-      Deno.connect = (async (options: Deno.ConnectOptions) => {
-        const conn = await connect(options);
-        (async () => {
+      net.connect = ((options: net.NetConnectOpts) => {
+        const socket = connect(options);
+        return socket.once("connect", async () => {
           for (let tick = 0; tick < ticks; tick++) await undefined;
           controller.abort(reason);
-        })();
-        return conn;
-      }) as typeof Deno.connect;
+        });
+      }) as typeof net.connect;
       const { signal } = controller;
       const error = await assertRejects(
         () => request({ port: peer.port, signal }, "hello"),
@@ -789,7 +826,7 @@ Deno.test("request() can be aborted in each microtask after it has connected", a
       assertEquals(error, reason);
     }
   } finally {
-    Deno.connect = connect;
+    net.connect = connect;
   }
 });
 

@@ -11,6 +11,11 @@ export const authorityFile = `${testdata}/ca.pem`;
 
 export const cert = Deno.readTextFileSync(certFile);
 export const key = Deno.readTextFileSync(keyFile);
+/** A certificate that the authority has not signed, though it says so. */
+export const forged = {
+  cert: Deno.readTextFileSync(`${testdata}/forged.pem`),
+  key: Deno.readTextFileSync(`${testdata}/forged.key`),
+};
 export const caCerts = [Deno.readTextFileSync(authorityFile)];
 
 export function connectTls(port: number): Promise<Deno.TlsConn> {

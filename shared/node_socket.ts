@@ -1,0 +1,268 @@
+/**
+ * A socket of `node:net` as the part of `Deno.Conn` that an exchange uses. Unlike
+ * `Deno.Conn` it can be reset. `node:net` is loaded when it is first needed.
+ *
+ * @module
+ */
+
+import type net from "node:net";
+import { denoError } from "./node_error.ts";
+
+/** The most that one read takes from the kernel, and one write gives to it. */
+const READ_BYTES = 65_536;
+const WRITE_BYTES = 262_144;
+
+/**
+ * What has arrived on a socket and is not read yet: two chunks at most. With one,
+ * reading goes on, so that what follows the last bytes is seen with them: the
+ * end, or a reset, which a write would be told instead.
+ */
+class Incoming {
+  /** Called when there is something new: bytes, the end or a fault. */
+  onNews: () => void = () => {};
+  readonly #chunks: Uint8Array[] = [];
+
+  get isEmpty(): boolean {
+    return this.#chunks.length === 0;
+  }
+
+  get isFull(): boolean {
+    return this.#chunks.length >= 2;
+  }
+
+  /** For a socket that is made: reads into two buffers, far faster than streams. */
+  onread(): net.OnReadOpts {
+    let [next, other] = [
+      new Uint8Array(READ_BYTES),
+      new Uint8Array(READ_BYTES),
+    ];
+    return {
+      buffer: () => {
+        [next, other] = [other, next];
+        return next;
+      },
+      callback: (length, buffer) => {
+        this.put(buffer.subarray(0, length));
+        return !this.isFull;
+      },
+    };
+  }
+
+  put(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.onNews();
+  }
+
+  /** Moves what fits into `buffer`, and returns how much that is. */
+  take(buffer: Uint8Array): number {
+    const [chunk = buffer] = this.#chunks;
+    const length = Math.min(buffer.length, chunk.length);
+    buffer.set(chunk.subarray(0, length));
+    if (length < chunk.length) this.#chunks[0] = chunk.subarray(length);
+    else this.#chunks.shift();
+    return length;
+  }
+}
+
+/** A socket of `node:net`, read and written as a `Deno.Conn` is. */
+export class NodeSocket {
+  readonly remoteAddr: Deno.Addr;
+  readonly localAddr: Deno.Addr;
+  readonly #socket: net.Socket;
+  readonly #incoming: Incoming;
+  #hasEnded = false;
+  /** Why nothing can be read any more. */
+  #fault: { error: unknown } | undefined;
+  /** Why nothing can be written any more, though there may be bytes to read. */
+  #writeFault: Error | undefined;
+  /** Whether that fault is, or may be, a reset. */
+  #writeMetReset = false;
+
+  /**
+   * Wraps a socket that is connected, and has `allowHalfOpen`.
+   *
+   * @param socket The socket. Nothing else may read from it or write to it.
+   * @param incoming Where its bytes go, if it was made with `onread`.
+   * @throws {Deno.errors.NotConnected} If the peer has left already.
+   */
+  constructor(socket: net.Socket, incoming?: Incoming) {
+    this.#socket = socket;
+    this.#incoming = incoming ?? new Incoming();
+    this.localAddr = addrOf(socket.localAddress, socket.localPort);
+    this.remoteAddr = addrOf(socket.remoteAddress, socket.remotePort);
+    if (this.localAddr.transport !== this.remoteAddr.transport) {
+      socket.destroy();
+      throw new Deno.errors.NotConnected("The peer has left");
+    }
+    if (!incoming) this.#readStream();
+    socket.on("end", () => {
+      // A write has met the reset, which is told only once: this is no FIN.
+      if (this.#writeMetReset) return this.#fail(reset());
+      this.#hasEnded = true;
+      this.#incoming.onNews();
+    });
+    socket.on("error", (error) => this.#fail(denoError(error)));
+    socket.on("close", () => this.#fail(closed()));
+    this.#keepReadingAfterWriteFaults();
+  }
+
+  /**
+   * Connects.
+   *
+   * @param options Where to connect.
+   * @param signal Cancels the connecting: nothing stays open then.
+   * @returns The connection.
+   * @throws {unknown} An error of the class that `Deno.connect()` rejects with,
+   * or the reason of `signal`.
+   */
+  static connect(
+    options: net.TcpNetConnectOpts,
+    signal: AbortSignal,
+  ): Promise<NodeSocket> {
+    return new Promise((resolve, reject) => {
+      const incoming = new Incoming();
+      const socket = process.getBuiltinModule("node:net").connect({
+        ...options,
+        allowHalfOpen: true,
+        onread: incoming.onread(),
+      });
+      const abort = () => {
+        socket.destroy();
+        reject(signal.reason);
+      };
+      const fail = (error: unknown) => {
+        signal.removeEventListener("abort", abort);
+        reject(denoError(error));
+      };
+      signal.addEventListener("abort", abort);
+      socket.once("error", fail);
+      socket.once("connect", () => {
+        signal.removeEventListener("abort", abort);
+        try {
+          resolve(new NodeSocket(socket, incoming));
+          socket.off("error", fail);
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  /** As `Deno.Conn.read()`. */
+  async read(buffer: Uint8Array): Promise<number | null> {
+    for (;;) {
+      if (!this.#incoming.isEmpty) {
+        const length = this.#incoming.take(buffer);
+        this.#readOn();
+        return length;
+      }
+      if (this.#hasEnded) return null;
+      if (this.#fault) throw this.#fault.error;
+      await new Promise<void>((resolve) => {
+        this.#incoming.onNews = resolve;
+        this.#readOn();
+      });
+    }
+  }
+
+  /** As `Deno.Conn.write()`: it may write less than all of it. */
+  async write(bytes: Uint8Array): Promise<number> {
+    const part = bytes.subarray(0, WRITE_BYTES);
+    await this.#done((callback) => this.#socket.write(part, callback));
+    return part.length;
+  }
+
+  /** As `Deno.Conn.closeWrite()`: sends the FIN. */
+  async closeWrite(): Promise<void> {
+    await this.#done((callback) => this.#socket.end(callback));
+  }
+
+  /** As `Deno.Conn.close()`, but as often as one likes. */
+  close(): void {
+    this.#fail(closed());
+    this.#socket.destroy();
+  }
+
+  /**
+   * Closes with a RST, so that the peer cannot take what it got for all. A Unix
+   * socket knows no RST: it just closes.
+   */
+  reset(): void {
+    this.#fail(closed());
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Waits for a write. It is over with the socket, too. */
+  #done(begin: (callback: (error?: Error | null) => void) => void) {
+    return new Promise<void>((resolve, reject) => {
+      if (this.#fault) return reject(this.#fault.error);
+      begin((error) => {
+        const fault = this.#writeFault ?? error;
+        if (!fault) resolve();
+        else reject(this.#fault ? this.#fault.error : denoError(fault));
+      });
+    });
+  }
+
+  #fail(error: unknown): void {
+    this.#fault ??= { error };
+    this.#incoming.onNews();
+  }
+
+  /** Reads by events: a socket that was accepted has no `onread`. */
+  #readStream(): void {
+    const socket = this.#socket;
+    socket.pause();
+    socket.on("data", (chunk: Uint8Array) => {
+      this.#incoming.put(chunk);
+      if (this.#incoming.isFull) socket.pause();
+    });
+  }
+
+  #readOn(): void {
+    if (!this.#incoming.isFull) this.#socket.resume();
+  }
+
+  /**
+   * A stream that cannot be written is destroyed, and what has arrived is lost:
+   * perhaps the reason why the peer takes no more. So the stream is not told.
+   */
+  #keepReadingAfterWriteFaults(): void {
+    const socket = this.#socket;
+    const write = socket._write;
+    socket._write = (chunk, encoding, callback) => {
+      let isAtOnce = true;
+      write.call(socket, chunk, encoding, (error) => {
+        if (!error) return callback();
+        // Of a write that had to wait, Deno always says that the pipe is broken.
+        const isReset =
+          !(isAtOnce && "code" in error && error.code === "EPIPE");
+        // What was read before it is told in the next tick.
+        process.nextTick(() => {
+          if (!this.#writeFault) this.#writeMetReset = isReset;
+          this.#writeFault ??= error;
+          callback();
+        });
+      });
+      isAtOnce = false;
+    };
+  }
+}
+
+function reset(): Error {
+  return new Deno.errors.ConnectionReset("Connection reset by peer");
+}
+
+function closed(): Error {
+  return new Deno.errors.Interrupted("The socket was closed");
+}
+
+/** An address as Deno has it. One of a Unix socket has no host. */
+function addrOf(
+  hostname: string | undefined,
+  port: number | undefined,
+): Deno.Addr {
+  return hostname === undefined || port === undefined
+    ? { transport: "unix", path: null as unknown as string }
+    : { transport: "tcp", hostname, port };
+}
