@@ -10,7 +10,7 @@ import type {
   Outcome,
   RequestStart,
 } from "../../server.ts";
-import type { LogLine } from "../log/log.ts";
+import type { LogLine } from "../log/line_logger.ts";
 import type { Observer } from "../shared/observer.ts";
 import { reasonOf } from "../shared/reasons.ts";
 import { nameOf } from "../shared/wording.ts";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Log, LogLine } from "../log/log.ts";
+import type { LogLine } from "../log/line_logger.ts";
+import type { Log } from "../log/log.ts";
 import type { Observer } from "../shared/observer.ts";
 import { standardError } from "../log/standard_error.ts";
 import { Activity } from "./activity.ts";
@@ -62,7 +63,7 @@ export function viewOf(log: Log): View {
     removeEventListener("unload", endNow);
     screen.closeNow();
     log.divert(undefined);
-    for (const line of held.splice(0)) log.write(line);
+    for (const line of held.splice(0)) standardError.add(line);
   };
   return {
     observers: [activity, { listening: open }],
