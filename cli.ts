@@ -15,23 +15,16 @@
  * @module
  */
 
-import {
-  type Command,
-  commands,
-  common,
-  sendFlags,
-  serveFlags,
-  server,
-  shells,
-} from "./cli/args/commands.ts";
+import { type Command, commands, server, shells } from "./cli/args/commands.ts";
+import { common, sendFlags, serveFlags } from "./cli/args/flags.ts";
 import { complain } from "./cli/log/complaint.ts";
 import { completionsFor } from "./cli/args/completions.ts";
+import type { FlagTable } from "./cli/args/flag_kinds.ts";
 import {
   type CommandLine,
-  type FlagTable,
   parseFlags,
   UsageError,
-} from "./cli/args/flags.ts";
+} from "./cli/args/parsing.ts";
 import { helpOf, version } from "./cli/args/help.ts";
 import { looksLikeModule } from "./cli/args/specifier.ts";
 import { advise } from "./cli/args/advice.ts";

@@ -7,9 +7,10 @@
 import { type Reply, request, type RequestOptions } from "../client.ts";
 import { startTimer } from "../shared/timer.ts";
 import { isAbstract, noAbstractSockets } from "../shared/unix_path.ts";
-import type { sendFlags } from "./args/commands.ts";
+import type { Flags } from "./args/flag_kinds.ts";
+import type { sendFlags } from "./args/flags.ts";
 import { complainOf } from "./log/complaint.ts";
-import { type CommandLine, type Flags, UsageError } from "./args/flags.ts";
+import { type CommandLine, UsageError } from "./args/parsing.ts";
 import { readHostPort } from "./shared/host_port.ts";
 import { ensurePermissions } from "./shared/permissions.ts";
 import { Progress } from "./view/progress.ts";

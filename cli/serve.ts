@@ -15,8 +15,8 @@ import {
 import type { Answer } from "./answers/answer.ts";
 import { chooseAnswer } from "./answers/choose.ts";
 import { checkFlags, checkStreaming } from "./args/checks.ts";
-import type { serveFlags } from "./args/commands.ts";
-import { type CommandLine, type Flags, UsageError } from "./args/flags.ts";
+import type { ServeFlags, serveFlags } from "./args/flags.ts";
+import { type CommandLine, UsageError } from "./args/parsing.ts";
 import { limitsOf, refusalOf } from "./args/limits.ts";
 import { checkMetricsApart, type Place, placeOf } from "./args/place.ts";
 import { Reloading } from "./lifecycle/reloading.ts";
@@ -29,8 +29,6 @@ import { Monitor } from "./monitor/monitor.ts";
 import { type Observer, tellAll } from "./shared/observer.ts";
 import { type Trace, traceTo } from "./trace/trace.ts";
 import { type View, viewOf } from "./view/view.ts";
-
-type ServeFlags = Flags<typeof serveFlags>;
 
 /**
  * Serves until it is told to stop, then serves the backlog.

@@ -1,7 +1,7 @@
 // Completions, as shells make use of them.
 
 import { assert, assertEquals } from "@std/assert";
-import { serveFlags } from "../cli/args/commands.ts";
+import { serveFlags } from "../cli/args/flags.ts";
 import { completionsFor, type Shell } from "../cli/args/completions.ts";
 import { decoded, printed, spawn } from "./programs.ts";
 import { testIf } from "./support.ts";

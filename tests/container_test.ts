@@ -2,7 +2,7 @@
 // engine that runs containers.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { serveFlags } from "../cli/args/commands.ts";
+import { serveFlags } from "../cli/args/flags.ts";
 import { importMap, root, runDeno } from "./programs.ts";
 import { ask, freePort } from "./sockets.ts";
 import { temporaryFolder, testIf, testWithSignals } from "./support.ts";

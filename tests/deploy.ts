@@ -1,6 +1,6 @@
 // What the tests of the files in deploy/ ask of command lines.
 
-import { serveFlags } from "../cli/args/commands.ts";
+import { serveFlags } from "../cli/args/flags.ts";
 
 /** What follows a flag among the arguments. */
 export function valueOf(args: string[], flag: string): string | undefined {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { serveFlags } from "../args/commands.ts";
-import { type CommandLine, UsageError } from "../args/flags.ts";
+import type { serveFlags } from "../args/flags.ts";
+import { type CommandLine, UsageError } from "../args/parsing.ts";
 import type { Log } from "../log/log.ts";
 import type { Answer } from "./answer.ts";
 import { echo, file, text } from "./echo_text_file.ts";

@@ -4,8 +4,9 @@
  * @module
  */
 
-import { sendFlags, serveFlags } from "./commands.ts";
-import { type FlagTable, parseFlags } from "./flags.ts";
+import type { FlagTable } from "./flag_kinds.ts";
+import { sendFlags, serveFlags } from "./flags.ts";
+import { parseFlags } from "./parsing.ts";
 import { parseIpv4 } from "../../shared/ip_address.ts";
 import { readHostPort } from "../shared/host_port.ts";
 import { looksLikeModule } from "./specifier.ts";

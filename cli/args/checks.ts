@@ -6,10 +6,10 @@
 
 import type { ServeOptions } from "../../server.ts";
 import { isAbstract, noAbstractSockets } from "../../shared/unix_path.ts";
-import type { serveFlags } from "./commands.ts";
-import { type Flags, UsageError } from "./flags.ts";
+import type { ServeFlags } from "./flags.ts";
+import { UsageError } from "./parsing.ts";
 
-type Name = keyof typeof serveFlags;
+type Name = keyof ServeFlags;
 
 const exclusive: readonly [Name, Name, why?: string][] = [
   ["unix", "host"],
@@ -44,7 +44,7 @@ const needed: readonly [given: Name, needed: Name, why?: string][] = [
  * @param flags The flags.
  * @throws {UsageError} If there are such flags.
  */
-export function checkFlags(flags: Flags<typeof serveFlags>): void {
+export function checkFlags(flags: ServeFlags): void {
   const has = (name: Name) => flags[name] !== undefined;
   for (const [one, other, why = "give only one of them"] of exclusive) {
     if (!has(one) || !has(other)) continue;
@@ -70,7 +70,7 @@ export function checkFlags(flags: Flags<typeof serveFlags>): void {
  * @throws {UsageError} If one is.
  */
 export function checkStreaming(
-  flags: Flags<typeof serveFlags>,
+  flags: ServeFlags,
   module: string | undefined,
   options: Partial<ServeOptions>,
 ): void {

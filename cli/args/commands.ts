@@ -1,21 +1,19 @@
 /**
- * All commands with their flags: the one table that the parsing, the help and
- * the shell completions are made from.
+ * All commands, with their flags: the help and the shell completions are made from
+ * this one table.
  *
  * @module
  */
 
+import type { FlagTable } from "./flag_kinds.ts";
 import {
-  bytes,
-  type FlagTable,
-  hostPort,
-  integer,
-  mode,
-  oneOf,
-  size,
-  text,
-  time,
-  toggle,
+  answers,
+  common,
+  limits,
+  logs,
+  monitoring,
+  places,
+  sendFlags,
 } from "./flags.ts";
 
 /** Some flags that belong together, under a title in the help. */
@@ -41,137 +39,6 @@ export interface Command {
   /** What its help ends with. */
   readonly notes?: readonly string[];
 }
-
-const answers = {
-  echo: toggle("what was sent (the default)"),
-  text: text("TEXT", "this text", "some text"),
-  file: text("PATH", "the content of the file", "the path of a file", {
-    completes: "files",
-  }),
-  sink: text(
-    "DIR",
-    "the name of a new file in DIR with the request",
-    "the path of a directory",
-    { completes: "directories" },
-  ),
-};
-
-const places = {
-  host: text("HOST", "address to listen on", "a name or an address", {
-    default: "0.0.0.0",
-  }),
-  port: integer(
-    "PORT",
-    "port to listen on, 0 for a free one",
-    "a port from 0 to 65535",
-    { min: 0, max: 65_535, short: "p", default: "8080" },
-  ),
-  unix: text("PATH", "Unix socket to listen on", "the path of a socket", {
-    completes: "files",
-  }),
-  mode: mode("permission bits of that socket, such as 660"),
-  "tls-cert": text("FILE", "certificates for TLS, in PEM", "a PEM file", {
-    completes: "files",
-  }),
-  "tls-key": text("FILE", "private key for TLS, in PEM", "a PEM file", {
-    completes: "files",
-  }),
-  "reuse-port": toggle("share the port; needs deno's --unstable-net"),
-  backlog: integer(
-    "N",
-    "how many clients may wait in the backlog",
-    "a whole number from 1",
-    { min: 1, max: 2 ** 31 - 1, default: "511" },
-  ),
-  "proxy-protocol": toggle("clients come through a proxy that names them"),
-};
-
-const limits = {
-  until: bytes("TEXT", String.raw`end a request after this, too: \n, \r\n`),
-  "until-idle": time("also end a request after this much silence"),
-  refusal: bytes("TEXT", "what a refused client gets; '' for nothing", {
-    mayBeEmpty: true,
-  }),
-  "max-request-bytes": size("largest request: 1000, 64KiB", {
-    default: "16MiB",
-  }),
-  deadline: time("longest exchange: 700ms, 10s, 1m", { default: "60s" }),
-  "idle-timeout": time("longest silence of a client", { default: "15s" }),
-  "linger-timeout": time("longest silence after the response", {
-    default: "2s",
-    zero: true,
-  }),
-  "read-ahead": integer(
-    "N",
-    "read N more requests while one is handled",
-    "a whole number from 0 to 65535",
-    { min: 0, max: 65_535, default: "0" },
-  ),
-  count: integer(
-    "N",
-    "take N connections, then exit",
-    "a whole number from 1",
-    { min: 1, max: Number.MAX_SAFE_INTEGER },
-  ),
-};
-
-const logs = {
-  "log-format": oneOf("FORMAT", ["text", "json"], "text or json lines", {
-    default: "text",
-  }),
-  "log-level": oneOf(
-    "LEVEL",
-    ["debug", "info", "warn", "error"],
-    "lowest level: debug, info, warn, error",
-    { default: "info" },
-  ),
-  quiet: toggle("log warnings and errors only", { short: "q" }),
-  view: toggle("show what happens, on a terminal"),
-  trace: text("FILE", "also write all events as JSON", "the path of a file", {
-    completes: "files",
-  }),
-};
-
-const monitoring = {
-  metrics: hostPort("serve /metrics and /healthz over HTTP there"),
-  "lame-duck": time("how long /healthz says 503 before a stop", {
-    default: "0",
-    zero: true,
-    endless: false,
-  }),
-};
-
-/** Flags of every command. */
-export const common = {
-  help: toggle("print this help", { short: "h" }),
-  version: toggle("print the version", { short: "V" }),
-};
-
-/** The flags of the server. */
-export const serveFlags = {
-  ...answers,
-  ...places,
-  ...limits,
-  ...monitoring,
-  ...logs,
-  ...common,
-};
-
-/** The flags of `send`. */
-export const sendFlags = {
-  file: text("PATH", "send this file, not standard input", "a path", {
-    completes: "files",
-  }),
-  timeout: time("how long it may take: 700ms, 10s, 1m", { default: "none" }),
-  tls: toggle("speak TLS"),
-  ca: text(
-    "FILE",
-    "more authorities to trust, in PEM; needs --tls",
-    "a PEM file",
-    { completes: "files" },
-  ),
-  ...common,
-};
 
 /** The shells with completions. */
 export const shells = ["bash", "zsh", "fish"] as const;

@@ -5,7 +5,7 @@
  */
 
 import { type Command, commands, server, type shells } from "./commands.ts";
-import type { Flag } from "./flags.ts";
+import type { Flag } from "./flag_kinds.ts";
 
 /** A shell with completions. */
 export type Shell = typeof shells[number];
@@ -31,30 +31,24 @@ function typed(name: string, { short }: Flag): string[] {
 }
 
 const named = Object.entries<Command>(commands);
+const all: [name: string, command: Command][] = [["", server], ...named];
 const names = Object.keys(commands);
 
 // bash
 
 function bash(): string {
-  const cases = [["", server] as const, ...named].flatMap(([name, command]) => [
-    ...flagsOf(command).filter(([, { value }]) => value !== undefined).map(
-      ([flag, description]) => {
-        const patterns = typed(flag, description).map((one) =>
-          `"${name} ${one}"`
-        );
-        return `    ${patterns.join(" | ")}) ${
-          bashOffer(description.completes ?? [])
-        } ;;`;
-      },
-    ),
-  ]);
-  const words = [["", server] as const, ...named].map(([name, command]) => {
-    const flags = flagsOf(command).flatMap(([flag, { short }]) =>
-      typed(flag, { short } as Flag)
-    );
-    return `    "${name} -"*) ${bashOffer(flags)} ;;\n    "${name} "*) ${
-      bashOffer(command.completes)
-    } ;;`;
+  const values = all.flatMap(([command, description]) =>
+    flagsOf(description).filter(([, { value }]) => value !== undefined)
+      .map(([name, flag]) => {
+        const patterns = typed(name, flag).map((one) => `"${command} ${one}"`);
+        const offer = bashOffer(flag.completes ?? []);
+        return `    ${patterns.join(" | ")}) ${offer} ;;`;
+      })
+  );
+  const words = all.map(([command, description]) => {
+    const flags = flagsOf(description).flatMap((one) => typed(...one));
+    return `    "${command} -"*) ${bashOffer(flags)} ;;\n` +
+      `    "${command} "*) ${bashOffer(description.completes)} ;;`;
   });
   return `_halfclose() {
   local command="" word previous i
@@ -79,7 +73,7 @@ function bash(): string {
     esac
   fi
   case "$command $previous" in
-${cases.join("\n")}
+${values.join("\n")}
     *)
       case "$command $word" in
 ${words.join("\n").replaceAll(/^/gm, "    ")}
@@ -155,28 +149,21 @@ function zshOffer(what: NonNullable<Flag["completes"]>): string {
 
 function fish(): string {
   const isCommand = `__fish_seen_subcommand_from ${names.join(" ")}`;
-  const lines = [
+  const lines = all.flatMap(([name, command]) => {
+    const when = name === ""
+      ? `not ${isCommand}`
+      : `__fish_seen_subcommand_from ${name}`;
+    const flags = flagsOf(command).map((one) => fishFlag(when, ...one));
+    if (command.completes === "files") return flags;
+    const words = command.completes.join(" ");
+    return [`complete -c halfclose -n '${when}' -f -a '${words}'`, ...flags];
+  });
+  return [
     `complete -c halfclose -n 'not ${isCommand}; and test (count (commandline -opc)) -eq 1' -a '${
       names.join(" ")
     }'`,
-    ...flagsOf(server).map(([name, flag]) =>
-      fishFlag(`not ${isCommand}`, name, flag)
-    ),
-    ...named.flatMap(([command, description]) => {
-      const when = `__fish_seen_subcommand_from ${command}`;
-      return [
-        ...description.completes === "files" ? [] : [
-          `complete -c halfclose -n '${when}' -f -a '${
-            description.completes.join(" ")
-          }'`,
-        ],
-        ...flagsOf(description).map(([name, flag]) =>
-          fishFlag(when, name, flag)
-        ),
-      ];
-    }),
-  ];
-  return lines.join("\n");
+    ...lines,
+  ].join("\n");
 }
 
 function fishFlag(when: string, name: string, flag: Flag): string {

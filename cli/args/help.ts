@@ -6,7 +6,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import type { Command, FlagGroup } from "./commands.ts";
-import type { Flag } from "./flags.ts";
+import type { Flag } from "./flag_kinds.ts";
 
 /** The name and the version of the tool. */
 export const version = `halfclose ${config.version}`;

@@ -10,11 +10,9 @@ import type {
   ServeOptions,
   TimeoutError,
 } from "../../server.ts";
-import type { serveFlags } from "./commands.ts";
-import { defined, type Flags, UsageError } from "./flags.ts";
+import type { ServeFlags } from "./flags.ts";
+import { defined, UsageError } from "./parsing.ts";
 import { refusalFor } from "../shared/reasons.ts";
-
-type ServeFlags = Flags<typeof serveFlags>;
 
 /** The limits that flags set. They come before those of a module. */
 export function limitsOf(flags: ServeFlags): Partial<ServeOptions> {

@@ -6,14 +6,12 @@
 
 import { parseIpv4 } from "../../shared/ip_address.ts";
 import type { ServeOptions } from "../../server.ts";
-import type { serveFlags } from "./commands.ts";
-import { defined, type Flags, UsageError } from "./flags.ts";
+import type { ServeFlags } from "./flags.ts";
+import { defined, UsageError } from "./parsing.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { useFile } from "../shared/files.ts";
 import type { HostPort } from "../shared/host_port.ts";
 import { nameOf } from "../shared/wording.ts";
-
-type ServeFlags = Flags<typeof serveFlags>;
 
 /** The options of `serve()` that say where to listen. */
 export interface Place {

@@ -20,7 +20,7 @@
 
 import { resolve } from "node:path";
 import { messageOf } from "../harness/errors.ts";
-import { bytes } from "../../cli/args/flags.ts";
+import { bytes } from "../../cli/args/flag_kinds.ts";
 import { execute, type Flags, onStop, UsageError } from "../harness/options.ts";
 import { Progress } from "../harness/progress.ts";
 import { count, report } from "./report.ts";
@@ -67,7 +67,7 @@ function read(flags: Flags): Options {
 function readDelimiter(flags: Flags): string | undefined {
   const text = flags.text("until");
   if (text === undefined) return undefined;
-  const delimiter = bytes("TEXT", "").read(text);
+  const delimiter = bytes("").read(text);
   if (delimiter?.length && delimiter.every((byte) => byte < 128)) {
     return String.fromCharCode(...delimiter);
   }
