@@ -23,11 +23,17 @@ import type { Exchange } from "./conn.ts";
 import { checkListenOptions } from "./listening/checked_options.ts";
 import { ExchangeListener } from "./listening/exchange_listener.ts";
 import type { Listener } from "./listening/listener.ts";
-import type { AddrOf, ListenOptions } from "./listening/options.ts";
+import type {
+  ListenerOptions,
+  ListenOptions,
+  TcpOptions,
+  UnixOptions,
+} from "./listening/options.ts";
 import { handle, type Handling } from "./serving/handling.ts";
 import {
   checkServing,
   type Handler,
+  type ServeCallbacks,
   type ServeOptions,
   type Server,
   type Serving,
@@ -48,7 +54,6 @@ export type { RequestReader } from "./exchange/request_reader.ts";
 export type { Certificate } from "./listening/certificate.ts";
 export type { Listener } from "./listening/listener.ts";
 export type {
-  AddrOf,
   ExchangeOptions,
   ListenerOptions,
   ListenOptions,
@@ -96,22 +101,8 @@ export type {
  * client.close();
  * ```
  *
- * @example A Unix socket, or an existing listener
- * ```ts
- * import { listen } from "@halfclose/server";
- *
- * const path = await Deno.makeTempDir() + "/control.sock";
- * await using control = listen({ path });
- * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
- * await using other = listen({ listener });
- * ```
- *
- * @typeParam Path The type of `path`.
- * @typeParam Source The type of `listener`.
- * @typeParam Proxied The type of `proxyProtocol`.
  * @param options Where to listen, and the limits. `0.0.0.0:8080` by default.
- * @returns The listener, which is already listening. `path`,
- * `listener` and `proxyProtocol` determine the type of its addresses.
+ * @returns The listener, which is already listening.
  * @throws {TypeError} If an option is of the wrong type or does not exist, or two
  * exclude each other.
  * @throws {RangeError} If a number is out of range.
@@ -121,13 +112,49 @@ export type {
  * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.
  * @throws {Deno.errors.NotCapable} If a permission is missing.
  */
-export function listen<
-  Path extends string | undefined = undefined,
-  Source extends Deno.Listener | undefined = undefined,
-  Proxied extends boolean | undefined = undefined,
->(
-  options = {} as ListenOptions<Path, Source, Proxied>,
-): Listener<AddrOf<Path, Source, Proxied>> {
+export function listen(options?: TcpOptions): Listener<Deno.NetAddr>;
+/**
+ * Listens on a Unix socket.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * const path = await Deno.makeTempDir() + "/control.sock";
+ * await using control = listen({ path });
+ * ```
+ *
+ * @param options The `path`, and the limits.
+ * @returns The listener, which is already listening.
+ */
+export function listen(options: UnixOptions): Listener<Deno.UnixAddr>;
+/**
+ * Takes over a listener that is already open.
+ *
+ * @example Usage
+ * ```ts
+ * import { listen } from "@halfclose/server";
+ *
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * await using other = listen({ listener });
+ * ```
+ *
+ * @param options The `listener`, and the limits.
+ * @returns The listener.
+ */
+export function listen<Addr extends Deno.Addr>(
+  options: ListenerOptions<Addr>,
+): Listener<Addr>;
+/**
+ * Listens where the options say.
+ *
+ * @param options Where to listen, and the limits.
+ * @returns The listener, which is already listening.
+ */
+export function listen(
+  options: ListenOptions,
+): Listener<Deno.NetAddr | Deno.UnixAddr>;
+export function listen(options: object = {}): Listener {
   return new IterativeListener(checkListenOptions(options));
 }
 
@@ -232,46 +259,52 @@ class IterativeServer extends IterativeListener<Deno.Addr> implements Server {
  * @throws {TypeError} If an option is of the wrong type or does not exist, two
  * exclude each other, or the handler is not a function. Other errors: as with {@linkcode listen}.
  */
-export function serve<
-  Path extends string | undefined = undefined,
-  Source extends Deno.Listener | undefined = undefined,
-  Proxied extends boolean | undefined = undefined,
->(
-  options: ServeOptions<Path, Source, Proxied>,
-  handler: Handler<AddrOf<Path, Source, Proxied>>,
-): Server<AddrOf<Path, Source, Proxied>>;
-/**
- * Serves with the handler among the options.
- *
- * @example Usage
- * ```ts
- * import { serve } from "@halfclose/server";
- *
- * const path = await Deno.makeTempDir() + "/control.sock";
- * await using server = serve({ path, handler: () => "hello" });
- * ```
- *
- * @param options Where to listen, the limits, the callbacks, and the handler.
- * @returns The server, which is already running.
- * @throws {TypeError} As with `serve(options, handler)`, like the other errors.
- */
-export function serve<
-  Path extends string | undefined = undefined,
-  Source extends Deno.Listener | undefined = undefined,
-  Proxied extends boolean | undefined = undefined,
->(
-  options:
-    & ServeOptions<Path, Source, Proxied>
-    & { handler: Handler<AddrOf<Path, Source, Proxied>> },
-): Server<AddrOf<Path, Source, Proxied>>;
-/**
- * Serves on `0.0.0.0:8080` with the default limits: `serve(handler)`.
- *
- * @param handler Answers each exchange.
- * @returns The server, which is already running.
- * @throws {TypeError} As with `serve(options, handler)`, like the other errors.
- */
+export function serve(
+  options: TcpOptions & ServeCallbacks<Deno.NetAddr>,
+  handler: Handler<Deno.NetAddr>,
+): Server<Deno.NetAddr>;
+/** Serves on a Unix socket. */
+export function serve(
+  options: UnixOptions & ServeCallbacks<Deno.UnixAddr>,
+  handler: Handler<Deno.UnixAddr>,
+): Server<Deno.UnixAddr>;
+/** Serves with a listener that is already open. */
+export function serve<Addr extends Deno.Addr>(
+  options: ListenerOptions<Addr> & ServeCallbacks<Addr>,
+  handler: Handler<Addr>,
+): Server<Addr>;
+/** Serves where the options say. */
+export function serve(
+  options: ServeOptions,
+  handler: Handler<Deno.NetAddr | Deno.UnixAddr>,
+): Server<Deno.NetAddr | Deno.UnixAddr>;
+/** Serves with the handler among the options. */
+export function serve(
+  options: TcpOptions & ServeCallbacks<Deno.NetAddr> & {
+    handler: Handler<Deno.NetAddr>;
+  },
+): Server<Deno.NetAddr>;
+/** Serves on a Unix socket, with the handler among the options. */
+export function serve(
+  options: UnixOptions & ServeCallbacks<Deno.UnixAddr> & {
+    handler: Handler<Deno.UnixAddr>;
+  },
+): Server<Deno.UnixAddr>;
+/** Serves with a listener that is already open, and the handler among the options. */
+export function serve<Addr extends Deno.Addr>(
+  options: ListenerOptions<Addr> & ServeCallbacks<Addr> & {
+    handler: Handler<Addr>;
+  },
+): Server<Addr>;
+/** Serves where the options say, with the handler among them. */
+export function serve(
+  options: ServeOptions & { handler: Handler<Deno.NetAddr | Deno.UnixAddr> },
+): Server<Deno.NetAddr | Deno.UnixAddr>;
+/** Serves on `0.0.0.0:8080` with the default limits. */
 export function serve(handler: Handler<Deno.NetAddr>): Server<Deno.NetAddr>;
-export function serve(options: object, handler?: Handler<never>): Server {
+export function serve(
+  options: object,
+  handler?: Handler<never>,
+): Server {
   return new IterativeServer(checkServing(options, handler));
 }

@@ -170,7 +170,7 @@ function callbacksOf(
       if (tally.underWay.has(id)) log.trace(error, id);
       else log.fault(error, `after request ${id}: `, id);
       try {
-        return await own.onError?.(error, conn);
+        return await own.onError?.(error, conn as never);
       } catch (fault) {
         log.fault(fault, `onError() threw after request ${id}: `, id);
       }

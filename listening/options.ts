@@ -218,6 +218,10 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   cert?: string;
   /** The private key in PEM, for TLS. It needs `cert`. */
   key?: string;
+  /** Only {@linkcode UnixOptions} have one. */
+  path?: undefined;
+  /** Only {@linkcode ListenerOptions} have one. */
+  listener?: undefined;
 }
 
 /**
@@ -225,6 +229,13 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
  * {@linkcode ExchangeOptions} are among them.
  */
 export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
+  /**
+   * As in {@linkcode ExchangeOptions}. If it is `true`, clients may have come to
+   * the proxy on TCP, and addresses may be of both types.
+   *
+   * @default {false}
+   */
+  proxyProtocol?: false;
   /**
    * The path of the socket. Nothing may exist there yet: remove the socket that
    * a killed or failed server has left behind. At the end the server removes its
@@ -261,21 +272,6 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
 }
 
 /**
- * The type of addresses for given options: that of `listener` if there is one,
- * {@linkcode Deno.UnixAddr} with a `path`, or else {@linkcode Deno.NetAddr}. With
- * `proxyProtocol: true` each may also be a {@linkcode Deno.NetAddr}.
- *
- * @typeParam Path The type of `path`.
- * @typeParam Source The type of `listener`.
- * @typeParam Proxied The type of `proxyProtocol`.
- */
-export type AddrOf<Path, Source, Proxied = undefined> =
-  | (Source extends Deno.Listener<Deno.Conn, infer Addr> ? Addr
-    : Path extends string ? Deno.UnixAddr
-    : Deno.NetAddr)
-  | ([Proxied] extends [true] ? Deno.NetAddr : never);
-
-/**
  * Options of {@linkcode listen}: where to listen, limits and callbacks.
  *
  * They are one of {@linkcode TcpOptions} (with `cert` and `key` for TLS),
@@ -283,8 +279,7 @@ export type AddrOf<Path, Source, Proxied = undefined> =
  * `listener`); options of two of them exclude each other. Each has the limits and
  * callbacks of {@linkcode ExchangeOptions}, and the callbacks are called with the
  * options as `this`. Each option is read once, by its name, wherever it comes
- * from. `path`, `listener` and
- * `proxyProtocol` determine the type of addresses, also in the callbacks.
+ * from.
  *
  * @example Usage
  * ```ts
@@ -295,35 +290,21 @@ export type AddrOf<Path, Source, Proxied = undefined> =
  *   { path: "/run/control.sock", mode: 0o600, until: "\n" },
  * ];
  * ```
- *
- * @typeParam Path The type of `path`.
- * @typeParam Source The type of `listener`.
- * @typeParam Proxied The type of `proxyProtocol`.
  */
-export type ListenOptions<
-  Path extends string | undefined = string | undefined,
-  Source extends Deno.Listener | undefined = Deno.Listener | undefined,
-  Proxied extends boolean | undefined = boolean | undefined,
-> =
-  & ExchangeOptions<AddrOf<Path, Source, Proxied>>
-  & { path?: Path; listener?: Source; proxyProtocol?: Proxied }
+export type ListenOptions =
+  & ExchangeOptions<Deno.NetAddr | Deno.UnixAddr>
   & (
-    | Omit<TcpOptions, keyof ExchangeOptions>
-      & {
-        [Name in "path" | "mode" | "listener"]?: undefined;
-      }
+    | Omit<TcpOptions, keyof ExchangeOptions> & { mode?: undefined }
     | Omit<UnixOptions, keyof ExchangeOptions>
       & {
-        [
-          Name in Exclude<keyof TcpOptions, keyof ExchangeOptions> | "listener"
-        ]?: undefined;
+        [Name in Exclude<keyof TcpOptions, keyof UnixOptions>]?: undefined;
       }
     | Omit<ListenerOptions, keyof ExchangeOptions>
       & {
         [
           Name in Exclude<
-            keyof (TcpOptions & UnixOptions),
-            keyof ExchangeOptions
+            keyof TcpOptions | keyof UnixOptions,
+            keyof ListenerOptions
           >
         ]?: undefined;
       }

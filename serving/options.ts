@@ -16,7 +16,7 @@ import {
   readListenOptions,
 } from "../listening/checked_options.ts";
 import type { Listener } from "../listening/listener.ts";
-import type { AddrOf, ListenOptions } from "../listening/options.ts";
+import type { ListenOptions } from "../listening/options.ts";
 
 /**
  * A running server, as {@linkcode serve} returns it: a {@linkcode Listener} whose
@@ -113,18 +113,10 @@ export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
  *   onError: () => "sorry\n",
  * };
  * ```
- *
- * @typeParam Path The type of `path`.
- * @typeParam Source The type of `listener`.
- * @typeParam Proxied The type of `proxyProtocol`.
  */
-export type ServeOptions<
-  Path extends string | undefined = string | undefined,
-  Source extends Deno.Listener | undefined = Deno.Listener | undefined,
-  Proxied extends boolean | undefined = boolean | undefined,
-> =
-  & ListenOptions<Path, Source, Proxied>
-  & ServeCallbacks<AddrOf<Path, Source, Proxied>>;
+export type ServeOptions =
+  & ListenOptions
+  & ServeCallbacks<Deno.NetAddr | Deno.UnixAddr>;
 
 /**
  * The default export of a module that answers for the command-line tool: a

@@ -1,7 +1,7 @@
 // What is told of a request when it is read, and when.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { ListenOptions, RequestStart } from "../mod.ts";
+import type { RequestStart, TcpOptions } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import { ask, exchange } from "./sockets.ts";
 import { listenLocally, serveLocally } from "./support.ts";
@@ -9,7 +9,7 @@ import { listenLocally, serveLocally } from "./support.ts";
 /** Serves one request, and gives what was told of it. */
 async function startOf(
   request: string | Uint8Array,
-  options: ListenOptions<undefined, undefined> = {},
+  options: TcpOptions = {},
 ): Promise<RequestStart[]> {
   const starts: RequestStart[] = [];
   const { server } = serveLocally({

@@ -11,12 +11,12 @@ import {
   type Conn,
   type ExchangeRecord,
   listen,
-  type ListenOptions,
   ReplyTooLargeError,
   request,
   type RequestOptions,
   serve,
-  type ServeOptions,
+  type ServeCallbacks,
+  type TcpOptions,
   type UnixOptions,
 } from "../mod.ts";
 import { metrics } from "../metrics/mod.ts";
@@ -48,7 +48,7 @@ function withGetters<Options extends object>(
 for (const [source, from] of Object.entries(sources)) {
   Deno.test(`listen() heeds options of ${source}`, async () => {
     const denied = Promise.withResolvers<ExchangeRecord>();
-    const listener = listen(from<ListenOptions<undefined, undefined>>({
+    const listener = listen(from<TcpOptions>({
       ...local,
       allow: () => false,
       onExchange: denied.resolve,
@@ -65,7 +65,7 @@ for (const [source, from] of Object.entries(sources)) {
 
   Deno.test(`serve() and request() speak TLS by options of ${source}`, async () => {
     await using server = serve(
-      from<ServeOptions<undefined, undefined>>({
+      from<TcpOptions & ServeCallbacks<Deno.NetAddr>>({
         ...local,
         cert,
         key,
@@ -209,7 +209,7 @@ Deno.test("serve() and setCertificate() read each option once", async () => {
 });
 
 Deno.test("listen() reads each option once", async () => {
-  const options = counted<ListenOptions>({ ...local, readAhead: 1 });
+  const options = counted<TcpOptions>({ ...local, readAhead: 1 });
   await listen(options.proxy).shutdown();
   options.check("hostname", "port", "readAhead", "onExchange", "listener");
 });

@@ -18,7 +18,7 @@ import {
 } from "./sockets.ts";
 import {
   listenLocally,
-  serveAt,
+  Records,
   serveLocally,
   type ServeTcpOptions,
   testUnix,
@@ -256,7 +256,12 @@ testUnix(
   "proxyProtocol on a Unix socket gives the client's paths",
   async (folder) => {
     const path = `${folder}/socket`;
-    const { server, records } = serveAt(path, fromProxy);
+    const records = new Records();
+    const onExchange = records.add;
+    const server = serve(
+      { path, onExchange, ...fromProxy },
+      (conn) => conn.bytes(),
+    );
     const paths = ["/run/client", "/run/proxy"].map((path) =>
       path.padEnd(108, "\0")
     );

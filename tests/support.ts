@@ -6,10 +6,10 @@ import {
   type ExchangeRecord,
   type Handler,
   listen,
-  type ListenOptions,
   type Outcome,
   serve,
-  type ServeOptions,
+  type ServeCallbacks,
+  type TcpOptions,
   type UnixOptions,
 } from "../mod.ts";
 import {
@@ -24,7 +24,7 @@ import {
 } from "./sockets.ts";
 
 /** Options of `serve()` on TCP. */
-export type ServeTcpOptions = ServeOptions<undefined, undefined>;
+export type ServeTcpOptions = TcpOptions & ServeCallbacks<Deno.NetAddr>;
 
 /** Keeps the event loop from everything for some milliseconds. */
 export function block(milliseconds: number): void {
@@ -145,7 +145,7 @@ export class Records {
 
 /** A listener with its records, whose connections the test takes itself. */
 export function listenLocally(
-  options: ListenOptions<undefined, undefined> = {},
+  options: TcpOptions = {},
 ) {
   const records = new Records();
   const listener = listen({ ...local, onExchange: records.add, ...options });

@@ -167,3 +167,16 @@ export function timeoutsAreThoseOfThePlatform(): void {
   error satisfies DOMException;
   error.option satisfies "deadline" | "idleTimeout" | "timeout";
 }
+
+export function placesMayBeChosenLater(
+  place: { port: number } | { path: string },
+  proxyProtocol: boolean,
+): void {
+  listen({ ...place, proxyProtocol, onExchange: ({ outcome }) => outcome });
+  serve(
+    { ...place, onExchange: ({ remoteAddr }) => remoteAddr.transport },
+    ({ remoteAddr }) => remoteAddr.transport,
+  ).addr satisfies Deno.NetAddr | Deno.UnixAddr;
+  // @ts-expect-error Nobody answers.
+  serve({ port: 0 });
+}

@@ -1,7 +1,7 @@
 // Requests that end before the client's FIN: at a delimiter, or in silence.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { ListenOptions } from "../mod.ts";
+import type { TcpOptions } from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import { checkRow, endOf } from "./fault_table.ts";
 import { RudeClient } from "./rude_client.ts";
@@ -9,12 +9,10 @@ import { ask, begin, connect, pause, readText, writeAll } from "./sockets.ts";
 import { listenLocally, serveLocally, turnOfIo } from "./support.ts";
 import { cert, connectTls, key } from "./tls.ts";
 
-type Options = ListenOptions<undefined, undefined>;
-
 /** Echoes what arrives of a request whose client never sends a FIN. */
 async function echoed(
   parts: (string | Uint8Array)[],
-  options: Options,
+  options: TcpOptions,
 ): Promise<{ reply: string; end: string | undefined; bytesRead: number }> {
   const { server, records } = serveLocally(options);
   const client = await connect(server.addr);
