@@ -139,7 +139,8 @@ Deno.test("no files import each other in a circle, types included", () => {
 Deno.test("no places import each other in a circle, types included", () => {
   const placeOf = (path: string) => places.find((place) => covers(place, path));
   const imports = places.map((place) => {
-    const imported = sourcesOf(place).flatMap(importsOf).map(placeOf);
+    const imported = sourcesOf(place).flatMap((path) => importsOf(path))
+      .map(placeOf);
     const others = imported.filter((one) => one !== undefined && one !== place);
     return [place, others as string[]] as const;
   });
