@@ -5,7 +5,7 @@
  */
 
 import { type Reply, request, type RequestOptions } from "../client.ts";
-import { startTimer } from "../shared/timer.ts";
+import { within } from "../shared/pause.ts";
 import { isAbstract, noAbstractSockets } from "../shared/unix_path.ts";
 import type { Flags } from "./args/flag_kinds.ts";
 import type { sendFlags } from "./args/flags.ts";
@@ -14,7 +14,7 @@ import { type CommandLine, UsageError } from "./args/parsing.ts";
 import { readHostPort } from "./shared/host_port.ts";
 import { ensurePermissions } from "./shared/permissions.ts";
 import { Progress } from "./view/progress.ts";
-import { useFile } from "./shared/files.ts";
+import { readPem, useFile } from "./shared/files.ts";
 import { messageOf, nameOf } from "./shared/wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
@@ -55,27 +55,16 @@ export async function send(
   const { flags } = line;
   checkTls(flags, destination);
   const controller = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<number>((resolve) => {
-    timer = startTimer(() => {
-      resolve(TIMED_OUT);
-      controller.abort();
-    }, flags.timeout ?? Infinity);
-  });
-  try {
-    // The time limit also covers opening a file and printing.
-    const sent = exchange(flags, destination, controller.signal);
-    const status = await Promise.race([sent, late]);
-    if (status === TIMED_OUT) {
-      complainOf(
-        `${destination.name} took longer than the ${flags.timeout} ms of ` +
-          "--timeout",
-      );
-    }
-    return status;
-  } finally {
-    clearTimeout(timer);
-  }
+  const timeout = flags.timeout ?? Infinity;
+  // The time limit also covers opening a file and printing.
+  const sent = exchange(flags, destination, controller.signal);
+  const status = await within(timeout, sent);
+  if (status !== undefined) return status;
+  controller.abort();
+  complainOf(
+    `${destination.name} took longer than the ${timeout} ms of --timeout`,
+  );
+  return TIMED_OUT;
 }
 
 async function exchange(
@@ -190,14 +179,10 @@ async function optionsFor(
   }
   await ensurePermissions(action, { name: "net", host: name });
   if (!flags.tls) return { ...limits, ...options };
-  const caCerts = flags.ca === undefined ? [] : [await readPem(flags.ca)];
+  const caCerts = flags.ca === undefined
+    ? []
+    : [await readPem(flags.ca, `trust ${flags.ca}`, "certificate")];
   return { ...limits, ...options, tls: true, caCerts };
-}
-
-async function readPem(path: string): Promise<string> {
-  const pem = await useFile(path, () => Deno.readTextFile(path));
-  if (pem.includes("-----BEGIN CERTIFICATE-----")) return pem;
-  throw new Error(`Cannot trust ${path}: there is no certificate in PEM in it`);
 }
 
 // The input

@@ -21,7 +21,8 @@ import { UnixListener } from "./unix.ts";
  */
 export function bind(options: CheckedOptions): Source {
   const source = open(options);
-  return options[tap]?.(source) ?? source;
+  options[tap]?.(source);
+  return source;
 }
 
 function open(options: CheckedOptions): Source {

@@ -10,8 +10,8 @@ import type { Source } from "./accepting.ts";
 /** The key of the option. */
 export const tap: unique symbol = Symbol("tap");
 
-/** Options with which the source of connections can be replaced. */
+/** Options with which the source of connections can be watched. */
 export interface Tapped {
-  /** Is given the source of connections, and returns the one to accept from. */
-  readonly [tap]?: (source: Source) => Source;
+  /** Is shown each source of connections before it is used. */
+  readonly [tap]?: (source: Source) => void;
 }

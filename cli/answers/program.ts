@@ -4,11 +4,11 @@
  * @module
  */
 
+import { within } from "../../shared/pause.ts";
 import { type Unhurried, unhurried } from "../../shared/unhurried.ts";
 import type { Conn, ServeOptions } from "../../server.ts";
 import type { Answer } from "./answer.ts";
 import type { Log } from "../log/log.ts";
-import { within } from "../shared/patience.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { explain } from "../shared/reasons.ts";
 import { inShell, messageOf } from "../shared/wording.ts";

@@ -9,7 +9,7 @@ import type { ServeOptions } from "../../server.ts";
 import type { ServeFlags } from "./flags.ts";
 import { defined, UsageError } from "./parsing.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
-import { useFile } from "../shared/files.ts";
+import { readPem } from "../shared/files.ts";
 import type { HostPort } from "../shared/host_port.ts";
 import { nameOf } from "../shared/wording.ts";
 
@@ -81,15 +81,11 @@ async function placeByFlags(flags: ServeFlags): Promise<Place> {
   if (path !== undefined) return { ...tcp, listener: undefined, path, mode };
   const given: Place = defined(tcp);
   if (Object.keys(given).length === 0) return {};
-  if (cert !== undefined) given.cert = await readPem(cert);
-  if (key !== undefined) given.key = await readPem(key);
+  if (cert !== undefined) {
+    given.cert = await readPem(cert, `use ${cert} for TLS`);
+  }
+  if (key !== undefined) given.key = await readPem(key, `use ${key} for TLS`);
   return { path: undefined, mode: undefined, listener: undefined, ...given };
-}
-
-async function readPem(path: string): Promise<string> {
-  const pem = await useFile(path, () => Deno.readTextFile(path));
-  if (pem.includes("-----BEGIN ")) return pem;
-  throw new Error(`Cannot use ${path} for TLS: there is no PEM in it`);
 }
 
 async function ensureAllowed(place: Place): Promise<void> {

@@ -51,6 +51,25 @@ export async function trying<T>(
 }
 
 /**
+ * Reads PEM from a file.
+ *
+ * @param path The path, as given on the command line.
+ * @param action What for, to follow "Cannot".
+ * @param what What must be in it, if not just any PEM.
+ * @throws {Error} If the file cannot be read, or has none.
+ */
+export async function readPem(
+  path: string,
+  action: string,
+  what = "",
+): Promise<string> {
+  const pem = await useFile(path, () => Deno.readTextFile(path));
+  if (pem.includes(`-----BEGIN ${what.toUpperCase()}`)) return pem;
+  const lacking = what === "" ? "PEM" : `${what} in PEM`;
+  throw new Error(`Cannot ${action}: there is no ${lacking} in it`);
+}
+
+/**
  * Creates a file, or empties the one that is there, once the permission is
  * there.
  *
@@ -60,9 +79,6 @@ export async function trying<T>(
 export async function createFile(path: string): Promise<Deno.FsFile> {
   const action = `write ${path}`;
   await ensurePermissions(action, { name: "write", path });
-  try {
-    return await Deno.open(path, { write: true, create: true, truncate: true });
-  } catch (error) {
-    throw new Error(`Cannot ${action}: ${messageOf(error)}`);
-  }
+  const options = { write: true, create: true, truncate: true };
+  return await trying(action, () => Deno.open(path, options));
 }

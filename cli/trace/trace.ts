@@ -122,10 +122,10 @@ export class Trace implements Observer, AsyncDisposable {
       phase: record.phase,
       bytesIn: record.bytesRead,
       bytesOut: record.bytesWritten,
-      ...(record.end !== undefined && { end: record.end }),
+      end: record.end,
       durationMs: rounded(record.durationMs),
       waitedMs: rounded(record.waitedMs),
-      ...("error" in record && { error: messageOf(record.error) }),
+      error: "error" in record ? messageOf(record.error) : undefined,
     });
     if (!connection.isClosed) connection.tell("lingering");
   }
@@ -158,29 +158,23 @@ export class Trace implements Observer, AsyncDisposable {
       : "idle";
   }
 
-  #watch(source: Source): Source {
+  #watch(source: Source): void {
     this.#source = source;
-    return {
-      get addr() {
-        return source.addr;
-      },
-      accept: async () => {
-        const socket = await source.accept();
-        const connection = new TracedConnection(
-          socket,
-          (ms, event, fields) => this.#write(ms, event, fields),
-        );
-        this.#connections.set(connection.remoteAddr, connection);
-        return socket;
-      },
-      close: () => {
-        source.close();
-        // One that another one has replaced refuses nobody.
-        if (this.#source === source) this.#tell("refusing");
-      },
-      ref: () => source.ref(),
-      unref: () => source.unref(),
-      hide: () => source.hide?.(),
+    const accept = source.accept.bind(source);
+    const close = source.close.bind(source);
+    source.accept = async () => {
+      const socket = await accept();
+      const connection = new TracedConnection(
+        socket,
+        (ms, event, fields) => this.#write(ms, event, fields),
+      );
+      this.#connections.set(connection.remoteAddr, connection);
+      return socket;
+    };
+    source.close = () => {
+      close();
+      // One that another one has replaced refuses nobody.
+      if (this.#source === source) this.#tell("refusing");
     };
   }
 

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { sizeOfTerminal, writeTo } from "./terminal.ts";
+
 /** The least size of an input that gets a bar. */
 const LARGE_BYTES = 1024 ** 2;
 const INTERVAL_MS = 1_000;
@@ -46,7 +48,7 @@ export class Progress {
     clearInterval(this.#timer);
     if (!isDrawn) return;
     await this.#writing;
-    await write(WIPE);
+    await writeTo(Deno.stderr, WIPE);
   }
 
   #start(): void {
@@ -57,7 +59,7 @@ export class Progress {
   }
 
   #draw(): void {
-    this.#writing ??= write(WIPE + this.#line())
+    this.#writing ??= writeTo(Deno.stderr, WIPE + this.#line())
       .finally(() => this.#writing = undefined);
   }
 
@@ -71,14 +73,6 @@ export class Progress {
     const length = barLength();
     const bar = "#".repeat(share * length).padEnd(length, "-");
     return `[${time}] [${bar}] [${inOneUnit(this.#sent, this.#size)}]`;
-  }
-}
-
-async function write(text: string): Promise<void> {
-  try {
-    await Deno.stderr.write(new TextEncoder().encode(text));
-  } catch {
-    // A bar that nobody sees does no harm.
   }
 }
 
@@ -103,14 +97,6 @@ function inOneUnit(sent: number, size: number): string {
 }
 
 function barLength(): number {
-  return Math.min(Math.max(columns() - REST_OF_LINE, 1), MAX_BAR_LENGTH);
-}
-
-/** Some terminals do not know their size. */
-function columns(): number {
-  try {
-    return Deno.consoleSize().columns || 80;
-  } catch {
-    return 80;
-  }
+  const { columns } = sizeOfTerminal();
+  return Math.min(Math.max(columns - REST_OF_LINE, 1), MAX_BAR_LENGTH);
 }

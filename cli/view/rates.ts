@@ -7,20 +7,15 @@
 /** What was done in some time, or in each second of it. */
 export interface Traffic {
   /** How many exchanges ended. */
-  readonly exchanges: number;
-  /** How many bytes of requests these had. */
-  readonly bytesIn: number;
-  /** How many bytes of responses these had. */
-  readonly bytesOut: number;
-}
-
-interface Second {
-  /** Which second it is. */
-  readonly number: number;
   exchanges: number;
+  /** How many bytes of requests these had. */
   bytesIn: number;
+  /** How many bytes of responses these had. */
   bytesOut: number;
 }
+
+/** What was done in a second, and which one it is. */
+type Second = Traffic & { readonly number: number };
 
 /** How many seconds a rate is the mean of. */
 export const RATE_SECONDS = 10;
@@ -58,17 +53,13 @@ export class Rates {
     const first = current - RATE_SECONDS;
     const begin = Math.max(first * 1000, this.#start);
     const elapsed = Math.max((now - begin) / 1000, 1);
-    const sum = { exchanges: 0, bytesIn: 0, bytesOut: 0 };
-    for (const second of this.#seconds) {
-      if (!second || second.number < first) continue;
-      sum.exchanges += second.exchanges;
-      sum.bytesIn += second.bytesIn;
-      sum.bytesOut += second.bytesOut;
-    }
+    const recent = this.#seconds.filter(({ number }) => number >= first);
+    const rate = (what: keyof Traffic) =>
+      recent.reduce((sum, second) => sum + second[what], 0) / elapsed;
     return {
-      exchanges: sum.exchanges / elapsed,
-      bytesIn: sum.bytesIn / elapsed,
-      bytesOut: sum.bytesOut / elapsed,
+      exchanges: rate("exchanges"),
+      bytesIn: rate("bytesIn"),
+      bytesOut: rate("bytesOut"),
     };
   }
 

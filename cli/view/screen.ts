@@ -6,6 +6,7 @@
 
 import { writeLastWords } from "../log/last_words.ts";
 import { endsInTime } from "../shared/patience.ts";
+import { sizeOfTerminal, writeTo } from "./terminal.ts";
 
 /** How often it is redrawn, in milliseconds, if nothing happens. */
 const IDLE_MS = 250;
@@ -18,11 +19,6 @@ const ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l";
 const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const HOME = "\x1b[H";
 const ERASE_LINE = "\x1b[2K";
-
-/** Where a terminal does not know its size. */
-const USUAL_SIZE = { columns: 80, rows: 24 };
-
-const encoder = new TextEncoder();
 
 /** A terminal taken over, until it is given back. */
 export class Screen {
@@ -72,12 +68,12 @@ export class Screen {
     this.#isOpen = false;
     if (!this.#hasEntered) return;
     const startedAt = this.#drawing && this.#drawnAt;
-    writeLastWords(Deno.stdout, encoder.encode(LEAVE), startedAt);
+    writeLastWords(Deno.stdout, new TextEncoder().encode(LEAVE), startedAt);
   }
 
   async #leave(): Promise<void> {
     await this.#drawing;
-    if (this.#isOpen && this.#hasEntered) await write(LEAVE);
+    if (this.#isOpen && this.#hasEntered) await writeTo(Deno.stdout, LEAVE);
   }
 
   #stop(): void {
@@ -110,26 +106,6 @@ export class Screen {
     const frame = lines.map((line) => ERASE_LINE + line).join("\r\n");
     const enter = this.#hasEntered ? "" : ENTER;
     this.#hasEntered = true;
-    await write(enter + HOME + frame + HOME);
-  }
-}
-
-async function write(text: string): Promise<void> {
-  try {
-    const bytes = encoder.encode(text);
-    for (let written = 0; written < bytes.length;) {
-      written += await Deno.stdout.write(bytes.subarray(written));
-    }
-  } catch {
-    // The terminal is gone. Nobody can be told, and serving goes on.
-  }
-}
-
-function sizeOfTerminal(): { columns: number; rows: number } {
-  try {
-    const size = Deno.consoleSize();
-    return size.columns > 0 && size.rows > 0 ? size : USUAL_SIZE;
-  } catch {
-    return USUAL_SIZE;
+    await writeTo(Deno.stdout, enter + HOME + frame + HOME);
   }
 }
