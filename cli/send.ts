@@ -11,6 +11,7 @@ import type { Flags } from "./args/flag_kinds.ts";
 import type { sendFlags } from "./args/flags.ts";
 import { complainOf } from "./log/complaint.ts";
 import { type CommandLine, UsageError } from "./args/parsing.ts";
+import { heedEnds } from "./lifecycle/signals.ts";
 import { readHostPort } from "./shared/host_port.ts";
 import { ensurePermissions } from "./shared/permissions.ts";
 import { Progress } from "./view/progress.ts";
@@ -44,7 +45,8 @@ const NOBODY_READS = 141;
  *
  * @param line The command line.
  * @returns The exit status: 0 if the request was taken and the reply printed,
- * 124 if that took too long, 141 if standard output was closed.
+ * 124 if that took too long, 141 if standard output was closed, 128 plus its
+ * number if a signal has ended it.
  * @throws {UsageError} If the arguments make no sense.
  * @throws {Error} If it fails otherwise; the message says why.
  */
@@ -55,10 +57,16 @@ export async function send(
   const { flags } = line;
   checkTls(flags, destination);
   const controller = new AbortController();
+  const cut = Promise.withResolvers<number>();
+  // What ends it must not look to the server like the end of the request.
+  using _ = heedEnds((status) => {
+    controller.abort();
+    cut.resolve(status);
+  });
   const timeout = flags.timeout ?? Infinity;
   // The time limit also covers opening a file and printing.
   const sent = exchange(flags, destination, controller.signal);
-  const status = await within(timeout, sent);
+  const status = await within(timeout, Promise.race([sent, cut.promise]));
   if (status !== undefined) return status;
   controller.abort();
   complainOf(

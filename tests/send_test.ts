@@ -1,6 +1,11 @@
 // `halfclose send`, run as its users run it, against our server and others.
 
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { listen } from "../mod.ts";
 import { assertSame, encode, pattern } from "./bytes.ts";
 import { Peer } from "./peer.ts";
@@ -283,10 +288,13 @@ Deno.test("send fails if the server does not take the whole request", async () =
   const place = `127.0.0.1:${peer.port}`;
   const sent = await send([place], pattern(16 * 1024 ** 2));
   assertEquals(decoder.decode(sent.reply), "enough");
-  assertEquals(
-    sent.complaint,
+  // Deno's `node:net` cannot always tell this from a reset in mid-reply.
+  const { complaint } = sent;
+  const reasons = [
     `halfclose: ${place} closed before it had taken the whole request\n`,
-  );
+    "halfclose: The server reset the connection after 6 bytes of its reply\n",
+  ];
+  assert(reasons.includes(complaint), complaint);
   assertEquals(sent.code, 1);
 });
 

@@ -1,5 +1,5 @@
 /**
- * Signals that ask the server to stop or to reload.
+ * Signals that ask the server to stop or to reload, or end another command.
  *
  * @module
  */
@@ -53,6 +53,25 @@ export function heedSignals({ stop, reload }: SignalActions): Disposable {
   return {
     [Symbol.dispose]() {
       if ("SIGHUP" in numbers) Deno.addSignalListener("SIGHUP", ignore);
+      for (const remove of removers) remove();
+    },
+  };
+}
+
+/**
+ * Heeds the signals that end a command, each as soon as it comes, until disposed
+ * of.
+ *
+ * @param end Called with the exit status: 128 plus the number of the signal.
+ */
+export function heedEnds(end: (status: number) => void): Disposable {
+  const removers = Object.entries(numbers).map(([name, number]) => {
+    const listener = () => end(128 + number);
+    Deno.addSignalListener(name as Deno.Signal, listener);
+    return () => Deno.removeSignalListener(name as Deno.Signal, listener);
+  });
+  return {
+    [Symbol.dispose]() {
       for (const remove of removers) remove();
     },
   };

@@ -1,0 +1,269 @@
+// What a server records of a request that its client cuts: a client that gives up
+// must not look as if it had sent all.
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type ExchangeRecord,
+  type Handler,
+  request,
+  type RequestBody,
+  type RequestOptions,
+  serve,
+} from "../mod.ts";
+import { encode } from "./bytes.ts";
+import { spawn } from "./programs.ts";
+import { local } from "./sockets.ts";
+import { Records, temporaryFolder, testIf } from "./support.ts";
+import { authorityFile, caCerts, cert, key } from "./tls.ts";
+import { Tool } from "./tool.ts";
+
+const isWindows = Deno.build.os === "windows";
+
+/** A server of each transport. On a Unix socket there is no reset. */
+const transports = [
+  { name: "TCP", isLoud: true },
+  { name: "TLS", isLoud: true },
+  { name: "Unix", isLoud: false },
+] as const;
+
+/** A server, and how it is reached. */
+interface Place extends AsyncDisposable {
+  readonly options: RequestOptions;
+  readonly args: string[];
+  /** What was recorded of the only exchange. */
+  outcome(): Promise<string>;
+}
+
+/** A server that echoes while it reads: a client with a reply is in the middle. */
+async function serveOn(
+  transport: typeof transports[number]["name"],
+  { streaming = true, handler = ((conn) => conn.readable) as Handler } = {},
+): Promise<Place> {
+  const records = new Records();
+  const options = {
+    streaming,
+    onExchange: (record: ExchangeRecord) => records.add(record),
+  };
+  const outcome = async () => (await records.nth(1)).outcome;
+  if (transport === "Unix") {
+    const folder = await temporaryFolder();
+    const path = `${folder.path}/test.sock`;
+    const server = serve({ path, ...options }, handler);
+    return {
+      options: { path },
+      args: [`unix:${path}`],
+      outcome,
+      async [Symbol.asyncDispose]() {
+        await server.shutdown();
+        await folder[Symbol.asyncDispose]();
+      },
+    };
+  }
+  const isTls = transport === "TLS";
+  const server = serve(
+    { ...local, ...options, ...(isTls && { cert, key }) },
+    handler,
+  );
+  const { port } = server.addr;
+  const where = { hostname: "localhost", port };
+  return {
+    options: isTls ? { ...where, tls: true, caCerts } : where,
+    args: [
+      ...(isTls ? ["--tls", "--ca", authorityFile] : []),
+      `localhost:${port}`,
+    ],
+    outcome,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** A reset of TLS may be seen as an end without a `close_notify`. */
+function assertOutcome(outcome: string, isLoud: boolean): void {
+  const expected = isLoud ? ["reset", "truncated"] : ["ok"];
+  assert(expected.includes(outcome), `the outcome is "${outcome}"`);
+}
+
+/** A body that begins, and ends only by `onEnd`. */
+function begun(onEnd?: Promise<string>): RequestBody {
+  return (async function* () {
+    yield "half a requ";
+    yield await (onEnd ?? new Promise<never>(() => {}));
+  })();
+}
+
+/** What cuts a request that is under way, and fails with it. */
+type Cut = (options: RequestOptions) => Promise<unknown>;
+
+const cuts: Record<string, Cut> = {
+  async "its signal"(options) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const reply = await request({ ...options, signal }, begun());
+    controller.abort();
+    await reply.text();
+  },
+  async "its timeout"(options) {
+    await (await request({ ...options, timeout: 300 }, begun())).text();
+  },
+  async "a body that throws"(options) {
+    const rest = Promise.withResolvers<string>();
+    const reply = await request(options, begun(rest.promise));
+    rest.reject(new Error("out of paper"));
+    await reply.text();
+  },
+  async "a body that gives no bytes"(options) {
+    const rest = Promise.withResolvers<string>();
+    const reply = await request(options, begun(rest.promise));
+    rest.resolve(5 as unknown as string);
+    await reply.text();
+  },
+  async "a reply that is too large"(options) {
+    await (await request({ ...options, maxReplyBytes: 3 }, begun())).text();
+  },
+  async "cancelling the reply"(options) {
+    const reply = await request(options, begun());
+    await reply.readable.cancel();
+    throw new Error("cancelled");
+  },
+  async "disposing of the reply"(options) {
+    {
+      await using _reply = await request(options, begun());
+    }
+    throw new Error("disposed of");
+  },
+  async "leaving a loop over the reply"(options) {
+    const reply = await request(options, begun());
+    for await (const _ of reply.readable) break;
+    throw new Error("left");
+  },
+};
+
+for (const { name, isLoud } of transports) {
+  const looks = isLoud ? "looks cut" : "cannot look cut";
+  const test = (name: string, fn: () => Promise<void>) =>
+    testIf(isLoud || !isWindows, "Unix sockets", name, fn);
+
+  for (const [cause, cut] of Object.entries(cuts)) {
+    test(`request() that is cut by ${cause} ${looks} on ${name}`, async () => {
+      await using place = await serveOn(name);
+      await assertRejects(() => cut(place.options));
+      assertOutcome(await place.outcome(), isLoud);
+    });
+  }
+
+  test(
+    `half a request ${
+      isLoud ? "never reaches a handler" : "reaches a handler"
+    } on ${name}`,
+    async () => {
+      const received: string[] = [];
+      await using place = await serveOn(name, {
+        streaming: false,
+        handler: async (conn) => {
+          received.push(await conn.text());
+        },
+      });
+      const body = (function* () {
+        yield "half a requ";
+        throw new Error("out of paper");
+      })();
+      await assertRejects(
+        () => request(place.options, body),
+        Error,
+        "of paper",
+      );
+      assertOutcome(await place.outcome(), isLoud);
+      assertEquals(received, isLoud ? [] : ["half a requ"]);
+    },
+  );
+}
+
+// The tool
+
+/** What one can do to a run of the tool. */
+interface Run {
+  kill(signal: Deno.Signal): void;
+  /** Closes its standard output. */
+  close(): Promise<void>;
+  /** Gives it more of the request. */
+  write(text: string): Promise<void>;
+}
+
+interface ToolCut {
+  /** What it is told besides the destination. */
+  readonly args?: string[];
+  readonly status: number;
+  act?(run: Run): void | Promise<void>;
+}
+
+const toolCuts: Record<string, ToolCut> = {
+  SIGINT: { status: 130, act: (run) => run.kill("SIGINT") },
+  SIGTERM: { status: 143, act: (run) => run.kill("SIGTERM") },
+  SIGHUP: { status: 129, act: (run) => run.kill("SIGHUP") },
+  "two signals": {
+    status: 143,
+    act(run) {
+      run.kill("SIGTERM");
+      run.kill("SIGTERM");
+    },
+  },
+  "--timeout": { args: ["--timeout", "1s"], status: 124 },
+  "a closed output": {
+    status: 141,
+    async act(run) {
+      await run.close();
+      await run.write("more");
+    },
+  },
+};
+
+for (const { name, isLoud } of transports) {
+  for (const [cause, { args = [], status, act }] of Object.entries(toolCuts)) {
+    testIf(
+      !isWindows,
+      "signals",
+      `send that is cut by ${cause} ${
+        isLoud ? "looks cut" : "cannot look cut"
+      } on ${name}`,
+      async () => {
+        await using place = await serveOn(name);
+        const [program = "", ...rest] = Tool.command(
+          ["send", ...args, ...place.args],
+          { permissions: ["-N", "-R", "-W"] },
+        );
+        const child = spawn(program, rest, { stdin: "piped" });
+        const writer = child.stdin.getWriter();
+        const reader = child.stdout.getReader();
+        await writer.write(encode("half a requ"));
+        assertEquals((await reader.read()).value, encode("half a requ"));
+        await act?.({
+          kill: (signal) => child.kill(signal),
+          close: () => reader.cancel(),
+          write: (text) => writer.write(encode(text)),
+        });
+        assertEquals((await child.status).code, status);
+        await Promise.allSettled([
+          writer.close(),
+          reader.cancel(),
+          child.stderr.cancel(),
+        ]);
+        assertOutcome(await place.outcome(), isLoud);
+      },
+    );
+  }
+}
+
+testIf(
+  Deno.build.os === "linux",
+  "Linux",
+  "send that cannot read its input looks cut",
+  async () => {
+    await using place = await serveOn("TCP");
+    // It opens, and cannot be read.
+    const args = ["send", "--file", "/proc/self/mem", ...place.args];
+    const ending = await Tool.run(args, { permissions: ["-A"] });
+    assertEquals(ending.code, 1);
+    assert(ending.lines.at(-1)?.startsWith("halfclose: "));
+    assertOutcome(await place.outcome(), true);
+  },
+);
