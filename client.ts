@@ -49,10 +49,12 @@ export { TimeoutError } from "./shared/errors.ts";
  * that, errors appear when the {@linkcode Reply} is read. Read it, cancel it or
  * dispose of it: the connection stays open until then.
  *
- * With end-of-file framing a server cannot tell a request that was cut (by a
- * limit, a signal or a body that failed) from a complete one: Deno always ends
- * a connection with a FIN, and TLS with a `close_notify`. If that matters, put
- * a length or a checksum into the request.
+ * A request that is cut (by its `signal` or `timeout`, by a body that fails, or as
+ * its reply is discarded) ends with a reset, and TLS without a `close_notify`: the
+ * server does not take it for a complete one. That does not hold for a Unix
+ * socket, which knows no reset, for most proxies, which make a FIN of a reset, and
+ * for a process that is killed. If that matters, put a length or a checksum into
+ * the request.
  *
  * @example Usage
  * ```ts

@@ -71,7 +71,7 @@ export interface RequestTcpOptions extends RequestLimits {
 export interface RequestTlsOptions {
   /** Turns on TLS. */
   tls: true;
-  /** Certificates in PEM of authorities to trust, besides those of Deno. */
+  /** Certificates in PEM of the authorities to trust, in place of those of Deno. */
   caCerts?: string[];
   /** The protocols to offer (ALPN). None by default. */
   alpnProtocols?: string[];

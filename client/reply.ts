@@ -45,8 +45,8 @@ export interface Reply extends AsyncDisposable {
    * not read either, and a large request is then held up for as long as nobody
    * reads its reply.
    *
-   * Cancelling it closes the connection at once, even if the request is not
-   * completely sent yet.
+   * Cancelling it closes the connection at once. If the request is not completely
+   * sent yet, the server sees a reset.
    */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** Whether the reply has been read, or is being read. */

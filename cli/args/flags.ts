@@ -122,7 +122,7 @@ export const sendFlags = {
   tls: toggle("speak TLS"),
   ca: path(
     "FILE",
-    "more authorities to trust, in PEM; needs --tls",
+    "the authorities to trust, in PEM; needs --tls",
     "a PEM file",
   ),
   ...common,
