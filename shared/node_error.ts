@@ -42,7 +42,10 @@ const known: Record<
  * @returns The error, or `error` itself if Deno has no other for it.
  */
 export function denoError(error: unknown): unknown {
-  const { code, errno } = firstOf(error) as { code?: string; errno?: number };
+  const { code, errno } = Object(firstOf(error)) as {
+    code?: string;
+    errno?: number;
+  };
   const [ErrorClass, words] = known[code ?? ""] ?? [];
   if (!ErrorClass) return error;
   // Those of name resolution have numbers of Node's own.

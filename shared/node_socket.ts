@@ -90,7 +90,8 @@ export class NodeSocket {
     this.#incoming = incoming ?? new Incoming();
     this.localAddr = addrOf(socket.localAddress, socket.localPort);
     this.remoteAddr = addrOf(socket.remoteAddress, socket.remotePort);
-    if (this.localAddr.transport !== this.remoteAddr.transport) {
+    const hasPeer = this.localAddr.transport === this.remoteAddr.transport;
+    if (socket.destroyed || !hasPeer) {
       socket.destroy();
       throw new Deno.errors.NotConnected("The peer has left");
     }

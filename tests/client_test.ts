@@ -367,16 +367,35 @@ Deno.test("request() keeps backpressure on the body", async () => {
   assertLess(chunks, 1024);
 });
 
-Deno.test("Reply keeps backpressure on the server", async () => {
-  const { server, records } = serveLocally({}, () => pattern(64 * 1024 ** 2));
-  const reply = await request({ ...server.addr, maxReplyBytes: Infinity });
-  const reader = reply.readable.getReader();
-  await reader.read();
-  await reader.cancel();
-  const record = await records.nth(1);
-  assertEquals(record.outcome, "reset");
-  assertLess(record.bytesWritten, 64 * 1024 ** 2);
-  await server.shutdown();
+Deno.test("Reply keeps backpressure on the server", async (t) => {
+  const size = 256 * 1024 ** 2;
+  let sent = 0;
+  const handler: Handler = async function* () {
+    const chunk = new Uint8Array(1024 ** 2);
+    for (sent = 0; sent < size; sent += chunk.length) yield chunk;
+  };
+  for (const isTls of [false, true]) {
+    await t.step(isTls ? "TLS" : "TCP", async () => {
+      const { server, records } = serveLocally(
+        isTls ? { cert, key } : {},
+        handler,
+      );
+      const where = isTls ? overTls(server.addr.port) : server.addr;
+      const reply = await request({ ...where, maxReplyBytes: Infinity });
+      const reader = reply.readable.getReader();
+      await reader.read();
+      let before;
+      do {
+        before = sent;
+        await turnOfIo();
+      } while (sent > before);
+      await reader.cancel();
+      const record = await records.nth(1);
+      assertEquals(record.outcome, "reset");
+      assertLess(record.bytesWritten, size);
+      await server.shutdown();
+    });
+  }
 });
 
 // The reply

@@ -1,11 +1,14 @@
 // What this module relies on in Deno, so that a change there shows here.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import net from "node:net";
+import tls from "node:tls";
 import { encode } from "./bytes.ts";
+import { Peer } from "./peer.ts";
 import { runDeno } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
 import { begin, connect, local, send, writeAll } from "./sockets.ts";
-import { cert, key } from "./tls.ts";
+import { caCerts, cert, forged, key } from "./tls.ts";
 
 async function pair() {
   const listener = Deno.listen(local);
@@ -129,4 +132,37 @@ Deno.test("Deno has listenDatagram() only where it takes reusePort", async () =>
     const { stdout } = await runDeno("eval", "--no-config", ...flags, program);
     assertEquals(stdout, `${flags.length > 0}\n`);
   }
+});
+
+Deno.test("node:net fails a write that waits if the peer has ended before its first byte", async () => {
+  const failed = Promise.withResolvers<Error | null | undefined>();
+  await using peer = await Peer.of((socket) => {
+    socket.resume();
+    socket.on(
+      "end",
+      () => socket.write(new Uint8Array(64 * 1024 ** 2), failed.resolve),
+    );
+  });
+  // It reads nothing yet, but is there.
+  const client = await send({ port: peer.port }, "");
+  assertEquals((await failed.promise)?.message, "write EPIPE");
+  client.close();
+});
+
+Deno.test("node:tls with authorities takes a certificate that they have not signed", async () => {
+  const secureContext = tls.createSecureContext(forged);
+  await using peer = await Peer.of((socket) => {
+    const options = { isServer: true, secureContext };
+    new tls.TLSSocket(socket, options).on("error", () => {});
+  });
+  const { port } = peer;
+  const accepted = await new Promise((resolve) => {
+    const options = { host: "localhost", port, ca: caCerts };
+    const socket: net.Socket = tls.connect(options, () => resolve(socket))
+      .on("error", resolve);
+  });
+  assert(accepted instanceof tls.TLSSocket);
+  const closed = new Promise((resolve) => accepted.once("close", resolve));
+  accepted.destroy();
+  await closed;
 });
