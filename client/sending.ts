@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChunkSource, sendChunks } from "../shared/body.ts";
+import { type ChunkSource, sendBytes, sendChunks } from "../shared/body.ts";
 import type { ClientSocket } from "./connecting.ts";
 
 /** The sending of one request. */
@@ -51,20 +51,12 @@ export class Sending {
     return isWhole;
   }
 
-  async #writeAll(bytes: Uint8Array): Promise<boolean> {
-    const size = bytes.length;
-    let written: number | undefined = size;
-    for (let sent = 0; sent < size; sent += written) {
-      if (written === 0 || bytes.length !== size) {
-        throw new TypeError(
-          "Cannot send the request: its buffer was detached meanwhile, send a copy",
-        );
-      }
-      const rest = sent === 0 ? bytes : bytes.subarray(sent);
-      written = await this.#attempt(() => this.#socket.write(rest));
-      if (written === undefined) return false;
-    }
-    return true;
+  #writeAll(bytes: Uint8Array): Promise<boolean> {
+    return sendBytes(
+      bytes,
+      (rest) => this.#attempt(() => this.#socket.write(rest)),
+      "request",
+    );
   }
 
   async #closeWrite(): Promise<true> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sendBytes } from "../shared/body.ts";
 import type { Socket } from "./socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
@@ -36,29 +37,28 @@ export class WritingHalf {
 
   /** Writes all of `bytes`: `false` if the peer is gone. */
   async write(bytes: Uint8Array): Promise<boolean> {
-    const size = bytes.length;
-    let written = size;
-    for (let sent = 0; sent < size; sent += written) {
-      if (written === 0 || bytes.length !== size) {
-        throw new TypeError(
-          "Cannot write the response: its buffer was detached meanwhile, send a copy",
-        );
-      }
-      this.#limits.writeBegins();
-      try {
-        written = await this.#socket.write(
-          sent === 0 ? bytes : bytes.subarray(sent),
-        );
-      } catch (error) {
-        this.#state.cutByPeer("reset", "writing", error);
-        return false;
-      } finally {
-        this.#limits.writeEnds();
-      }
-      this.bytesWritten += written;
-      if (this.#state.cut) return false;
+    const isWhole = await sendBytes(
+      bytes,
+      (rest) => this.#writeSome(rest),
+      "response",
+    );
+    return isWhole && !this.#state.cut;
+  }
+
+  /** Writes some of `bytes`: `undefined` if the peer is gone. */
+  async #writeSome(bytes: Uint8Array): Promise<number | undefined> {
+    this.#limits.writeBegins();
+    let written: number;
+    try {
+      written = await this.#socket.write(bytes);
+    } catch (error) {
+      this.#state.cutByPeer("reset", "writing", error);
+      return undefined;
+    } finally {
+      this.#limits.writeEnds();
     }
-    return !this.#state.cut;
+    this.bytesWritten += written;
+    return this.#state.cut ? undefined : written;
   }
 
   /** Sends the FIN: `false` if the peer is gone. */

@@ -137,6 +137,35 @@ export function chunkBytes(chunk: unknown): Uint8Array {
 }
 
 /**
+ * Sends all of some bytes, in as many writes as that takes.
+ *
+ * @param bytes The bytes.
+ * @param write Writes some of what it is given, and returns how much: `undefined`
+ * if no more is taken.
+ * @param what What they are of, for the message of an error.
+ * @returns Whether all were sent.
+ * @throws {TypeError} If their buffer is detached meanwhile.
+ */
+export async function sendBytes(
+  bytes: Uint8Array,
+  write: (rest: Uint8Array) => Promise<number | undefined>,
+  what: "request" | "response",
+): Promise<boolean> {
+  const size = bytes.length;
+  let written: number | undefined = size;
+  for (let sent = 0; sent < size; sent += written) {
+    if (written === 0 || bytes.length !== size) {
+      throw new TypeError(
+        `Cannot send the ${what}: its buffer was detached meanwhile, send a copy`,
+      );
+    }
+    written = await write(sent === 0 ? bytes : bytes.subarray(sent));
+    if (written === undefined) return false;
+  }
+  return true;
+}
+
+/**
  * Sends the chunks of a source one by one. An error cancels the source.
  *
  * @param source The source.
