@@ -1,7 +1,7 @@
 // What this module relies on in Deno, so that a change there shows here.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import net from "node:net";
+import type net from "node:net";
 import tls from "node:tls";
 import { encode } from "./bytes.ts";
 import { Peer } from "./peer.ts";
