@@ -29,19 +29,16 @@ export async function chooseAnswer(
   if (another !== undefined) {
     throw new UsageError(`unexpected argument "${another}", see --help`);
   }
-  const asked = [
-    ...flags.echo ? ["--echo"] : [],
-    ...flags.text !== undefined ? ["--text"] : [],
-    ...flags.file !== undefined ? ["--file"] : [],
-    ...flags.sink !== undefined ? ["--sink"] : [],
-    ...module !== undefined ? [module] : [],
+  const [one, other] = [
+    ...(["echo", "text", "file", "sink"] as const)
+      .filter((name) => flags[name] !== undefined)
+      .map((name) => `--${name}`),
+    ...operands,
     ...rest ? ["a command after --"] : [],
   ];
-  if (asked.length > 1) {
+  if (other !== undefined) {
     throw new UsageError(
-      `${asked[0]} and ${
-        asked[1]
-      } exclude each other, give one thing that answers`,
+      `${one} and ${other} exclude each other, give one thing that answers`,
     );
   }
   if (flags.text !== undefined) return text(flags.text);

@@ -9,9 +9,11 @@ import { type Unhurried, unhurried } from "../../shared/unhurried.ts";
 import type { Conn, ServeOptions } from "../../server.ts";
 import type { Answer } from "./answer.ts";
 import type { Log } from "../log/log.ts";
+import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { explain } from "../shared/reasons.ts";
 import { inShell, messageOf } from "../shared/wording.ts";
+import { environmentOf } from "./program_environment.ts";
 
 /** How long a program may take to end after its output, for its status to count. */
 const EXIT_MS = 250;
@@ -31,8 +33,6 @@ const MAX_LINE = 8192;
  * While it runs, nobody can tell whether it thinks or waits for the client. So a
  * client that has begun its request may be silent until the deadline.
  *
- * The environment describes the connection as ucspi-tcp's `tcpserver` does.
- *
  * @param command The program.
  * @param args Its arguments.
  * @param context Where its standard error goes, and whether there is TLS.
@@ -46,7 +46,7 @@ export async function program(
 ): Promise<Answer> {
   try {
     await ensurePermissions(`run ${command}`, { name: "run", command });
-    ensureExists(command);
+    await trying(`run ${command}`, () => ensureExists(command));
   } catch (error) {
     const words = command.split(/\s+/).filter(Boolean);
     if (words.length < 2) throw error;
@@ -56,8 +56,8 @@ export async function program(
   // Deno allows signals to a group only with the permission to run anything.
   const all = await Deno.permissions.query({ name: "run" });
   const killsGroup = all.state === "granted" && Deno.build.os !== "windows";
-  const removesStale = (await Deno.permissions.query({ name: "env" }))
-    .state === "granted";
+  const env = await Deno.permissions.query({ name: "env" });
+  const canRemove = env.state === "granted";
   const running = new Set<Promise<unknown>>();
   const options: Partial<ServeOptions> & Unhurried = {
     streaming: true,
@@ -66,16 +66,13 @@ export async function program(
 
   return {
     options,
-    handler(conn) {
+    async handler(conn) {
       conn.signal.throwIfAborted();
-      const about = environmentOf(conn, tls);
-      const child = start(command, args, {
-        env: removesStale
-          ? { ...withoutStale(), ...about }
-          : { ...nothing, ...about },
-        clearEnv: removesStale,
+      const environment = environmentOf(conn, tls, canRemove);
+      const run = await trying(`run ${command}`, () => {
+        const child = start(command, args, environment);
+        return new Run(child, conn, command, killsGroup);
       });
-      const run = new Run(child, conn, command, killsGroup);
       const ended = run.logErrors((line) =>
         log.program(conn.id, command, line)
       );
@@ -99,12 +96,8 @@ function ensureExists(command: string): void {
     const isMissing = error instanceof Deno.errors.NotFound ||
       error instanceof Deno.errors.PermissionDenied;
     // Any other error means that it exists, but rejects these arguments.
-    if (isMissing) throw cannotRun(command, error);
+    if (isMissing) throw error;
   }
-}
-
-function cannotRun(command: string, error: unknown): Error {
-  return new Error(`Cannot run ${command}: ${messageOf(error)}`);
 }
 
 function start(
@@ -112,19 +105,15 @@ function start(
   args: string[],
   environment: Pick<Deno.CommandOptions, "env" | "clearEnv">,
 ): Deno.ChildProcess {
-  try {
-    return new Deno.Command(command, {
-      args,
-      ...environment,
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-      // A process group of its own: a Ctrl-C must reach only the server.
-      detached: true,
-    }).spawn();
-  } catch (error) {
-    throw cannotRun(command, error);
-  }
+  return new Deno.Command(command, {
+    args,
+    ...environment,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    // A process group of its own: a Ctrl-C must reach only the server.
+    detached: true,
+  }).spawn();
 }
 
 /** One run of a program, for one connection. */
@@ -195,9 +184,12 @@ class Run {
   #check(status: Deno.CommandStatus): void {
     // What it has started in the background may live on.
     this.#isOver = true;
-    if (!status.success) {
-      throw new Error(`${this.#command} ${endingOf(status)}`);
-    }
+    const { success, code, signal } = status;
+    if (success) return;
+    const ending = signal === null
+      ? `ended with status ${code}`
+      : `was ended by ${signal}`;
+    throw new Error(`${this.#command} ${ending}`);
   }
 
   /**
@@ -254,65 +246,6 @@ class Run {
     this.#errors.cancel().catch(() => {});
     this.#output.cancel().catch(() => {});
   }
-}
-
-/** The environment variables that describe a connection. */
-function environmentOf(conn: Conn, tls: boolean): Record<string, string> {
-  const { localAddr: local, remoteAddr: remote } = conn;
-  if (local.transport !== "tcp" || remote.transport !== "tcp") {
-    // Deno's types do not say that it may be null.
-    const path = ("path" in local ? local.path : "") as string | null;
-    return { PROTO: "UNIX", UNIXLOCALPATH: path ?? "" };
-  }
-  const about = (prefix: string) => ({
-    [`${prefix}LOCALIP`]: local.hostname,
-    [`${prefix}LOCALPORT`]: `${local.port}`,
-    [`${prefix}REMOTEIP`]: remote.hostname,
-    [`${prefix}REMOTEPORT`]: `${remote.port}`,
-  });
-  return tls
-    ? { PROTO: "SSL", ...about("SSL"), ...about("TCP") }
-    : { PROTO: "TCP", ...about("TCP") };
-}
-
-/**
- * Variables of ucspi-tcp, ucspi-ssl, ucspi-unix, s6 and ipsvd, which would
- * describe another connection. `SSL_CERT_FILE` and the like are settings.
- */
-const stale =
-  /^(?:(?:TCP|SSL|UNIX|IPC)(?:LOCAL|REMOTE|CONN|ORIG|CONCURRENCY)|SSL_(?:CIPHER|CLIENT|PEER|PROTOCOL|SERVER|SESSION|TLS|VERSION)|NOTIFY_SOCKET$)/;
-
-/** The environment of the server without what is stale. */
-function withoutStale(): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(Deno.env.toObject()).filter(([name]) => !stale.test(name)),
-  );
-}
-
-/** What must not come from elsewhere. Without a permission it cannot be unset. */
-const nothing = Object.fromEntries(
-  [
-    "NOTIFY_SOCKET",
-    ...["CIPHER", "PROTOCOL", "PEER_CERT_HASH"].map((name) => `SSL_${name}`),
-    ...["SSL_TLS_SNI_SERVERNAME", "TCPCONNNUM", "IPCCONNNUM"],
-    ...["IPC", "UNIX"].flatMap((prefix) =>
-      ["LOCALPATH", "REMOTEPATH", "REMOTEPID"].concat(
-        ["REMOTEUID", "REMOTEGID", "REMOTEEUID", "REMOTEEGID"],
-      ).map((name) => prefix + name)
-    ),
-    ...["CERT", "S_DN", "I_DN", "VERIFY"].map((name) => `SSL_CLIENT_${name}`),
-    ...["SSL", "TCP"].flatMap((prefix) =>
-      ["LOCALHOST", "LOCALIP", "LOCALPORT"].concat(
-        ["REMOTEHOST", "REMOTEINFO", "REMOTEIP", "REMOTEPORT"],
-      ).map((name) => prefix + name)
-    ),
-  ].map((name) => [name, ""]),
-);
-
-function endingOf({ code, signal }: Deno.CommandStatus): string {
-  return signal === null
-    ? `ended with status ${code}`
-    : `was ended by ${signal}`;
 }
 
 async function logLines(

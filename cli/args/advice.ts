@@ -21,6 +21,9 @@ const needlessBeforePort = /^-[lkvn]+p$/;
 /** Flags of theirs after which a command comes. */
 const commandFlags = /^(?:-[lkvn]*[ec]|--exec|--sh-exec)$/;
 
+/** An address of `socat`, such as `TCP-LISTEN:9`. */
+const socatAddress = /^[A-Z\d-]+:/;
+
 /**
  * Adds the line that works to the message of a command line that does not, if it
  * can be guessed.
@@ -72,50 +75,52 @@ function sending(args: string[]): string[] | undefined {
   return ["send", ...args.slice(0, from), place, ...args.slice(at + 1)];
 }
 
+/** A server's line of `nc`, `ncat` or `socat`. */
 function serving(args: string[]): string[] | undefined {
   const ends = args.indexOf("--");
-  const before = ends < 0 ? args : args.slice(0, ends);
-  const kept: string[] = [];
-  const place: string[] = [];
+  const left = args.slice(0, ends < 0 ? args.length : ends);
   let command = ends < 0 ? [] : args.slice(ends + 1);
-  for (let i = 0; i < before.length; i++) {
-    const arg = before[i] ?? "";
-    const next = before[i + 1];
-    const hostPort = readHostPort(arg);
+  const kept: string[] = [];
+  const place = takePlace(left);
+  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
     if (commandFlags.test(arg)) {
-      if (next === undefined || command.length > 0) return undefined;
-      command = [next];
-      i++;
-    } else if (needless.test(arg)) continue;
-    else if (needlessBeforePort.test(arg)) {
-      place.push("--port", next ?? "");
-      i++;
-    } else if (place.length === 0 && /^:\d/.test(arg) && isPort(arg.slice(1))) {
-      place.push("--port", arg.slice(1));
-    } else if (/^[A-Z\d-]+:/.test(arg)) return undefined; // an address of socat
+      if (left.length === 0 || command.length > 0) return undefined;
+      command = left.splice(0, 1);
+    } else if (needlessBeforePort.test(arg)) {
+      place.push("--port", left.shift() ?? "");
+    } else if (socatAddress.test(arg)) return undefined;
     else if (arg.startsWith("-")) {
-      kept.push(arg);
-      if (next !== undefined && takesValue(arg)) kept.push(before[++i] ?? "");
-    } else if (place.length === 0 && hostPort) {
-      place.push("--host", hostPort.hostname, "--port", `${hostPort.port}`);
-    } else if (place.length === 0 && next !== undefined && isPort(next)) {
-      const host = arg === "0" ? "0.0.0.0" : arg;
-      place.push("--host", host, "--port", next);
-      i++;
-    } else if (place.length === 0 && isPort(arg)) place.push("--port", arg);
-    else if (place.length === 0 && isIpv4(arg)) place.push("--host", arg);
-    else if (looksLikeModule(arg)) kept.push(arg);
+      if (needless.test(arg)) continue;
+      kept.push(arg, ...left.splice(0, takesValue(arg) ? 1 : 0));
+    } else if (looksLikeModule(arg)) kept.push(arg);
     else if (command.length > 0) return undefined;
-    else {
-      command = before.slice(i);
-      break;
-    }
+    else command = [arg, ...left.splice(0)];
+    if (place.length === 0) place.push(...takePlace(left));
   }
   const [program = "", ...others] = command;
   if (others.length === 0) command = program.split(/\s+/).filter(Boolean);
   if (command.length > 0 && kept.some(looksLikeModule)) return undefined;
   const after = command.length > 0 ? ["--", ...command] : [];
   return [...kept, ...place, ...after];
+}
+
+/** Takes where to listen from the head of the arguments, if it stands there. */
+function takePlace(args: string[]): string[] {
+  const [arg = "", next = ""] = args;
+  if (arg.startsWith("-") || socatAddress.test(arg)) return [];
+  const both = readHostPort(arg);
+  const port = arg.replace(/^:/, "");
+  const [length, flags]: [number, string[]] = both
+    ? [1, ["--host", both.hostname, "--port", `${both.port}`]]
+    : isPort(next)
+    ? [2, ["--host", arg === "0" ? "0.0.0.0" : arg, "--port", next]]
+    : isPort(port)
+    ? [1, ["--port", port]]
+    : parseIpv4(arg)
+    ? [1, ["--host", arg]]
+    : [0, []];
+  args.splice(0, length);
+  return flags;
 }
 
 /** Whether the next argument belongs to a flag. */
@@ -126,10 +131,6 @@ function takesValue(flag: string): boolean {
     ? table[name]
     : Object.values(table).find(({ short }) => short === name);
   return found?.value !== undefined;
-}
-
-function isIpv4(text: string): boolean {
-  return parseIpv4(text) !== undefined;
 }
 
 function isPort(text: string): boolean {

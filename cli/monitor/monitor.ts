@@ -39,6 +39,8 @@ const reasons = {
   503: "Service Unavailable",
 } as const;
 
+const plain = "text/plain; charset=utf-8";
+
 /** Answers on a socket of its own, so that nobody loses a turn to it. */
 export class Monitor implements Observer, AsyncDisposable {
   readonly #http: Server<Deno.NetAddr>;
@@ -68,13 +70,14 @@ export class Monitor implements Observer, AsyncDisposable {
       },
       onError: (error) => {
         log.fault(error, "cannot answer a request to --metrics: ");
-        return plain(500, "internal server error");
+        return response(500, "internal server error\n");
       },
     }, async (conn) => {
       const head = String.fromCharCode(...await conn.bytes());
       if (head === "") return;
       const answer = await this.#answer(head);
-      return head.startsWith("HEAD ") ? headOf(answer) : answer;
+      if (!head.startsWith("HEAD ")) return answer;
+      return answer.slice(0, answer.indexOf("\r\n\r\n") + 4);
     });
   }
 
@@ -131,14 +134,16 @@ export class Monitor implements Observer, AsyncDisposable {
 
   async #answer(head: string): Promise<string> {
     const { method, pathname } = parsed(head);
-    if (pathname === undefined) return plain(400, "bad request");
+    if (pathname === undefined) return response(400, "bad request\n");
     const isKnown = pathname === "/healthz" || pathname === "/metrics";
-    if (!isKnown) return plain(404, "not found");
+    if (!isKnown) return response(404, "not found\n");
     if (method !== "GET" && method !== "HEAD") {
-      return plain(405, "method not allowed", ["Allow: GET, HEAD"]);
+      return response(405, "method not allowed\n", plain, ["Allow: GET, HEAD"]);
     }
     if (pathname === "/healthz") {
-      return this.#isStopping ? plain(503, "stopping") : plain(200, "ok");
+      return this.#isStopping
+        ? response(503, "stopping\n")
+        : response(200, "ok\n");
     }
     const text = this.#numbers.text(this.#server) +
       expose([...await this.#details(), ...processMetrics()]);
@@ -188,18 +193,10 @@ function parsed(head: string): { method?: string; pathname?: string } {
   return url ? { method, pathname: url.pathname } : {};
 }
 
-function plain(
-  status: keyof typeof reasons,
-  line: string,
-  fields: string[] = [],
-): string {
-  return response(status, `${line}\n`, "text/plain; charset=utf-8", fields);
-}
-
 function response(
   status: keyof typeof reasons,
   body: string,
-  type: string,
+  type = plain,
   fields: string[] = [],
 ): string {
   return [
@@ -212,8 +209,4 @@ function response(
     "",
     body,
   ].join("\r\n");
-}
-
-function headOf(response: string): string {
-  return response.slice(0, response.indexOf("\r\n\r\n") + 4);
 }

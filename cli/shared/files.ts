@@ -41,7 +41,7 @@ export async function ensureFile(path: string | URL): Promise<void> {
 /** Adds what was tried to the message of whatever is thrown. */
 export async function trying<T>(
   action: string,
-  act: () => Promise<T>,
+  act: () => T | Promise<T>,
 ): Promise<T> {
   try {
     return await act();
