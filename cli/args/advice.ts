@@ -81,8 +81,11 @@ function serving(args: string[]): string[] | undefined {
   const left = args.slice(0, ends < 0 ? args.length : ends);
   let command = ends < 0 ? [] : args.slice(ends + 1);
   const kept: string[] = [];
-  const place = takePlace(left);
-  for (let arg = left.shift(); arg !== undefined; arg = left.shift()) {
+  const place: string[] = [];
+  for (;;) {
+    if (place.length === 0) place.push(...takePlace(left));
+    const arg = left.shift();
+    if (arg === undefined) break;
     if (commandFlags.test(arg)) {
       if (left.length === 0 || command.length > 0) return undefined;
       command = left.splice(0, 1);
@@ -95,7 +98,6 @@ function serving(args: string[]): string[] | undefined {
     } else if (looksLikeModule(arg)) kept.push(arg);
     else if (command.length > 0) return undefined;
     else command = [arg, ...left.splice(0)];
-    if (place.length === 0) place.push(...takePlace(left));
   }
   const [program = "", ...others] = command;
   if (others.length === 0) command = program.split(/\s+/).filter(Boolean);
