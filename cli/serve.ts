@@ -86,7 +86,7 @@ async function serveTelling(
     checkMetricsApart(flags.metrics, { ...answer.options, ...place } as Place);
   }
   await using monitor = flags.metrics && await Monitor.open(flags.metrics, log);
-  await using manager = await ServiceManager.find((fault) => log.warn(fault));
+  await using manager = await ServiceManager.find(log);
   const reloading = new Reloading(answer, place, readPlace, log);
   const tally = new Tally();
   const observers = tellAll([
@@ -104,7 +104,7 @@ async function serveTelling(
     ...answer.options,
     ...limitsOf(flags),
     ...place,
-    ...callbacksOf(answer.options, { flags, log, observers, stopping, tally }),
+    ...callbacksOf(answer.options, flags, log, observers, stopping, tally),
     signal: anyOf(answer.options.signal, stopping.signal),
   } as ServeOptions;
   // Before it listens: from then on a signal must not lose those who connect.
@@ -127,19 +127,14 @@ async function serveTelling(
   return stopping.status;
 }
 
-/** What the callbacks of the server need. */
-interface Telling {
-  readonly flags: ServeFlags;
-  readonly log: Log;
-  readonly observers: Required<Observer>;
-  readonly stopping: Stopping;
-  readonly tally: Tally;
-}
-
 /** Callbacks that tell the observers, and then those of a module. */
 function callbacksOf(
   own: Answer["options"],
-  { flags, log, observers, stopping, tally }: Telling,
+  flags: ServeFlags,
+  log: Log,
+  observers: Required<Observer>,
+  stopping: Stopping,
+  tally: Tally,
 ) {
   const { count = Infinity } = flags;
   return {

@@ -11,7 +11,8 @@ import type { Answer } from "./answer.ts";
 import type { Log } from "../log/log.ts";
 import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
-import { explain } from "../shared/reasons.ts";
+import { chunksOf, linesOf } from "../shared/lines.ts";
+import { explainLimit } from "../shared/reasons.ts";
 import { inShell, messageOf } from "../shared/wording.ts";
 import { environmentOf } from "./program_environment.ts";
 
@@ -169,11 +170,7 @@ class Run {
 
   /** The output. It fails if the program does so by the end of it. */
   async *#response(): AsyncGenerator<Uint8Array, void, undefined> {
-    for (;;) {
-      const { done, value } = await this.#output.read();
-      if (done) break;
-      yield value;
-    }
+    yield* chunksOf(this.#output);
     // Our FIN would cut a request that the program may still read.
     await Promise.race([this.#fed, this.#child.status]);
     const status = await within(EXIT_MS, this.#child.status);
@@ -199,19 +196,22 @@ class Run {
    * has started in the background may write more.
    */
   async logErrors(log: (line: string) => void): Promise<void> {
-    const logged = logLines(this.#errors, log);
+    const logged = this.#logLines(log);
     await this.#child.status;
     await within(LAST_WORDS_MS, logged);
+  }
+
+  async #logLines(log: (line: string) => void): Promise<void> {
+    const lines = linesOf(chunksOf(this.#errors), MAX_LINE);
+    for await (const line of lines) log(line);
   }
 
   async #feed(): Promise<void> {
     const input = this.#input;
     try {
-      for (;;) {
-        const { done, value } = await this.#request.read();
-        if (done) break;
+      for await (const chunk of chunksOf(this.#request)) {
         // A program that has closed its input needs no more of it.
-        if (!await input.write(value).then(() => true, () => false)) break;
+        if (!await input.write(chunk).then(() => true, () => false)) break;
       }
     } catch (error) {
       this.#fault = { error };
@@ -223,7 +223,7 @@ class Run {
   }
 
   readonly #onAbort = (): void => {
-    explain(
+    explainLimit(
       this.#conn.signal.reason,
       this.#hasEnded
         ? `${this.#command} has ended, but what it has started holds its output ` +
@@ -245,25 +245,5 @@ class Run {
     // Processes that it has started may keep these open.
     this.#errors.cancel().catch(() => {});
     this.#output.cancel().catch(() => {});
-  }
-}
-
-async function logLines(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  log: (line: string) => void,
-): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    rest += decoder.decode(value, { stream: !done });
-    const lines = rest.split(/\r?\n/);
-    rest = lines.pop() ?? "";
-    lines.forEach(log);
-    if (rest !== "" && (done || rest.length > MAX_LINE)) {
-      log(rest);
-      rest = "";
-    }
-    if (done) return;
   }
 }

@@ -12,12 +12,8 @@ import { UsageError } from "./parsing.ts";
 type Name = keyof ServeFlags;
 
 const exclusive: readonly [Name, Name, why?: string][] = [
-  ["unix", "host"],
-  ["unix", "port"],
-  ["unix", "tls-cert"],
-  ["unix", "tls-key"],
-  ["unix", "reuse-port"],
-  ["unix", "backlog"],
+  ...(["host", "port", "tls-cert", "tls-key", "reuse-port", "backlog"] as const)
+    .map((name): [Name, Name] => ["unix", name]),
   [
     "proxy-protocol",
     "tls-cert",

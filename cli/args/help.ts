@@ -20,13 +20,13 @@ export const version = `halfclose ${config.version}`;
 export function helpOf(command: Command): string {
   const { summary, usage, groups, notes } = command;
   const called = usage.map((args) => `halfclose ${args}`);
-  const terms = groups.flatMap(explain).map(([term]) => term.length);
+  const terms = groups.flatMap(termsOf).map(([term]) => term.length);
   const width = Math.max(...terms);
   return [
     `${version}\n${summary}`,
     `Usage: ${called.join("\n       ")}`,
     ...groups.map((group) => {
-      const lines = explain(group).map(([term, help]) =>
+      const lines = termsOf(group).map(([term, help]) =>
         `  ${term.padEnd(width)}  ${help}`
       );
       return [`${group.title}:`, ...lines].join("\n");
@@ -36,7 +36,7 @@ export function helpOf(command: Command): string {
 }
 
 /** How each flag of a group is written, and what it does. */
-function explain({ flags, others = [] }: FlagGroup): [string, string][] {
+function termsOf({ flags, others = [] }: FlagGroup): [string, string][] {
   return [
     ...Object.entries(flags).map(([name, flag]): [string, string] => [
       writtenAs(name, flag),

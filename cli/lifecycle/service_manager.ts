@@ -7,6 +7,7 @@
 
 import { printable } from "../../shared/printable.ts";
 import { LONGEST_TIMER_MS } from "../../shared/timer.ts";
+import type { Log } from "../log/log.ts";
 import type { Observer } from "../shared/observer.ts";
 import { endsInTime } from "../shared/patience.ts";
 import { missingFlag } from "../shared/permissions.ts";
@@ -30,30 +31,28 @@ export class ServiceManager implements Observer, AsyncDisposable {
   readonly #path: string;
   /** How often to say that the event loop lives, if anybody asks. */
   readonly #period: number | undefined;
-  readonly #warn: (message: string) => void;
+  readonly #log: Log;
   #hasWarned = false;
   #status = "";
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   /** Resolves when all messages are sent: they must arrive in order. */
   #sent: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, warn: (message: string) => void) {
+  private constructor(path: string, log: Log) {
     const { listenDatagram } = Deno as unknown as WithDatagrams;
     this.#socket = listenDatagram({ transport: "unixpacket" });
     this.#path = path;
     this.#period = watchdogPeriod();
-    this.#warn = warn;
+    this.#log = log;
   }
 
   /**
    * Looks in the environment for the service manager.
    *
-   * @param warn Called with what hinders messages to it.
+   * @param log Told of what hinders messages to it.
    * @returns The service manager, if there is one that can be told.
    */
-  static async find(
-    warn: (message: string) => void,
-  ): Promise<ServiceManager | undefined> {
+  static async find(log: Log): Promise<ServiceManager | undefined> {
     const named = variable("NOTIFY_SOCKET");
     if (!named) return undefined;
     // A name that begins with "@" is in the abstract namespace, not in a folder.
@@ -64,8 +63,8 @@ export class ServiceManager implements Observer, AsyncDisposable {
       await missingFlag({ name: "net", host: `unix:${path}` }),
       isAbstract ? undefined : await missingFlag({ name: "write", path }),
     ].filter((flag) => flag !== undefined);
-    if (flags.length === 0) return new ServiceManager(path, warn);
-    warn(
+    if (flags.length === 0) return new ServiceManager(path, log);
+    log.warn(
       `cannot tell the service manager at ${printable(named)}: run deno with ` +
         flags.join(" and "),
     );
@@ -120,7 +119,7 @@ export class ServiceManager implements Observer, AsyncDisposable {
     } catch (error) {
       if (this.#hasWarned) return;
       this.#hasWarned = true;
-      this.#warn(`cannot tell the service manager: ${messageOf(error)}`);
+      this.#log.warn(`cannot tell the service manager: ${messageOf(error)}`);
     }
   }
 }

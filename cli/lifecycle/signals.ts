@@ -37,23 +37,18 @@ export interface SignalActions {
 export function heedSignals({ stop, reload }: SignalActions): Disposable {
   const hadTerminal = hasTerminal();
   let last = -Infinity;
-  const removers = Object.entries(numbers).map(([name, number]) => {
-    const signal = name as Deno.Signal;
-    const listener = () => {
-      const isReload = signal === "SIGHUP" && (!hadTerminal || hasTerminal());
-      if (isReload) return reload();
-      const now = performance.now();
-      if (now - last <= SAME_KEYPRESS_MS) return;
-      last = now;
-      stop(signal, 128 + number);
-    };
-    Deno.addSignalListener(signal, listener);
-    return () => Deno.removeSignalListener(signal, listener);
+  const remove = addListeners((signal, status) => {
+    const isReload = signal === "SIGHUP" && (!hadTerminal || hasTerminal());
+    if (isReload) return reload();
+    const now = performance.now();
+    if (now - last <= SAME_KEYPRESS_MS) return;
+    last = now;
+    stop(signal, status);
   });
   return {
     [Symbol.dispose]() {
       if ("SIGHUP" in numbers) Deno.addSignalListener("SIGHUP", ignore);
-      for (const remove of removers) remove();
+      remove();
     },
   };
 }
@@ -65,16 +60,21 @@ export function heedSignals({ stop, reload }: SignalActions): Disposable {
  * @param end Called with the exit status: 128 plus the number of the signal.
  */
 export function heedEnds(end: (status: number) => void): Disposable {
+  const remove = addListeners((_signal, status) => end(status));
+  return { [Symbol.dispose]: remove };
+}
+
+/** Listens to all the signals, and returns what ends that. */
+function addListeners(
+  heed: (signal: Deno.Signal, status: number) => void,
+): () => void {
   const removers = Object.entries(numbers).map(([name, number]) => {
-    const listener = () => end(128 + number);
-    Deno.addSignalListener(name as Deno.Signal, listener);
-    return () => Deno.removeSignalListener(name as Deno.Signal, listener);
+    const signal = name as Deno.Signal;
+    const listener = () => heed(signal, 128 + number);
+    Deno.addSignalListener(signal, listener);
+    return () => Deno.removeSignalListener(signal, listener);
   });
-  return {
-    [Symbol.dispose]() {
-      for (const remove of removers) remove();
-    },
-  };
+  return () => removers.forEach((remove) => remove());
 }
 
 /** Whether a terminal is there: one that was closed is none any more. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { linesOf } from "../shared/lines.ts";
+
 /** The state of a socket that listens. */
 const LISTENING = "0A";
 
@@ -49,7 +51,8 @@ export async function backlogOf(port: number): Promise<number | undefined> {
 /** The sockets that listen, as the kernel's proc_net_tcp.rst describes them. */
 async function readTable(protocol: string): Promise<ListeningSocket[]> {
   const sockets: ListeningSocket[] = [];
-  for await (const line of lines(`/proc/self/net/${protocol}`)) {
+  const file = await Deno.open(`/proc/self/net/${protocol}`);
+  for await (const line of linesOf(file.readable)) {
     const [, address = "", , state, queues = "", , , , , inode] = line.trim()
       .split(/\s+/);
     if (state === "st") continue;
@@ -62,22 +65,6 @@ async function readTable(protocol: string): Promise<ListeningSocket[]> {
     });
   }
   return sockets;
-}
-
-/** The complete lines of a file, which is read no further than they are. */
-async function* lines(path: string): AsyncGenerator<string> {
-  using file = await Deno.open(path);
-  const decoder = new TextDecoder();
-  const buffer = new Uint8Array(4096);
-  let rest = "";
-  for (;;) {
-    const length = await file.read(buffer);
-    if (length === null) return;
-    const parts = (rest + decoder.decode(buffer.subarray(0, length)))
-      .split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
 }
 
 /** The sockets of this process, which other processes may share a port with. */

@@ -18,7 +18,7 @@ const explanations = new WeakMap<object, string>();
  * @param error The error of the limit.
  * @param explanation What to put behind its message.
  */
-export function explain(error: unknown, explanation: string): void {
+export function explainLimit(error: unknown, explanation: string): void {
   if (isOf(error, TimeoutError)) explanations.set(error, explanation);
 }
 

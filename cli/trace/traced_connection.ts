@@ -59,44 +59,39 @@ export class TracedConnection {
     const write = socket.write.bind(socket);
     const closeWrite = socket.closeWrite.bind(socket);
     const close = socket.close.bind(socket);
-    const followed: Partial<Deno.TlsConn> = {
-      read: async (buffer) => {
-        const bytes = await this.#noticeReset(read(buffer));
-        if (bytes !== null) this.tell("read", { bytes });
-        else if (!this.hasFin) {
-          this.hasFin = true;
-          this.tell("fin", { from: "client" });
-        }
-        return bytes;
-      },
-      write: async (buffer) => {
-        if (!this.#hasResponse) this.tell("response");
-        this.#hasResponse = true;
-        const bytes = await this.#noticeReset(write(buffer));
-        this.tell("write", { bytes });
-        return bytes;
-      },
-      closeWrite: async () => {
-        await this.#noticeReset(closeWrite());
-        this.#tellEnd();
-      },
-      close: () => {
-        close();
-        this.isClosed = true;
-        this.#tellEnd();
-        this.tell("closed");
-      },
+    socket.read = async (buffer) => {
+      const bytes = await this.#noticeReset(read(buffer));
+      if (bytes !== null) this.tell("read", { bytes });
+      else if (!this.hasFin) {
+        this.hasFin = true;
+        this.tell("fin", { from: "client" });
+      }
+      return bytes;
     };
-    if ("handshake" in socket) {
-      const handshake = (socket as Deno.TlsConn).handshake.bind(socket);
-      followed.handshake = async () => {
+    socket.write = async (buffer) => {
+      if (!this.#hasResponse) this.tell("response");
+      this.#hasResponse = true;
+      const bytes = await this.#noticeReset(write(buffer));
+      this.tell("write", { bytes });
+      return bytes;
+    };
+    socket.closeWrite = async () => {
+      await this.#noticeReset(closeWrite());
+      this.#tellEnd();
+    };
+    socket.close = () => {
+      close();
+      this.isClosed = true;
+      this.#tellEnd();
+      this.tell("closed");
+    };
+    if (isTls(socket)) {
+      const handshake = socket.handshake.bind(socket);
+      socket.handshake = async () => {
         const info = await this.#noticeReset(handshake());
         this.tell("handshake");
         return info;
       };
-    }
-    for (const [name, value] of Object.entries(followed)) {
-      Object.defineProperty(socket, name, { value });
     }
     // The server passes on this object, by which the connection is known.
     Object.defineProperty(socket, "remoteAddr", { value: this.remoteAddr });
@@ -122,4 +117,8 @@ export class TracedConnection {
       throw error;
     }
   }
+}
+
+function isTls(socket: Deno.Conn): socket is Deno.TlsConn {
+  return "handshake" in socket;
 }

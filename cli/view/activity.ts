@@ -31,9 +31,9 @@ export interface Client {
   /** Since when, by the clock of the activity. */
   readonly since: number;
   /** How much of its request is read, as far as that is known. */
-  readonly bytesRead: number | undefined;
+  readonly bytesRead?: number;
   /** Its connection, once it has its turn. */
-  readonly conn: Conn | undefined;
+  readonly conn?: Conn;
 }
 
 /** Something that deserves a line of its own. */
@@ -69,10 +69,7 @@ export class Activity implements Observer {
    * @param onChange Called whenever something has changed.
    * @param now The clock.
    */
-  constructor(
-    onChange: () => void = () => {},
-    now: () => number = () => performance.now(),
-  ) {
+  constructor(onChange: () => void, now = () => performance.now()) {
     this.#changed = onChange;
     this.now = now;
     this.start = now();
@@ -85,14 +82,8 @@ export class Activity implements Observer {
   }
 
   accept(addr: Deno.Addr, id: number): void {
-    this.#put({
-      id,
-      name: nameOf(addr),
-      stage: "reading",
-      since: this.now(),
-      bytesRead: undefined,
-      conn: undefined,
-    });
+    const since = this.now();
+    this.#put({ id, name: nameOf(addr), stage: "reading", since });
     this.newest = id;
     this.mostClients = Math.max(this.mostClients, this.clients.size);
   }
@@ -103,13 +94,8 @@ export class Activity implements Observer {
     if (client?.stage !== "reading") return;
     // Behind a proxy the client is known only now.
     const name = nameOf(remoteAddr);
-    this.#put({
-      ...client,
-      name,
-      stage: "waiting",
-      since: this.now(),
-      bytesRead,
-    });
+    const since = this.now();
+    this.#put({ id, name, stage: "waiting", since, bytesRead });
   }
 
   turn(conn: Conn): void {

@@ -64,7 +64,9 @@ function linesOf(activity: Activity, columns: number, rows: number): Line[] {
     ...gap,
   ];
   const notes = activity.notes.slice(-Math.floor(rows / 6)).map(noteRow);
-  const bottom = notes.length === 0 ? [] : [...gap, [bold("Notes")], ...notes];
+  const bottom = notes.length === 0
+    ? []
+    : [...gap, [styled("Notes", "bold")], ...notes];
   const room = rows - top.length - bottom.length - 1;
   if (room < 1) return [...top, ...bottom];
   const last = activity.last.slice(-room).reverse();
@@ -82,7 +84,7 @@ function filled(lines: Line[], height: number): Line[] {
 
 function header(activity: Activity, columns: number): Line {
   const { server, isStopping, start, now } = activity;
-  const left: Line = [bold("halfclose"), ` on ${printable(server)}`];
+  const left: Line = [styled("halfclose", "bold"), ` on ${printable(server)}`];
   const right: Span = isStopping
     ? styled("stopping: serves who is connected", "yellow")
     : styled(`up ${shortTime(now() - start)}`, "dim");
@@ -134,16 +136,13 @@ function inOrder({ clients }: Activity): Client[] {
 }
 
 function inHandTitle(clients: Client[]): string {
-  const count = (stage: Client["stage"]) => {
-    const { length } = clients.filter((client) => client.stage === stage);
-    return length === 0 ? [] : [`${length} ${stage}`];
-  };
-  const counts = [
-    ...count("handling"),
-    ...count("waiting"),
-    ...count("reading"),
-  ];
-  return ["In hand", ...counts.length ? [counts.join(", ")] : []].join(": ");
+  const counts = (["handling", "waiting", "reading"] as const)
+    .map((
+      stage,
+    ) => [clients.filter((one) => one.stage === stage).length, stage])
+    .filter(([count]) => count !== 0)
+    .map(([count, stage]) => `${count} ${stage}`);
+  return counts.length === 0 ? "In hand" : `In hand: ${counts.join(", ")}`;
 }
 
 function nobody({ isStopping }: Activity): Line {
@@ -165,7 +164,3 @@ const levelStyles: Partial<Record<string, Style>> = {
   WARN: "yellow",
   ERROR: "red",
 };
-
-function bold(text: string): Span {
-  return styled(text, "bold");
-}

@@ -36,7 +36,7 @@ export function styled(text: string, style: Style | undefined): Span {
 
 /** How wide a line is, in characters. */
 export function widthOf(line: Line): number {
-  return line.reduce((sum, span) => sum + charactersOf(textOf(span)).length, 0);
+  return line.reduce((sum, span) => sum + Array.from(textOf(span)).length, 0);
 }
 
 /**
@@ -50,7 +50,7 @@ export function paint(line: Line, columns: number, colors: boolean): string {
   let room = columns;
   return line.map((span) => {
     const text = cut(textOf(span), room);
-    room -= charactersOf(text).length;
+    room -= Array.from(text).length;
     const style = typeof span === "string" ? undefined : span.style;
     return colors && style && text
       ? `\x1b[${styles[style]}m${text}\x1b[0m`
@@ -62,15 +62,11 @@ export function paint(line: Line, columns: number, colors: boolean): string {
 export function cut(text: string, columns: number): string {
   if (text.length <= columns) return text;
   // A character has one or two units.
-  const characters = charactersOf(text.slice(0, 2 * columns + 2));
+  const characters = Array.from(text.slice(0, 2 * columns + 2));
   if (characters.length <= columns) return characters.join("");
   return columns <= 0 ? "" : `${characters.slice(0, columns - 1).join("")}…`;
 }
 
 function textOf(span: Span | string): string {
   return typeof span === "string" ? span : span.text;
-}
-
-function charactersOf(text: string): string[] {
-  return Array.from(text);
 }
