@@ -106,9 +106,7 @@ async function importWhole(url: URL): Promise<{ default?: unknown }> {
   const never = Promise.withResolvers<never>();
   const giveUp = (event: Event) => {
     event.preventDefault();
-    never.reject(
-      new Error(EXPORTS_THEN),
-    );
+    never.reject(new Error(EXPORTS_THEN));
   };
   globalThis.addEventListener("beforeunload", giveUp, { once: true });
   try {

@@ -53,9 +53,7 @@ export function parseFlags<Table extends FlagTable>(
       boolean: names.filter(isSwitch),
       string: ["_", ...names.filter((name) => !isSwitch(name))],
       alias: Object.fromEntries(
-        Object.entries(table).flatMap(([name, { short }]) =>
-          short === undefined ? [] : [[name, short]]
-        ),
+        names.map((name) => [name, table[name]?.short ?? []]),
       ),
       unknown(arg, name) {
         if (name !== undefined) complain(unknownFlag(arg, names));

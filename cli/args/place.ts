@@ -101,8 +101,7 @@ async function ensureAllowed(place: Place): Promise<void> {
   }
   const { path } = place;
   if (path === undefined) {
-    await ensurePermissions(action, { name: "net", host: name });
-    return;
+    return await ensurePermissions(action, { name: "net", host: name });
   }
   // The socket is created under another name in its folder.
   const folder = path.slice(0, path.lastIndexOf("/") + 1) || ".";

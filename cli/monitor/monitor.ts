@@ -16,10 +16,11 @@ import {
 import { backlogOf } from "./backlog.ts";
 import type { HostPort } from "../shared/host_port.ts";
 import type { Log } from "../log/log.ts";
+import { trying } from "../shared/files.ts";
 import type { Observer } from "../shared/observer.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { processMetrics } from "./process_metrics.ts";
-import { messageOf, nameOf } from "../shared/wording.ts";
+import { nameOf } from "../shared/wording.ts";
 
 /**
  * How many requests are read at a time. Others wait in the backlog, where they take
@@ -44,7 +45,6 @@ const plain = "text/plain; charset=utf-8";
 /** Answers on a socket of its own, so that nobody loses a turn to it. */
 export class Monitor implements Observer, AsyncDisposable {
   readonly #http: Server<Deno.NetAddr>;
-  readonly #closing = new AbortController();
   readonly #numbers = metrics();
   readonly #log: Log;
   #server: Server | undefined;
@@ -57,7 +57,6 @@ export class Monitor implements Observer, AsyncDisposable {
     this.#log = log;
     this.#http = serve({
       ...place,
-      signal: this.#closing.signal,
       until: "\r\n\r\n",
       readAhead: MAX_CONNECTIONS - 1,
       maxRequestBytes: MAX_HEAD_BYTES,
@@ -92,11 +91,7 @@ export class Monitor implements Observer, AsyncDisposable {
     const name = nameOf({ transport: "tcp", ...place });
     const action = `serve --metrics on ${name}`;
     await ensurePermissions(action, { name: "net", host: name });
-    try {
-      return new Monitor(place, log);
-    } catch (error) {
-      throw new Error(`Cannot ${action}: ${messageOf(error)}`);
-    }
+    return await trying(action, () => new Monitor(place, log));
   }
 
   /** From now on there is something to tell of. */
@@ -128,7 +123,7 @@ export class Monitor implements Observer, AsyncDisposable {
 
   /** Ends at once: somebody who does not read must not hold up the end. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closing.abort();
+    this.#http.close();
     await this.#http.finished;
   }
 

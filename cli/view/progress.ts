@@ -86,12 +86,9 @@ function clock(milliseconds: number): string {
 
 /** Both in the largest unit that the size fills: `0.40/97.66 MiB`. */
 function inOneUnit(sent: number, size: number): string {
-  let scale = LARGE_BYTES;
-  let unit = 0;
-  while (size >= scale * 1024 && unit < UNITS.length - 1) {
-    scale *= 1024;
-    unit++;
-  }
+  const filled = Math.floor(Math.log2(size / LARGE_BYTES) / 10);
+  const unit = Math.min(Math.max(filled, 0), UNITS.length - 1);
+  const scale = LARGE_BYTES * 1024 ** unit;
   const [first, second] = [sent, size].map((n) => (n / scale).toFixed(2));
   return `${first}/${second} ${UNITS[unit]}`;
 }
