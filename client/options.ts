@@ -164,27 +164,6 @@ const tcpNames = [
   ...tlsNames,
 ] as const;
 
-/** The names of all options. The compiler checks that none is missing. */
-const requestNames = Object.keys(
-  {
-    hostname: true,
-    port: true,
-    transport: true,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptDelay: true,
-    tls: true,
-    caCerts: true,
-    alpnProtocols: true,
-    cert: true,
-    key: true,
-    unsafelyDisableHostnameVerification: true,
-    path: true,
-    signal: true,
-    timeout: true,
-    maxReplyBytes: true,
-  } satisfies Record<keyof AnyOptions, true>,
-);
-
 /** Checked options, with all defaults. */
 export type CheckedRequestOptions = ReturnType<typeof checkRequestOptions>;
 
@@ -200,8 +179,7 @@ export type CheckedRequestOptions = ReturnType<typeof checkRequestOptions>;
  */
 export function checkRequestOptions(given: object) {
   checkDenoVersion("request");
-  const options = new OptionReader<AnyOptions>("request", given, requestNames);
-  checkWhere(options);
+  const options = new OptionReader<AnyOptions>("request", given);
   const checked = {
     hostname: options.hostname("hostname") ?? "127.0.0.1",
     port: options.integer("port", 1, 65_535),
@@ -225,6 +203,9 @@ export function checkRequestOptions(given: object) {
     maxReplyBytes: options.integer("maxReplyBytes", 0, Infinity) ??
       16_777_216,
   };
+  options.value("transport");
+  options.checkNames();
+  checkWhere(options);
   checkTls(checked, options);
   return checked;
 }

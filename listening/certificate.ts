@@ -31,10 +31,10 @@ export function withCertificate(
   const given = new OptionReader<Certificate>(
     "set the certificate",
     certificate,
-    ["cert", "key"],
   );
   const cert = given.string("cert");
   const key = given.string("key");
+  given.checkNames();
   given.pair("cert", "key");
   if (cert === undefined) throw given.wrong("cert", "a string");
   if (options.cert === undefined) {

@@ -35,50 +35,16 @@ const tcpNames = [
   "key",
 ] as const;
 
-/** The names of all options. The compiler checks that none is missing. */
-export const listenNames: readonly (keyof AnyListenOptions)[] = [
-  ...Object.keys(
-    {
-      hostname: true,
-      port: true,
-      reusePort: true,
-      tcpBacklog: true,
-      cert: true,
-      key: true,
-      path: true,
-      mode: true,
-      listener: true,
-      transport: true,
-      maxRequestBytes: true,
-      deadline: true,
-      idleTimeout: true,
-      lingerTimeout: true,
-      streaming: true,
-      until: true,
-      readAhead: true,
-      proxyProtocol: true,
-      signal: true,
-      allow: true,
-      onRefuse: true,
-      onRequest: true,
-      onExchange: true,
-      onAcceptError: true,
-    } satisfies Record<keyof ListenOptions | "transport", true>,
-  ) as (keyof ListenOptions)[],
-  tap,
-  unhurried,
-];
-
 /**
- * Reads options, and checks each by itself.
+ * Reads options, and checks each by itself. No others may be left.
  *
- * @param options The options as given, by {@linkcode listenNames}.
+ * @param options The options as given.
  * @returns The options; `undefined` for those that were not given.
  * @throws {TypeError} If one is of the wrong type.
  * @throws {RangeError} If a number is out of range.
  */
 export function readListenOptions(options: OptionReader<AnyListenOptions>) {
-  return {
+  const given = {
     hostname: options.hostname("hostname"),
     port: options.integer("port", 0, 65_535),
     reusePort: options.boolean("reusePort"),
@@ -88,6 +54,7 @@ export function readListenOptions(options: OptionReader<AnyListenOptions>) {
     path: options.path("path"),
     mode: options.integer("mode", 0, 0o777),
     listener: listenerOf(options),
+    transport: options.value("transport"),
     maxRequestBytes: options.integer("maxRequestBytes", 0, Infinity),
     deadline: options.time("deadline", 1),
     idleTimeout: options.time("idleTimeout", 1),
@@ -104,7 +71,9 @@ export function readListenOptions(options: OptionReader<AnyListenOptions>) {
     onAcceptError: options.callback("onAcceptError"),
     [tap]: options.callback(tap),
     [unhurried]: options.boolean(unhurried),
-  };
+  } satisfies Record<keyof AnyListenOptions, unknown>;
+  options.checkNames();
+  return given;
 }
 
 /** Options as they were given. */
@@ -124,13 +93,13 @@ export type CheckedOptions = ReturnType<typeof checkOptions>;
  * @throws {Deno.errors.NotSupported} If this Deno is too old.
  */
 export function checkListenOptions(given: object): CheckedOptions {
-  return checkOptions(new OptionReader("listen", given, listenNames));
+  return checkOptions(new OptionReader("listen", given));
 }
 
 /**
  * Checks options, also together, and fills in the defaults.
  *
- * @param options The options as given, by {@linkcode listenNames}.
+ * @param options The options as given.
  * @returns The options with defaults.
  * @throws {TypeError} If an option is of the wrong type, or two exclude each
  * other.
@@ -190,10 +159,16 @@ function untilOf(
     return typeof until === "string" ? until : new Uint8Array(until);
   }
   const idle = mayHoldOptions(until)
-    ? options.nested<{ idle?: number }>("until", ["idle"]).time("idle", 1)
+    ? idleOf(options.nested("until"))
     : undefined;
   if (idle !== undefined) return { idle };
   throw options.wrong("until", "a string, a Uint8Array or { idle: number }");
+}
+
+function idleOf(options: OptionReader<{ idle?: number }>): number | undefined {
+  const idle = options.time("idle", 1);
+  options.checkNames();
+  return idle;
 }
 
 function isBytes(value: unknown): value is Uint8Array {

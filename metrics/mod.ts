@@ -277,8 +277,9 @@ function inHandOf({ inHand, lingering }: InHand): Family[] {
 }
 
 function checkBuckets(options: MetricsOptions): readonly number[] {
-  const given = new OptionReader<MetricsOptions>("count", options, ["buckets"]);
+  const given = new OptionReader<MetricsOptions>("count", options);
   const buckets = given.numbers("buckets") ?? defaultBuckets;
+  given.checkNames();
   const isAscending = buckets.every((bound, i) =>
     bound > (buckets[i - 1] ?? 0) && bound < Infinity
   );

@@ -12,7 +12,6 @@ import {
   type AnyListenOptions,
   type CheckedOptions,
   checkOptions,
-  listenNames,
   readListenOptions,
 } from "../listening/checked_options.ts";
 import type { Listener } from "../listening/listener.ts";
@@ -142,17 +141,6 @@ type AnyServeOptions =
   & ServeCallbacks
   & { handler?: Handler };
 
-/** The names of all options. The compiler checks that none is missing. */
-const serveNames: readonly (keyof AnyServeOptions)[] = [
-  ...listenNames,
-  ...Object.keys(
-    { onListen: true, onError: true, handler: true } satisfies Record<
-      keyof ServeCallbacks | "handler",
-      true
-    >,
-  ) as (keyof ServeCallbacks | "handler")[],
-];
-
 /**
  * Reads options of `serve()`, and checks each by itself.
  *
@@ -163,8 +151,8 @@ const serveNames: readonly (keyof AnyServeOptions)[] = [
  * @throws {RangeError} If a number is out of range.
  */
 export function readServeOptions(doing: string, given: object) {
-  const options = new OptionReader<AnyServeOptions>(doing, given, serveNames);
-  return { ...readListenOptions(options), ...readCallbacks(options) };
+  const options = new OptionReader<AnyServeOptions>(doing, given);
+  return { ...readCallbacks(options), ...readListenOptions(options) };
 }
 
 /** What `serve()` is to do. */
@@ -190,9 +178,9 @@ export function checkServing(given: object, handler: unknown): Serving {
   const options = new OptionReader<AnyServeOptions>(
     "serve",
     isHandler ? { handler: given } : given,
-    serveNames,
   );
   const { onListen, onError, ...own } = readCallbacks(options);
+  const listening = checkOptions(options);
   const answering = handler === undefined ? own.handler : handler;
   if (!isCallable(answering)) {
     throw options.fault(
@@ -200,7 +188,6 @@ export function checkServing(given: object, handler: unknown): Serving {
         inspected(answering),
     );
   }
-  const listening = checkOptions(options);
   return {
     handler: answering as Handler,
     // Otherwise nobody would know why clients wait.

@@ -9,9 +9,9 @@ import { inspected } from "./thrown.ts";
 import { isAbstract, noAbstractSockets } from "./unix_path.ts";
 
 /**
- * Options as they were given. Each one is read once, by its name, before the
- * first check, whether it is the object's own, inherited or a getter. Each
- * method returns a value only if that is right, and throws otherwise.
+ * Options as they were given. Each one is read once, by its name, whether it is the
+ * object's own, inherited or a getter. Each method returns a value only if that is
+ * right, and throws otherwise.
  *
  * @typeParam Options All options by name.
  */
@@ -24,18 +24,11 @@ export class OptionReader<Options extends object> {
   /**
    * @param doing What fails if they are wrong, to follow "Cannot".
    * @param given The options as given.
-   * @param names The names of all options that there are.
    * @param prefix What precedes the names in messages, if they belong to another
    * option.
-   * @throws {TypeError} If they are no options, or there is one of another name.
-   * @throws {unknown} What a getter throws.
+   * @throws {TypeError} If they are no options.
    */
-  constructor(
-    doing: string,
-    given: unknown,
-    names: readonly PropertyKey[],
-    prefix = "",
-  ) {
+  constructor(doing: string, given: unknown, prefix = "") {
     this.#doing = doing;
     this.#prefix = prefix;
     if (!mayHoldOptions(given)) {
@@ -45,18 +38,22 @@ export class OptionReader<Options extends object> {
       );
     }
     this.#given = given;
-    this.#checkNames(Object.keys(given), names);
-    for (const name of names) {
-      this.#values.set(name, (given as Record<PropertyKey, unknown>)[name]);
-    }
   }
 
   has(name: keyof Options): boolean {
     return this.value(name) !== undefined;
   }
 
-  /** An option as it was given. */
+  /**
+   * An option as it was given.
+   *
+   * @throws {unknown} What a getter throws.
+   */
   value(name: keyof Options): unknown {
+    if (!this.#values.has(name)) {
+      const given = this.#given as Record<PropertyKey, unknown>;
+      this.#values.set(name, given[name]);
+    }
     return this.#values.get(name);
   }
 
@@ -186,24 +183,21 @@ export class OptionReader<Options extends object> {
   }
 
   /** Options that are the value of an option. */
-  nested<Inner extends object>(
-    name: keyof Options,
-    names: readonly (keyof Inner)[],
-  ): OptionReader<Inner> {
-    return new OptionReader(
-      this.#doing,
-      this.value(name),
-      names,
-      `${this.#prefix}${String(name)}.`,
-    );
+  nested<Inner extends object>(name: keyof Options): OptionReader<Inner> {
+    const prefix = `${this.#prefix}${String(name)}.`;
+    return new OptionReader(this.#doing, this.value(name), prefix);
   }
 
-  #checkNames(
-    own: readonly string[],
-    names: readonly PropertyKey[],
-  ): void {
-    const known = names.filter((name) => typeof name === "string");
-    const unknown = own.find((name) => !known.includes(name));
+  /**
+   * Checks that there is no other option than those that were read.
+   *
+   * @throws {TypeError} If there is one.
+   */
+  checkNames(): void {
+    const known = [...this.#values.keys()]
+      .filter((name) => typeof name === "string");
+    const unknown = Object.keys(this.#given)
+      .find((name) => !known.includes(name));
     if (unknown === undefined) return;
     const meant = nearest(unknown, known);
     throw this.fault(
