@@ -153,3 +153,20 @@ Deno.test("every file of the module belongs to a place", () => {
   );
   assertEquals(homeless, []);
 });
+
+Deno.test("docs/architecture.md names only files that exist", () => {
+  const page = Deno.readTextFileSync(join(root, "docs/architecture.md"));
+  const named = Array.from(
+    page.matchAll(/`([\w/]+\.ts)`/g),
+    ([, name = ""]) => name,
+  );
+  assert(named.length > 20);
+  const missing = named.filter((name) => {
+    try {
+      return !Deno.statSync(join(root, name)).isFile;
+    } catch {
+      return true;
+    }
+  });
+  assertEquals(missing, []);
+});
