@@ -5,14 +5,8 @@
  * @module
  */
 
-import { unmapped } from "../shared/address.ts";
 import { crc32c } from "./crc32c.ts";
-import {
-  ipv4Text,
-  ipv6Text,
-  parseIpv4,
-  parseIpv6,
-} from "../shared/ip_address.ts";
+import { isIpv4, usualIpv6 } from "../shared/ip_address.ts";
 import { printable } from "../shared/printable.ts";
 
 /** How long a header may be. The longest that the protocol can express is 65551. */
@@ -128,14 +122,13 @@ function parseWords(text: string): ProxiedEnds | undefined {
 }
 
 function ipv4Of(text: string): string {
-  const bytes = parseIpv4(text);
-  if (bytes) return ipv4Text(bytes);
+  if (isIpv4(text)) return text;
   throw malformed(`${JSON.stringify(text)} is not an IPv4 address`);
 }
 
 function ipv6Of(text: string): string {
-  const bytes = parseIpv6(text);
-  if (bytes) return ipv6Text(bytes);
+  const usual = usualIpv6(text);
+  if (usual !== undefined) return usual;
   throw malformed(`${JSON.stringify(text)} is not an IPv6 address`);
 }
 
@@ -147,7 +140,12 @@ function portOf(text: string): number {
 }
 
 function tcp(hostname: string, port: number): Deno.NetAddr {
-  return unmapped({ transport: "tcp", hostname, port });
+  return { transport: "tcp", hostname, port };
+}
+
+/** A number of two bytes. */
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] ?? 0) << 8 | (bytes[at + 1] ?? 0);
 }
 
 /** Where the parts of version 2 are. */
@@ -216,8 +214,11 @@ function parseEnds(header: Uint8Array): ProxiedEnds | undefined {
   const at = (start: number, portAt: number) => {
     const address = header.subarray(start, start + family.size);
     if (family.size === 108) return unix(address);
-    const text = family.size === 4 ? ipv4Text(address) : ipv6Text(address);
-    return tcp(text, (header[portAt] ?? 0) << 8 | (header[portAt + 1] ?? 0));
+    const hostname = family.size === 4 ? address.join(".") : ipv6Of(
+      Array.from({ length: 8 }, (_, i) => wordAt(address, 2 * i).toString(16))
+        .join(":"),
+    );
+    return tcp(hostname, wordAt(header, portAt));
   };
   return {
     remoteAddr: at(sourceAt, portsAt),
@@ -239,7 +240,7 @@ const CRC32C = 0x03;
 function checkFields(header: Uint8Array, start: number): void {
   let checksumAt: number | undefined;
   for (let at = start; at < header.length;) {
-    const size = (header[at + 1] ?? 0) << 8 | (header[at + 2] ?? 0);
+    const size = wordAt(header, at + 1);
     const end = at + 3 + size;
     if (end > header.length) {
       throw malformed("its last field ends after the header");

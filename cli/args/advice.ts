@@ -7,7 +7,7 @@
 import type { FlagTable } from "./flag_kinds.ts";
 import { sendFlags, serveFlags } from "./flags.ts";
 import { parseFlags } from "./parsing.ts";
-import { parseIpv4 } from "../../shared/ip_address.ts";
+import { isIpv4 } from "../../shared/ip_address.ts";
 import { readHostPort } from "../shared/host_port.ts";
 import { looksLikeModule } from "./specifier.ts";
 import { inShell } from "../shared/wording.ts";
@@ -118,7 +118,7 @@ function takePlace(args: string[]): string[] {
     ? [2, ["--host", arg === "0" ? "0.0.0.0" : arg, "--port", next]]
     : isPort(port)
     ? [1, ["--port", port]]
-    : parseIpv4(arg)
+    : isIpv4(arg)
     ? [1, ["--host", arg]]
     : [0, []];
   args.splice(0, length);

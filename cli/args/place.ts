@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseIpv4 } from "../../shared/ip_address.ts";
+import { isIpv4 } from "../../shared/ip_address.ts";
 import type { ServeOptions } from "../../server.ts";
 import type { ServeFlags } from "./flags.ts";
 import { defined, UsageError } from "./parsing.ts";
@@ -57,7 +57,7 @@ export function checkMetricsApart(metrics: HostPort, place: Place): void {
   if (port === 0 || port !== metrics.port) return;
   const hosts = [hostname, metrics.hostname];
   const everywhere = hosts.includes("0.0.0.0") &&
-    hosts.every((host) => parseIpv4(host));
+    hosts.every((host) => isIpv4(host));
   if (hostname !== metrics.hostname && !everywhere) return;
   throw new UsageError(
     `--metrics cannot use port ${port}, the server itself listens there: ` +
