@@ -6,18 +6,19 @@
 
 import { unmapped } from "./shared/address.ts";
 import type { BodyChunk, ResponseBody } from "./shared/body.ts";
-import { Closing, type ClosingSettings } from "./exchange/closing.ts";
+import { Closing } from "./exchange/closing.ts";
 import { shakeHands } from "./exchange/handshake.ts";
 import { OutgoingResponse } from "./exchange/response.ts";
+import type { ExchangeSettings } from "./exchange/settings.ts";
 import { State } from "./exchange/state.ts";
 import { abortError } from "./shared/errors.ts";
 import { ProxiedSocket } from "./proxy/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
 import type { RequestReader } from "./exchange/request_reader.ts";
 import type { Socket } from "./exchange/socket.ts";
-import { TimeLimits, type TimeSettings } from "./exchange/time_limits.ts";
-import { ReadingHalf, type ReadingSettings } from "./exchange/reading.ts";
-import type { ExchangeRecord, RequestStart } from "./exchange/record.ts";
+import { TimeLimits } from "./exchange/time_limits.ts";
+import { ReadingHalf } from "./exchange/reading.ts";
+import type { ExchangeRecord } from "./exchange/record.ts";
 import type { Watched } from "./exchange/watchdog.ts";
 import { WritingHalf } from "./exchange/writing.ts";
 
@@ -138,33 +139,17 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   abort(reason?: unknown): void;
 }
 
-/** Settings that all exchanges of one listener share. */
-export interface ExchangeSettings
-  extends ReadingSettings, TimeSettings, ClosingSettings {
-  /** Our address, if the connection does not know the right one. */
-  readonly localAddr: Deno.Addr | undefined;
-  /** Whether connections begin with the header of a proxy. */
-  readonly proxyProtocol: boolean;
-  /** Whether a handler gets the connection before the request is read. */
-  readonly streaming: boolean;
-  /** How many requests may be read while another is handled. */
-  readonly readAhead: number;
-  /** Read buffers that can be reused. */
-  readonly freeBuffers: Uint8Array<ArrayBuffer>[];
-  /** Called with how each request begins. */
-  readonly onRequest: ((start: RequestStart) => void) | undefined;
-}
-
 /** One exchange, as the server sees it; users see {@linkcode Conn}. */
 export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   readonly id: number;
   readonly peerAddr: Addr;
   remoteAddr: Addr;
   localAddr: Addr;
+  /** What has happened to it so far. */
+  readonly state: State;
   readonly #settings: ExchangeSettings;
   readonly #socket: Socket;
   readonly #limits: TimeLimits;
-  readonly #state: State;
   readonly #reading: ReadingHalf;
   readonly #request: IncomingRequest;
   readonly #writing: WritingHalf;
@@ -184,25 +169,16 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
       state.guard(() => onRequest(start));
     });
     // Each part knows those above it, and none below.
-    const socket: Socket = settings.proxyProtocol
+    const socket: Socket = this.#socket = settings.proxyProtocol
       ? new ProxiedSocket(conn, this)
       : conn;
-    const limits = new TimeLimits(settings);
-    const state = new State(socket, limits);
+    const limits = this.#limits = new TimeLimits(settings);
+    const state = this.state = new State(socket, limits);
     const reading = new ReadingHalf(socket, state, limits, settings);
     const writing = new WritingHalf(socket, state, limits);
     const request = new IncomingRequest(reading, state, freeBuffers, onHead);
-    const closing = new Closing(
-      socket,
-      state,
-      reading,
-      request,
-      writing,
-      settings,
-    );
-    this.#socket = socket;
-    this.#limits = limits;
-    this.#state = state;
+    const halves = { reading, request, writing };
+    const closing = new Closing(socket, state, halves, settings);
     this.#reading = reading;
     this.#writing = writing;
     this.#request = request;
@@ -213,7 +189,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   // The public part, documented with `Conn`.
 
   get signal(): AbortSignal {
-    return this.#state.signal;
+    return this.state.signal;
   }
 
   get bytesRead(): number {
@@ -267,7 +243,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   }
 
   abort(reason: unknown = abortError("The exchange was aborted")): void {
-    this.#state.abort("aborted", reason);
+    this.state.abort("aborted", reason);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -284,7 +260,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
    * @returns Whether that succeeded; if not, the fault is in the record.
    */
   async prepare(): Promise<boolean> {
-    const state = this.#state;
+    const state = this.state;
     const { streaming, readAhead } = this.#settings;
     try {
       const opening = this.#open();
@@ -306,48 +282,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
 
   /** Begins the turn of an exchange that is ready. */
   takeTurn(): void {
-    this.#state.enter("handling");
+    this.state.enter("handling");
     this.#limits.turnBegins();
-  }
-
-  /** Waits for `work`, or rejects as soon as it is cut short. */
-  raceWithCut<T>(work: Promise<T>): Promise<T> {
-    return this.#state.raceWithCut(work);
-  }
-
-  /** Keeps the client out. */
-  deny(): void {
-    this.#state.abort("denied", undefined);
-  }
-
-  /** Records a fault of the caller's code. Only the first fault counts. */
-  fail(error: unknown): void {
-    this.#state.fail(error);
-  }
-
-  /** The fault of the handler, its response or its use of `Conn`, if any. */
-  get failure(): { error?: unknown } | undefined {
-    return this.#state.failure;
-  }
-
-  /** What a callback of the options threw for this exchange. */
-  get callbackFault(): { error: unknown } | undefined {
-    return this.#state.callbackFault;
-  }
-
-  /** Whether an error comes from the client, a limit or the end of the server. */
-  isFromOutside(error: unknown): boolean {
-    return this.#state.isFromOutside(error);
-  }
-
-  /** Whether the exchange was cut short. */
-  get isCut(): boolean {
-    return this.#state.cut !== undefined;
-  }
-
-  /** Whether the socket is closed. */
-  get isClosed(): boolean {
-    return this.#state.isClosed;
   }
 
   /** If the connection lingers: resolves when its socket is closed. */
@@ -362,7 +298,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
 
   expire(now: number): number {
     const { patience } = this.#reading;
-    const due = this.#limits.check(now, this.#state.isOver, patience);
+    const due = this.#limits.check(now, this.state.isOver, patience);
     if (typeof due === "number") return due;
     if (due === "silence") {
       this.#reading.endBySilence();
@@ -374,7 +310,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
 
   /** Ends the turn of a closed exchange: the server moves on. */
   leave(): void {
-    this.#state.moveOn();
+    this.state.moveOn();
     this.#request.release();
   }
 
@@ -389,19 +325,14 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
       ...(end && { end }),
       outcome: "ok",
       phase: this.isAnswered ? "writing" : "handling",
-      ...this.#state.verdict,
+      ...this.state.verdict,
     };
-  }
-
-  /** Closes the socket at once, even while it lingers. */
-  closeSocket(): void {
-    this.#state.closeSocket();
   }
 
   /** Waits for what comes before the request, if anything does. */
   #open(): Promise<void> | undefined {
     const socket = this.#socket;
-    const state = this.#state;
+    const state = this.state;
     if ("handshake" in socket) {
       state.enter("handshake");
       const shaking = shakeHands(socket as Deno.TlsConn, state, this.#limits);

@@ -178,7 +178,7 @@ class IterativeListener<Addr extends Deno.Addr> extends ExchangeListener<Addr>
           yield exchange; // hand it over
         } finally {
           this.#isInLoopBody = false;
-          if (!exchange.isClosed) await exchange.close(); // close it
+          if (!exchange.state.isClosed) await exchange.close(); // close it
           this.record(exchange); // record it
         }
       }

@@ -36,6 +36,13 @@ export interface ClosingSettings {
 /** About what a 1 Gbit/s link transfers in two seconds. */
 const MAX_LINGER_BYTES = 268_435_456;
 
+/** What an exchange reads and writes with. */
+interface Halves {
+  readonly reading: ReadingHalf;
+  readonly request: IncomingRequest;
+  readonly writing: WritingHalf;
+}
+
 /** The closing of one exchange. */
 export class Closing {
   readonly #socket: Socket;
@@ -50,9 +57,7 @@ export class Closing {
   constructor(
     socket: Socket,
     state: State,
-    reading: ReadingHalf,
-    request: IncomingRequest,
-    writing: WritingHalf,
+    { reading, request, writing }: Halves,
     settings: ClosingSettings,
   ) {
     this.#socket = socket;

@@ -10,7 +10,6 @@ import { type Unhurried, unhurried } from "../shared/unhurried.ts";
 import type {
   ExchangeOptions,
   ListenerOptions,
-  ListenOptions,
   TcpOptions,
   UnixOptions,
 } from "./options.ts";

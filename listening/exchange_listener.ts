@@ -67,7 +67,7 @@ export class ExchangeListener<Addr extends Deno.Addr>
       await this.#turns.end();
     } finally {
       this.#ended.resolve();
-      this.#exchanges.lingered().then(() => this.#forgetSignal());
+      this.#exchanges.lingering.closed().then(() => this.#forgetSignal());
     }
   }
 
@@ -82,7 +82,7 @@ export class ExchangeListener<Addr extends Deno.Addr>
   }
 
   get lingering(): number {
-    return this.#exchanges.lingering;
+    return this.#exchanges.lingering.size;
   }
 
   shutdown(): Promise<void> {
@@ -128,7 +128,7 @@ export class ExchangeListener<Addr extends Deno.Addr>
       await within(GRACE_MS, ended);
     }
     const rest = Math.max(end - performance.now(), 0);
-    await this.#exchanges.lingered(Math.min(lingerTimeout, rest));
+    await this.#exchanges.lingering.closed(Math.min(lingerTimeout, rest));
   }
 
   readonly #onAbort = (): void => this.#abort(this.#options.signal?.reason);
@@ -140,7 +140,7 @@ export class ExchangeListener<Addr extends Deno.Addr>
   /** Ends everything at once, including lingering connections. */
   #abort(reason: unknown): void {
     this.#stop(reason);
-    this.#exchanges.stopLingering();
+    this.#exchanges.lingering.close();
   }
 
   #stop(reason: unknown): void {

@@ -4,18 +4,20 @@
  * @module
  */
 
-import { Exchange, type ExchangeSettings } from "../conn.ts";
+import { Exchange } from "../conn.ts";
 import { Delimiter } from "../exchange/delimiter.ts";
+import type { ExchangeSettings } from "../exchange/settings.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 
 /** Begins exchanges, enforces their limits, and records how they ended. */
 export class Exchanges<Addr extends Deno.Addr> {
+  /** Those whose exchange is over. */
+  readonly lingering = new LingeringSet();
   readonly #options: CheckedOptions;
   readonly #settings: ExchangeSettings;
   readonly #running = new Set<Exchange<Addr>>();
-  readonly #lingering = new LingeringSet();
   readonly #watchdog: Watchdog;
   #begun = 0;
   #stopped: { reason: unknown } | undefined;
@@ -53,11 +55,6 @@ export class Exchanges<Addr extends Deno.Addr> {
     return this.#running.size;
   }
 
-  /** How many linger. */
-  get lingering(): number {
-    return this.#lingering.size;
-  }
-
   /** Begins an exchange. After `stop()` it is aborted at once. */
   begin(socket: Deno.Conn): Exchange<Addr> {
     const exchange = new Exchange<Addr>(++this.#begun, socket, this.#settings);
@@ -74,7 +71,7 @@ export class Exchanges<Addr extends Deno.Addr> {
    * @throws {unknown} What a callback threw.
    */
   async leave(exchange: Exchange<Addr>): Promise<void> {
-    if (!exchange.isClosed) await exchange.close();
+    if (!exchange.state.isClosed) await exchange.close();
     this.record(exchange);
   }
 
@@ -86,9 +83,9 @@ export class Exchanges<Addr extends Deno.Addr> {
   record(exchange: Exchange<Addr>): void {
     exchange.leave();
     this.#running.delete(exchange);
-    if (exchange.lingering) this.#lingering.add(exchange);
+    if (exchange.lingering) this.lingering.add(exchange);
     this.#options.onExchange?.(exchange.record());
-    if (exchange.callbackFault) throw exchange.callbackFault.error;
+    if (exchange.state.callbackFault) throw exchange.state.callbackFault.error;
   }
 
   /** Aborts the exchanges under way, and all that begin later. */
@@ -96,20 +93,6 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#stopped ??= { reason };
     for (const exchange of this.#running) exchange.abort(reason);
     this.#watchdog.stop();
-  }
-
-  /** Closes the lingering connections. */
-  stopLingering(): void {
-    this.#lingering.close();
-  }
-
-  /**
-   * Waits until the connections that linger now are closed.
-   *
-   * @param milliseconds Closes them after that time.
-   */
-  lingered(milliseconds?: number): Promise<void> {
-    return this.#lingering.closed(milliseconds);
   }
 
   ref(): void {
@@ -130,10 +113,10 @@ export class Exchanges<Addr extends Deno.Addr> {
     try {
       if (!allow || allow(exchange.peerAddr, exchange.id) === true) return true;
     } catch (error) {
-      exchange.fail(error);
+      exchange.state.fail(error);
       throw error;
     }
-    exchange.deny();
+    exchange.state.abort("denied", undefined);
     return false;
   }
 }

@@ -13,8 +13,8 @@ const MAX_LINGERING = 64;
 export interface Lingering {
   /** Resolves when it is closed. */
   readonly lingering: Promise<void> | undefined;
-  /** Closes it at once. */
-  closeSocket(): void;
+  /** What closes it at once. */
+  readonly state: { closeSocket(): void };
 }
 
 /** The lingering connections of a listener, bounded in number. */
@@ -31,12 +31,12 @@ export class LingeringSet {
     one.lingering?.finally(() => this.#set.delete(one));
     if (this.#set.size <= MAX_LINGERING) return;
     const [oldest] = this.#set;
-    oldest?.closeSocket();
+    oldest?.state.closeSocket();
   }
 
   /** Closes all of them at once. */
   close(): void {
-    for (const one of this.#set) one.closeSocket();
+    for (const one of this.#set) one.state.closeSocket();
   }
 
   /**

@@ -57,7 +57,7 @@ export class Turns<Addr extends Deno.Addr> {
       if (!exchange) {
         if (this.#isEnded && this.#reading === 0) return undefined;
         await this.#change.wait();
-      } else if (exchange.isCut) await this.#exchanges.leave(exchange);
+      } else if (exchange.state.cut) await this.#exchanges.leave(exchange);
       else {
         this.#isHandling = true;
         this.#fill();

@@ -32,13 +32,13 @@ export async function handle<Addr extends Deno.Addr>(
 ): Promise<void> {
   const answer = call(handling.handler, exchange);
   try {
-    const body = await exchange.raceWithCut(answer);
+    const body = await exchange.state.raceWithCut(answer);
     if (body !== undefined) await exchange.respond(body);
-    else if (!exchange.failure) await exchange.close();
+    else if (!exchange.state.failure) await exchange.close();
     // Work that was not awaited may have failed by now.
-    if (exchange.failure) throw exchange.failure.error;
+    if (exchange.state.failure) throw exchange.state.failure.error;
   } catch (error) {
-    if (!exchange.isFromOutside(error)) {
+    if (!exchange.state.isFromOutside(error)) {
       await report(error, exchange, handling);
       return;
     }
@@ -46,7 +46,7 @@ export async function handle<Addr extends Deno.Addr>(
     answer.then((late) => {
       if (late !== undefined) exchange.respond(late);
     }, (late) => {
-      if (!exchange.isFromOutside(late)) report(late, exchange, handling);
+      if (!exchange.state.isFromOutside(late)) report(late, exchange, handling);
     });
   }
 }
@@ -56,13 +56,13 @@ async function report<Addr extends Deno.Addr>(
   exchange: Exchange<Addr>,
   { onError }: Handling<Addr>,
 ): Promise<void> {
-  exchange.fail(error);
+  exchange.state.fail(error);
   try {
     const reporting = call(onError, error, exchange);
     reporting.catch((fault) =>
       writeToConsole("onError() threw", fault, "when it was told of", error)
     );
-    const body = await exchange.raceWithCut(reporting);
+    const body = await exchange.state.raceWithCut(reporting);
     if (exchange.isAnswered || body === undefined) return;
     await exchange.respond(body).catch((fault) => writeToConsole(fault));
   } catch {
