@@ -1,5 +1,7 @@
 // A reason may be anything, even `null` or `undefined`: it is never taken for none.
 
+import process from "node:process";
+import type { ConnectionOptions } from "node:tls";
 import { assert, assertEquals } from "@std/assert";
 import { request } from "../mod.ts";
 import { ask, begin, local, readText, send } from "./sockets.ts";
@@ -110,23 +112,23 @@ Deno.test("request() over TLS ends, in whichever microtask before the handshake 
   // It never shakes hands: a request that misses the abort hangs.
   using listener = Deno.listen(local);
   const { port } = listener.addr;
-  const { startTls } = Deno;
+  const tls = process.getBuiltinModule("node:tls");
+  const { connect } = tls;
   try {
     for (let microtasks = 0; microtasks < 20; microtasks++) {
       const controller = new AbortController();
-      Deno.startTls = async (...args) => {
-        const conn = await startTls(...args);
+      tls.connect = ((options: ConnectionOptions) => {
         (async () => {
           for (let i = 0; i < microtasks; i++) await undefined;
           controller.abort(microtasks);
         })();
-        return conn;
-      };
+        return connect(options);
+      }) as typeof connect;
       const { signal } = controller;
       const asked = request({ ...local, port, tls: true, signal }, "x");
       assertEquals(await rejection(asked), [microtasks]);
     }
   } finally {
-    Deno.startTls = startTls;
+    tls.connect = connect;
   }
 });
