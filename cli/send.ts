@@ -14,6 +14,7 @@ import { type CommandLine, UsageError } from "./args/parsing.ts";
 import { heedEnds } from "./lifecycle/signals.ts";
 import { readHostPort } from "./shared/host_port.ts";
 import { ensurePermissions } from "./shared/permissions.ts";
+import { ReceiptCheck } from "./shared/receipt.ts";
 import { Progress } from "./view/progress.ts";
 import { readPem, useFile } from "./shared/files.ts";
 import { messageOf, nameOf } from "./shared/wording.ts";
@@ -44,9 +45,9 @@ const NOBODY_READS = 141;
  * Sends standard input or a file to a server, and prints what it replies.
  *
  * @param line The command line.
- * @returns The exit status: 0 if the request was taken and the reply printed,
- * 124 if that took too long, 141 if standard output was closed, 128 plus its
- * number if a signal has ended it.
+ * @returns The exit status: 0 if the whole reply was printed and, with
+ * `--receipt`, says that the request was kept; 124 if that took too long, 141 if
+ * standard output was closed, 128 plus its number if a signal has ended it.
  * @throws {UsageError} If the arguments make no sense.
  * @throws {Error} If it fails otherwise; the message says why.
  */
@@ -63,14 +64,26 @@ export async function send(
     controller.abort();
     cut.resolve(status);
   });
+  const receipt = flags.receipt ? new ReceiptCheck() : undefined;
+  const unconfirmed = () =>
+    receipt?.hasBegun
+      ? `, and ${destination.name} has not confirmed that it has kept the ` +
+        "request (it may have kept it all the same)"
+      : "";
   const timeout = flags.timeout ?? Infinity;
-  // The time limit also covers opening a file and printing.
-  const sent = exchange(flags, destination, controller.signal);
-  const status = await within(timeout, Promise.race([sent, cut.promise]));
-  if (status !== undefined) return status;
+  try {
+    // The time limit also covers opening a file and printing.
+    const sent = exchange(flags, destination, controller.signal, receipt);
+    const status = await within(timeout, Promise.race([sent, cut.promise]));
+    if (status !== undefined) return status;
+  } catch (error) {
+    if (!receipt?.hasBegun) throw error;
+    throw new Error(messageOf(error) + unconfirmed());
+  }
   controller.abort();
   complainOf(
-    `${destination.name} took longer than the ${timeout} ms of --timeout`,
+    `${destination.name} took longer than the ${timeout} ms of ` +
+      `--timeout${unconfirmed()}`,
   );
   return TIMED_OUT;
 }
@@ -79,20 +92,24 @@ async function exchange(
   flags: SendFlags,
   destination: Destination,
   signal: AbortSignal,
+  receipt: ReceiptCheck | undefined,
 ): Promise<number> {
   const options = await optionsFor(flags, destination);
   const input = await openInput(flags.file);
   const progress = new Progress(input.size);
   try {
-    const body = progress.watch(input.stream);
+    const body = progress.watch(receipt?.watch(input.stream) ?? input.stream);
     const reply = await request({ ...options, signal }, body);
     // On one terminal, the bar and the reply would overwrite each other.
     if (Deno.stdout.isTerminal()) await progress.stop();
-    if (!await print(reply)) return NOBODY_READS;
-    if (await reply.sent) return 0;
-    throw new Error(
-      `${destination.name} closed before it had taken the whole request`,
-    );
+    if (!await print(reply, receipt)) return NOBODY_READS;
+    if (!await reply.sent) {
+      throw new Error(
+        `${destination.name} closed before it had taken the whole request`,
+      );
+    }
+    if (receipt?.isConfirmed ?? true) return 0;
+    throw new Error("The reply is not the receipt for what was sent");
   } catch (error) {
     throw advised(error);
   } finally {
@@ -101,8 +118,12 @@ async function exchange(
 }
 
 /** Prints the reply as it arrives: `false` if standard output was closed. */
-async function print(reply: Reply): Promise<boolean> {
+async function print(
+  reply: Reply,
+  receipt: ReceiptCheck | undefined,
+): Promise<boolean> {
   for await (const chunk of reply.readable) {
+    receipt?.take(chunk);
     for (let printed = 0; printed < chunk.length;) {
       try {
         printed += await Deno.stdout.write(chunk.subarray(printed));

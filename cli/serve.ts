@@ -17,7 +17,7 @@ import { chooseAnswer } from "./answers/choose.ts";
 import { checkFlags, checkStreaming } from "./args/checks.ts";
 import type { ServeFlags, serveFlags } from "./args/flags.ts";
 import { type CommandLine, UsageError } from "./args/parsing.ts";
-import { limitsOf, refusalOf } from "./args/limits.ts";
+import { failureFor, limitsOf, refusalOf } from "./args/limits.ts";
 import { checkMetricsApart, type Place, placeOf } from "./args/place.ts";
 import { Reloading } from "./lifecycle/reloading.ts";
 import { ServiceManager } from "./lifecycle/service_manager.ts";
@@ -165,9 +165,11 @@ function callbacksOf(
       if (tally.underWay.has(id)) log.trace(error, id);
       else log.fault(error, `after request ${id}: `, id);
       try {
-        return await own.onError?.(error, conn as never);
+        return await own.onError?.(error, conn as never) ??
+          failureFor(flags);
       } catch (fault) {
         log.fault(fault, `onError() threw after request ${id}: `, id);
+        return failureFor(flags);
       }
     },
   };

@@ -54,7 +54,8 @@ export interface Reply extends AsyncDisposable {
   /**
    * Whether the whole request, with its FIN, was handed to the kernel. `false`
    * if the server did not take all of it, or if it was cut; a reply that came
-   * before is still valid. It rejects with what the body of the request threw;
+   * before is still valid. `true` says nothing of the server: it may have read
+   * none of it yet, and whether it keeps it, only the reply can tell. It rejects with what the body of the request threw;
    * a rejection that nobody awaits does no harm.
    *
    * A server may end its reply before the request has ended: the rest of the

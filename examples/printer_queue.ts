@@ -48,6 +48,11 @@ async function handler(conn: Conn): Promise<string> {
         at += await file.write(chunk.subarray(at));
       }
     }
+    // Scanners and probes send nothing.
+    if (conn.bytesRead === 0) {
+      await Deno.remove(part);
+      return "an empty job is not queued\n";
+    }
     await file.sync();
     await Deno.rename(part, `${folder}/${number}.job`);
   } catch (error) {
@@ -104,5 +109,7 @@ export default {
   streaming: true,
   maxRequestBytes: Infinity,
   deadline: Infinity,
+  // Who prints may think about the next page for minutes.
+  idleTimeout: 10 * 60_000,
   handler,
 };

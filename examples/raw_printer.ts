@@ -4,8 +4,8 @@
  * as it came: PostScript, PCL and PJL alike.
  *
  * A job is streamed, so it may be larger than memory. It has its name only when
- * it is whole; one that a reset or a limit cuts short leaves nothing. Nothing is
- * answered. (To keep requests and answer with their names, use `--sink`.)
+ * it is whole; one that a reset or a limit cuts short leaves nothing, nor does one
+ * that is empty. Nothing is answered. (To keep requests and answer with receipts, use `--sink`.)
  *
  * ```sh
  * deno run -N -R=examples,jobs -W=jobs jsr:@halfclose/server examples/raw_printer.ts
@@ -27,7 +27,9 @@ async function handler(conn: Conn) {
   const file = await Deno.open(part, { write: true, createNew: true });
   try {
     await conn.readable.pipeTo(file.writable);
-    await Deno.rename(part, job);
+    // Scanners and probes send nothing.
+    if (conn.bytesRead === 0) await Deno.remove(part);
+    else await Deno.rename(part, job);
   } catch (error) {
     await Deno.remove(part);
     throw error;
@@ -39,5 +41,7 @@ export default {
   streaming: true,
   maxRequestBytes: Infinity,
   deadline: Infinity,
+  // Who prints may think about the next page for minutes.
+  idleTimeout: 10 * 60_000,
   handler,
 };

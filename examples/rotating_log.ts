@@ -30,6 +30,7 @@ async function handler(conn: Conn<Deno.NetAddr>): Promise<void> {
     const printable = line.replaceAll(/(?!\t)[\p{Cc}\p{Cf}]/gu, "?");
     return `${time} ${conn.remoteAddr.hostname} ${printable}\n`;
   });
+  if (lines.length === 0) return;
   await Deno.mkdir(folder, { recursive: true });
   if (await sizeOf(current) >= MAX_BYTES) await rotate(time);
   await Deno.writeTextFile(current, lines.join(""), { append: true });

@@ -142,10 +142,12 @@ export class OutgoingResponse {
       return sent && await this.#closing.finish();
     } catch (error) {
       const isFromOutside = this.#state.isFromOutside(error);
-      // A body that reads the request fails with it: allow another response.
-      if (isFromOutside && this.#writing.bytesWritten === 0) {
+      // Nothing is sent yet: allow another response.
+      if (this.#writing.bytesWritten > 0) this.#fail(error);
+      else {
         this.#form = "none";
-      } else this.#fail(error);
+        if (!isFromOutside) this.#state.fail(error);
+      }
       if (isFromOutside) return false;
       throw error;
     }

@@ -11,7 +11,7 @@ import { encode } from "./bytes.ts";
 import { printed, spawn } from "./programs.ts";
 import { ask, connect, readBytes } from "./sockets.ts";
 import { temporaryFolder, testIf, testWithSignals } from "./support.ts";
-import { checkRefusal, firstAnswer, moduleUrl, Tool } from "./tool.ts";
+import { checkRefusal, failed, firstAnswer, moduleUrl, Tool } from "./tool.ts";
 
 type Line = Record<string, unknown>;
 
@@ -244,7 +244,7 @@ testWithSignals("cli: logs what an onError() throws, in one line", async () => {
     onError() { throw new Error("no\\u009b31m"); },
   }`);
   await using tool = await Tool.listening(["--log-format", "json", module]);
-  assertEquals(await ask(tool.addr, "hello"), "");
+  assertEquals(await ask(tool.addr, "hello"), failed);
   const lines = (await stopped(tool)).slice(1, -1);
   const logged = lines.map((line) => JSON.parse(line) as Line);
   const faults = logged.filter(({ event }) => event === "fault");

@@ -6,6 +6,7 @@ import { temporaryFolder, testUnix, testWithSignals } from "./support.ts";
 import {
   checkEnding,
   checkRefusal,
+  failed,
   moduleUrl,
   outcomes,
   Tool,
@@ -104,7 +105,7 @@ testModule(
   };`,
   [],
   async (tool) => {
-    assertEquals(await ask(tool.addr, "throw"), "");
+    assertEquals(await ask(tool.addr, "throw"), failed);
     assertEquals(await ask(tool.addr, "hello"), "hello");
     await tool.line(
       / WARN .* failed while handling: as told to do( \(at .*\))?$/,
@@ -122,11 +123,11 @@ Deno.test("cli: the line of an exchange that fails says where its handler threw"
   );
   const options = { permissions: ["-N", `-R=${folder.path}`] };
   await using text = await Tool.listening([file], options);
-  assertEquals(await ask(text.addr, "hello"), "");
+  assertEquals(await ask(text.addr, "hello"), failed);
   await text.line(/ handling: no paper \(at \S+\/throws\.ts:2:9\)$/);
   const json = ["--log-format", "json", file];
   await using tool = await Tool.listening(json, options);
-  assertEquals(await ask(tool.addr, "hello"), "");
+  assertEquals(await ask(tool.addr, "hello"), failed);
   await tool.line(/"error":"no paper","at":"[^"]+\/throws\.ts:2:9"\}$/);
 });
 
@@ -138,7 +139,7 @@ testModule(
   };`,
   [],
   async (tool) => {
-    assertEquals(await ask(tool.addr, "throw"), "");
+    assertEquals(await ask(tool.addr, "throw"), failed);
     assertEquals(await ask(tool.addr, "hello"), "fine");
     assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
   },

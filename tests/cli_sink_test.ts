@@ -5,10 +5,12 @@ import {
   assertEquals,
   assertMatch,
   assertStringIncludes,
+  fail,
 } from "@std/assert";
 import { assertSame, encode, pattern } from "./bytes.ts";
+import { printed, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, begin, readText, send } from "./sockets.ts";
+import { ask, begin, connect, readText, send } from "./sockets.ts";
 import {
   namesIn,
   temporaryFolder,
@@ -16,9 +18,15 @@ import {
   testWithSignals,
   until,
 } from "./support.ts";
-import { checkRefusal, outcomes, Tool } from "./tool.ts";
+import { checkRefusal, failed, outcomes, Tool } from "./tool.ts";
 
-const nameLine = /^\d{8}T\d{9}Z-\d{6,}-[\da-f]{16}\n$/;
+/** What `sha256sum` prints: a hash, and the name of the file. */
+const receipt = /^([\da-f]{64}) {2}(\d{8}T\d{9}Z-\d{6,}-[\da-f]{16})\n$/;
+
+/** The name of the file that a receipt is for. */
+function nameIn(reply: string): string {
+  return receipt.exec(reply)?.[2] ?? fail(`Not a receipt: ${reply}`);
+}
 
 /** Starts a sink in a folder that is gone after the test. */
 function testSink(
@@ -54,21 +62,62 @@ async function untilLarge(path: string, size: number): Promise<void> {
 }
 
 testSink(
-  "cli: --sink keeps requests of all sizes, and replies with their names",
+  "cli: --sink keeps requests of all sizes, and replies with receipts",
   ["--max-request-bytes", "none"],
   async (tool, dir) => {
     assertEquals(namesIn(dir), []);
     const names: string[] = [];
-    for (const size of [0, 1, 65_536, 65_537, 20_000_000]) {
+    let receipts = "";
+    for (const size of [1, 65_536, 65_537, 20_000_000]) {
       const request = pattern(size);
       const reply = await readText(await send(tool.addr, request));
-      assertMatch(reply, nameLine);
-      names.push(reply.trim());
-      assertSame(await Deno.readFile(`${dir}/${reply.trim()}`), request);
+      const name = nameIn(reply);
+      names.push(name);
+      receipts += reply;
+      assertSame(await Deno.readFile(`${dir}/${name}`), request);
     }
     // They sort by time.
     assertEquals(namesIn(dir), names);
-    assertEquals(outcomes(await tool.stop()), Array(5).fill("ok"));
+    assertEquals(outcomes(await tool.stop()), Array(4).fill("ok"));
+    if (await printed(["sha256sum", "--version"]) === undefined) return;
+    await Deno.writeTextFile(`${dir}/receipts`, receipts);
+    const { code, stdout } = await runProgram("sha256sum", ["-c", "receipts"], {
+      cwd: dir,
+    });
+    assertEquals([code, stdout], [0, names.map((n) => `${n}: OK\n`).join("")]);
+  },
+);
+
+testSink(
+  "cli: --sink keeps no file of an empty request, and says so",
+  [],
+  async (tool, dir) => {
+    assertEquals(
+      await ask(tool.addr, ""),
+      "halfclose: request not kept, it is empty\n",
+    );
+    // A probe: it connects and leaves.
+    (await connect(tool.addr)).close();
+    assertMatch(await ask(tool.addr, "x"), receipt);
+    assertEquals(outcomes(await tool.stop()), ["ok", "ok", "ok"]);
+    assertEquals(namesIn(dir).length, 1);
+  },
+);
+
+testSink(
+  "cli: --sink names in the log what it has kept, as sha256sum does",
+  ["--log-format", "json"],
+  async (tool, dir) => {
+    await ask(tool.addr, "");
+    const reply = await ask(tool.addr, "hello");
+    tool.kill("SIGTERM");
+    const { lines } = await tool.ending();
+    const [empty, kept] = lines.map((line) => JSON.parse(line))
+      .filter(({ event }) => event === "exchange");
+    assertEquals([empty.file, empty.sha256], [undefined, undefined]);
+    assertEquals(`${kept.sha256}  ${kept.file}\n`, reply);
+    assert(kept.msg.endsWith(`, ok, kept: ${reply.trimEnd()}`), kept.msg);
+    assertEquals(namesIn(dir), [kept.file]);
   },
 );
 
@@ -86,7 +135,7 @@ testSink(
         const reply = await readText(
           await send(tool.addr, requestOf(number)),
         );
-        replies.set(reply.trim(), number);
+        replies.set(nameIn(reply), number);
       }
     }));
     assertEquals(namesIn(dir), [...replies.keys()].sort());
@@ -102,7 +151,7 @@ testSink(
   ["--max-request-bytes", "1KiB"],
   async (tool, dir) => {
     assertStringIncludes(await ask(tool.addr, "x".repeat(1025)), "1024 bytes");
-    assertMatch(await ask(tool.addr, "x".repeat(1024)), nameLine);
+    assertMatch(await ask(tool.addr, "x".repeat(1024)), receipt);
     assertEquals(outcomes(await tool.stop()), ["too-large", "ok"]);
     assertEquals(namesIn(dir).length, 1);
   },
@@ -129,7 +178,7 @@ testSink(
     await rude.write(pattern(100_000));
     await untilLarge(await partIn(dir), 100_000);
     await rude.reset();
-    assertMatch(await ask(tool.addr, "hello"), nameLine);
+    assertMatch(await ask(tool.addr, "hello"), receipt);
     assertEquals(outcomes(await tool.stop()), ["reset", "ok"]);
     assertEquals(namesIn(dir).length, 1);
   },
@@ -151,7 +200,7 @@ testSink(
   "cli: --sink leaves no half request under its name when it is killed",
   [],
   async (tool, dir) => {
-    assertMatch(await ask(tool.addr, "whole"), nameLine);
+    assertMatch(await ask(tool.addr, "whole"), receipt);
     const conn = await beginIn(tool, dir);
     tool.kill("SIGKILL");
     await tool.ending();
@@ -197,9 +246,9 @@ testSink(
   [],
   async (tool, dir) => {
     await Deno.remove(dir);
-    assertEquals(await ask(tool.addr, "hello"), "");
+    assertEquals(await ask(tool.addr, "hello"), failed);
     await Deno.mkdir(dir);
-    assertMatch(await ask(tool.addr, "hello"), nameLine);
+    assertMatch(await ask(tool.addr, "hello"), receipt);
     assertEquals(outcomes(await tool.stop()), ["failed", "ok"]);
   },
 );

@@ -13,7 +13,7 @@ import { assertSame, encode, pattern } from "./bytes.ts";
 import { clients, talk, testWith } from "./clients.ts";
 import { importMap, root, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, begin, exchange, freePort, readText } from "./sockets.ts";
+import { ask, begin, exchange, freePort, local, readText } from "./sockets.ts";
 import { namesIn, until } from "./support.ts";
 import { Tool } from "./tool.ts";
 
@@ -138,7 +138,7 @@ class Running implements AsyncDisposable {
       /\blocalhost(:| | -p | --port )\d+/g,
       `${where?.hostname}$1${where?.port}`,
     ).replaceAll(/@localhost\b/g, `@${where?.hostname}`);
-    const args = ["-c", `${halfclose}\n${script}`];
+    const args = ["-c", `${commands}\n${script}`];
     const output = await runProgram("sh", args, { cwd: this.dir });
     assertEquals([output.code, output.stderr], [0, ""]);
     return output.stdout;
@@ -153,11 +153,18 @@ class Running implements AsyncDisposable {
 /** What Deno is told in a checkout. */
 const inCheckout = ["--config", `${root}/deno.json`, ...importMap()];
 
-/** What puts the command into a shell. */
-const halfclose = `halfclose() { ${
-  [Deno.execPath(), "run", "-N", "-R", "-W", ...inCheckout, `${root}/cli.ts`]
-    .map((word) => `'${word}'`).join(" ")
-} "$@"; }`;
+/** What puts the commands into a shell. */
+const commands = `halfclose() { ${
+  quoted([
+    ...[Deno.execPath(), "run", "-N", "-R", "-W", ...inCheckout],
+    `${root}/cli.ts`,
+  ])
+} "$@"; }
+deno() { shift; ${quoted([Deno.execPath(), "run", ...inCheckout])} "$@"; }`;
+
+function quoted(words: string[]): string {
+  return words.map((word) => `'${word}'`).join(" ");
+}
 
 /** Defines a test of an example that is talked to. */
 function testExample(
@@ -348,6 +355,42 @@ testExample("rotating log: never fills up the disk", async (example) => {
     assert(size > 1024 * 1024 && size < 1024 * 1024 + 100, `${size}`);
   }
 }, { needs: "logger" });
+
+testExample("receipts: tells the sender what is kept", async (example) => {
+  const addr = await example.addr();
+  const report = pattern(300_000);
+  await Deno.writeFile(`${example.dir}/report.pdf`, report);
+  assertEquals(await example.talk(addr), "kept\n");
+  const [name = "", ...others] = namesIn(`${example.dir}/kept`);
+  assertEquals(others, []);
+  assertSame(await Deno.readFile(`${example.dir}/kept/${name}`), report);
+  // Half of it is not it.
+  const reply = await ask(addr, "half");
+  const { send } = await import("../examples/receipts.ts");
+  await using relay = serve(local, () => reply);
+  const { hostname, port } = relay.addr;
+  assertEquals(await send(`${example.dir}/report.pdf`, hostname, port), false);
+  assertEquals(
+    await send(`${example.dir}/report.pdf`, hostname, addr.port),
+    true,
+  );
+});
+
+for (
+  const [name, folder, reply] of [
+    ["receipts", "kept", "nothing to keep\n"],
+    ["raw printer", "jobs", ""],
+    ["printer queue", "queue", "an empty job is not queued\n"],
+    ["rotating log", "logs", ""],
+  ] as const
+) {
+  testExample(`${name}: keeps nothing of an empty request`, async (example) => {
+    const addr = await example.addr();
+    assertEquals(await ask(addr), reply);
+    await Deno.mkdir(`${example.dir}/${folder}`, { recursive: true });
+    assertEquals(namesIn(`${example.dir}/${folder}`), []);
+  });
+}
 
 testExample("raw printer: keeps jobs as they came", async (example) => {
   const addr = await example.addr();

@@ -223,6 +223,19 @@ Deno.test("serve() tells onError() of a body that fails", async () => {
   assertEquals([record.outcome, record.phase], ["failed", "writing"]);
 });
 
+Deno.test("serve() sends what onError() returns for a body that fails at once", async () => {
+  const { errors, answer, record } = await withFault(
+    // deno-lint-ignore require-yield -- it fails before it gives anything.
+    function* () {
+      throw new Error("fault");
+    },
+    () => "sorry",
+  );
+  assertEquals(errors.map(String), ["Error: fault"]);
+  assertEquals(answer, "sorry");
+  assertEquals([record.outcome, record.phase], ["failed", "writing"]);
+});
+
 Deno.test("serve() writes faults to the console unless told otherwise", async (t) => {
   const { error } = console;
   const written: unknown[] = [];

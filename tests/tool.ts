@@ -15,8 +15,11 @@ const listening =
   /^[-\d]+T[:.\d]+Z INFO listening on (?:127\.0\.0\.1:(\d+)|(\/\S+))$/;
 const listeningAsJson = /"msg":"listening on (?:127\.0\.0\.1:(\d+)|(\/[^"]+))"/;
 const exchanged =
-  /^[-\d]+T[:.\d]+Z (?:INFO|WARN) (?:127\.0\.0\.1:(\d+)|a client) (\d+) bytes in, (\d+) bytes out, [.\d]+ ms, ([-a-z]+)(?: while [a-z]+: .+)?$/;
+  /^[-\d]+T[:.\d]+Z (?:INFO|WARN) (?:127\.0\.0\.1:(\d+)|a client) (\d+) bytes in, (\d+) bytes out, [.\d]+ ms, ([-a-z]+)(?: while [a-z]+: .+)?(?:, kept: [\da-f]{64} {2}\S+)?$/;
 const stopped = /^[-\d]+T[:.\d]+Z INFO stopped after (\d+) exchanges?$/;
+
+/** What a client is told whose request has failed. */
+export const failed = "halfclose: request failed, the server's log says why\n";
 
 /** How a run of the tool ended. */
 export interface Ending {
@@ -34,6 +37,8 @@ export interface ToolOptions {
   command?: string;
   /** Flags for Deno. */
   permissions?: string[];
+  /** The words before it, such as those of a tracer. */
+  wrapper?: string[];
   /** Added to the environment. */
   env?: Record<string, string>;
   /** Where it is run, instead of the checkout's root. */
@@ -65,11 +70,12 @@ export class Tool implements AsyncDisposable {
   /** The command line that runs it. */
   static command(
     args: string[],
-    { entry = "cli.ts", command, permissions = ["-N"] }: ToolOptions = {},
+    { entry = "cli.ts", command, permissions = ["-N"], wrapper = [] }:
+      ToolOptions = {},
   ): string[] {
     if (command !== undefined) return [command, ...args];
     const flags = [...permissions, ...importMap()];
-    return [Deno.execPath(), "run", ...flags, entry, ...args];
+    return [...wrapper, Deno.execPath(), "run", ...flags, entry, ...args];
   }
 
   /** What it needs that uses a folder, and whatever else it does. */

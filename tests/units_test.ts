@@ -97,7 +97,8 @@ for (const { name, settings, words, args } of units) {
       assertEquals((await manager.next()).READY, "1");
       const answer = await ask({ port: Number(port) }, "hello");
       if (args.includes("--sink")) {
-        assertEquals(namesIn(`${path}/private/halfclose`), [answer.trim()]);
+        const [, name] = answer.trim().split("  ");
+        assertEquals(namesIn(`${path}/private/halfclose`), [name]);
       } else assertEquals(answer, "hello!");
       const monitoring = `http://127.0.0.1:${monitoringPort}`;
       const health = await fetch(`${monitoring}/healthz`);

@@ -17,7 +17,7 @@ import { sink } from "./sink.ts";
  * Makes the answer that the command line asks for.
  *
  * @param line The command line.
- * @param log Where the standard error of programs goes.
+ * @param log Is told what a sink keeps, and what programs write to standard error.
  * @throws {UsageError} If it asks for two things at once.
  * @throws {Error} If that is not available.
  */
@@ -43,7 +43,7 @@ export async function chooseAnswer(
   }
   if (flags.text !== undefined) return text(flags.text);
   if (flags.file !== undefined) return await file(flags.file);
-  if (flags.sink !== undefined) return await sink(flags.sink);
+  if (flags.sink !== undefined) return await sink(flags.sink, log);
   if (module !== undefined) return await loadHandler(module);
   if (rest) {
     const [command, ...args] = rest;

@@ -63,6 +63,8 @@ export async function program(
   const options: Partial<ServeOptions> & Unhurried = {
     streaming: true,
     [unhurried]: true,
+    // A program says what it wants to say: grep fails if nothing matches.
+    onError: () => "",
   };
 
   return {

@@ -5,16 +5,21 @@
  */
 
 import type { Conn } from "../../server.ts";
-import type { Answer } from "./answer.ts";
+import type { Log } from "../log/log.ts";
 import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
+import { receiptFor, startHash } from "../shared/receipt.ts";
+import type { Answer } from "./answer.ts";
 
 /** How many random bytes end a name, so that nobody can guess it. */
 const SECRET_BYTES = 8;
+/** Clients that send nothing, as scanners and probes do, leave no file. */
+const EMPTY = "halfclose: request not kept, it is empty\n";
 
 /**
  * Makes an answer that keeps each request in a file of its own, and replies with
- * the file's name and a newline.
+ * a receipt: the line that `sha256sum` prints for that file. A request that is
+ * empty is not kept.
  *
  * The file is named `.halfclose-NAME.part` until all of it is on the disk:
  * nobody ever sees half a request under its final name. A request that is cut
@@ -24,9 +29,10 @@ const SECRET_BYTES = 8;
  * Names begin with the time, in UTC, and sort by it. Nobody can guess them.
  *
  * @param folder Where to keep the files. It is created if it does not exist.
+ * @param log Where it is told which request is in which file.
  * @throws {Error} If it cannot be used.
  */
-export async function sink(folder: string): Promise<Answer> {
+export async function sink(folder: string, log: Log): Promise<Answer> {
   const action = `keep requests in ${folder}`;
   // Deno requires both for renaming.
   await ensurePermissions(
@@ -40,7 +46,7 @@ export async function sink(folder: string): Promise<Answer> {
   return {
     options: { streaming: true },
     handler(conn) {
-      const kept = keep(conn, folder);
+      const kept = keep(conn, folder, log);
       const settled = kept.catch(() => {});
       keeping.add(settled);
       settled.then(() => keeping.delete(settled));
@@ -58,43 +64,61 @@ async function prepare(folder: string): Promise<void> {
   await Deno.remove(trial);
 }
 
-async function keep(conn: Conn, folder: string): Promise<string> {
+async function keep(conn: Conn, folder: string, log: Log): Promise<string> {
   const name = newName(conn.id);
   const part = partOf(folder, name);
+  let sha256: string;
   try {
-    await write(conn.readable, part);
+    sha256 = await write(conn, part);
     // No `await` from here on: a request that is cut must not get its name.
     conn.signal.throwIfAborted();
+    if (conn.bytesRead === 0) {
+      Deno.removeSync(part);
+      return EMPTY;
+    }
     Deno.renameSync(part, `${folder}/${name}`);
   } catch (error) {
     await Deno.remove(part).catch(() => {});
     throw error;
   }
+  log.kept(conn.id, name, sha256);
   await syncFolder(folder);
-  return `${name}\n`;
+  return `${receiptFor(name, sha256)}\n`;
 }
 
-/** Writes all of a stream to a new file, and syncs it to the disk. */
-async function write(
-  stream: ReadableStream<Uint8Array>,
-  path: string,
-): Promise<void> {
+/**
+ * Writes all of a request to a new file, and syncs it to the disk.
+ *
+ * @returns The SHA-256 of what was written.
+ */
+async function write(conn: Conn, path: string): Promise<string> {
+  const hash = await startHash();
   using file = await Deno.open(path, { write: true, createNew: true });
-  for await (const chunk of stream) {
-    for (let written = 0; written < chunk.length;) {
-      written += await file.write(chunk.subarray(written));
-    }
+  for await (const chunk of conn.readable) {
+    const writing = writeAll(file, chunk);
+    // Another thread writes meanwhile.
+    hash.update(chunk);
+    await writing;
   }
   await file.sync();
+  return hash.digest("hex");
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += await file.write(bytes.subarray(written));
+  }
 }
 
 /** Syncs the names in a folder to the disk, where that is possible. */
 async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path);
   try {
-    using folder = await Deno.open(path);
     await folder.sync();
-  } catch {
-    // Windows and some file systems cannot. The file itself is safe.
+  } catch (error) {
+    // Some file systems cannot. The file itself is safe.
+    if ((error as { code?: string }).code !== "EINVAL") throw error;
   }
 }
 

@@ -91,8 +91,9 @@ export const commands = {
     completes: [],
     notes: [
       "Exit status:",
-      "  0    the request was taken, and the complete reply printed",
-      "  1    it could not connect, or the connection failed",
+      "  0    the complete reply was printed, whatever it says; with --receipt",
+      "       it says that all of the request was kept",
+      "  1    it could not connect, the connection failed, or no such receipt came",
       "  2    arguments that cannot be understood",
       "  124  --timeout has passed",
       "  141  standard output was closed before the end of the reply",
@@ -100,6 +101,7 @@ export const commands = {
       "Try it:",
       "  halfclose send localhost:8080 <report.pdf",
       "  halfclose send --tls --file report.pdf print.example.com:9100",
+      "  halfclose send --receipt --file report.pdf localhost:8080 && rm report.pdf",
     ],
   },
   completions: {

@@ -26,7 +26,7 @@ export const answers = {
   file: path("PATH", "the content of the file", "the path of a file"),
   sink: text(
     "DIR",
-    "the name of a new file in DIR with the request",
+    "its SHA-256; a file in DIR keeps the request",
     "the path of a directory",
     { completes: "directories" },
   ),
@@ -118,6 +118,7 @@ export type ServeFlags = Flags<typeof serveFlags>;
 /** The flags of `send`. */
 export const sendFlags = {
   file: path("PATH", "send this file, not standard input", "a path"),
+  receipt: toggle("fail unless the reply says that the request was kept"),
   timeout: time("how long it may take: 700ms, 10s, 1m", { default: "none" }),
   tls: toggle("speak TLS"),
   ca: path(

@@ -71,3 +71,11 @@ function ownRefusal(
   if (bytesRead === 0 && !end) return undefined;
   return `halfclose: request refused, ${refusalFor(error)}\n`;
 }
+
+/**
+ * What a client is told whose request has failed, as an answer threw. Why it did
+ * is for the log: it may tell of files, and of what is in them.
+ */
+export function failureFor({ refusal }: ServeFlags): string | Uint8Array {
+  return refusal ?? "halfclose: request failed, the server's log says why\n";
+}

@@ -13,8 +13,8 @@
  * - with `"exchange"`: `id`, `client`, `server`, `startedAt` (ISO 8601),
  *   `durationMs`, `waitedMs`, `bytesIn`, `bytesOut`, `end`, `phase`, `outcome`, and `error` if
  *   something went wrong, with `at`, its file, line and column, if a handler threw
- *   it; behind a proxy that names the client, `peer`, the proxy. Health checks are
- *   at `DEBUG`;
+ *   it; behind a proxy that names the client, `peer`, the proxy; in a sink, `file`
+ *   and `sha256` of what was kept. Health checks are at `DEBUG`;
  * - with `"program"`, a line of a program's standard error: `id` and `line`;
  * - with `"fault"`: `error`, and `id` if it belongs to a connection; at `DEBUG`
  *   also `stack`;
@@ -33,6 +33,7 @@
 import { stackOf } from "../../shared/thrown.ts";
 import type { ExchangeRecord, Outcome, RequestStart } from "../../server.ts";
 import type { Observer, Renewable } from "../shared/observer.ts";
+import { receiptFor } from "../shared/receipt.ts";
 import { reasonOf } from "../shared/reasons.ts";
 import { messageOf, nameOf, quoted, sourceOf } from "../shared/wording.ts";
 import {
@@ -53,12 +54,20 @@ const levels: Partial<Record<Outcome, LogLevel>> = {
   "health-check": "debug",
 };
 
+/** Where a sink has kept a request. */
+interface Kept {
+  readonly file: string;
+  readonly sha256: string;
+}
+
 /** The log: a method for each event. */
 export class Log implements Observer {
   readonly #lines: LineLogger;
   readonly #isDebugging: boolean;
   /** Whether the last accept succeeded, as far as has been told. */
   #isAccepting = true;
+  /** What was kept of exchanges that are not over, by their numbers. */
+  readonly #kept = new Map<number, Kept>();
 
   constructor(format: LogFormat, level: LogLevel) {
     this.#lines = new LineLogger(format, level);
@@ -99,13 +108,20 @@ export class Log implements Observer {
     this.#lines.add("debug", "request", message, { id, head });
   }
 
+  /** A request is kept in a file: the line of its exchange will say so. */
+  kept(id: number, file: string, sha256: string): void {
+    this.#kept.set(id, { file, sha256 });
+  }
+
   /** An exchange is over. */
   exchange(record: ExchangeRecord): void {
+    const kept = this.#kept.get(record.id);
+    this.#kept.delete(record.id);
     this.#lines.add(
       levels[record.outcome] ?? "warn",
       "exchange",
-      () => describe(record),
-      () => fieldsOf(record),
+      () => describe(record, kept),
+      () => ({ ...fieldsOf(record), ...kept }),
     );
   }
 
@@ -176,7 +192,7 @@ export class Log implements Observer {
 }
 
 /** One line for an exchange: who, how much, how long, how it ended. */
-function describe(record: ExchangeRecord): string {
+function describe(record: ExchangeRecord, kept?: Kept): string {
   const { remoteAddr, bytesRead, bytesWritten, durationMs, outcome } = record;
   const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
   const source = outcome === "failed" ? sourceOf(record.error) : undefined;
@@ -185,7 +201,8 @@ function describe(record: ExchangeRecord): string {
     : `${outcome} while ${record.phase}${reason}` +
       (source === undefined ? "" : ` (at ${source})`);
   return `${nameOf(remoteAddr)} ${bytesRead} bytes in, ${bytesWritten} bytes ` +
-    `out, ${durationMs.toFixed(1)} ms, ${end}`;
+    `out, ${durationMs.toFixed(1)} ms, ${end}` +
+    (kept ? `, kept: ${receiptFor(kept.file, kept.sha256)}` : "");
 }
 
 /** The fields of an exchange: JSON leaves out those that are `undefined`. */

@@ -32,7 +32,7 @@ export class Progress {
 
   /** Passes on an input, and counts how much has been taken. */
   async *watch(
-    input: ReadableStream<Uint8Array<ArrayBuffer>>,
+    input: AsyncIterable<Uint8Array<ArrayBuffer>>,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>> {
     for await (const chunk of input) {
       if ((this.#size ?? this.#sent) >= LARGE_BYTES) this.#start();

@@ -20,7 +20,7 @@ const read = (path: string) => Deno.readTextFileSync(`${root}/${path}`);
 
 /** What each line replies to `hello`. */
 const replies: [line: RegExp, reply: RegExp][] = [
-  [/--sink inbox$/, /^\d{8}T\S+\n$/],
+  [/--sink inbox$/, /^[\da-f]{64} {2}\d{8}T\S+\n$/],
   [/-- wc -w$/, /^\s*1\n$/],
   [/upper\.ts$/, /^HELLO\n$/],
   [/server( --until '\\n'| --metrics \S+)?$/, /^hello\n$/],
