@@ -166,7 +166,6 @@ class IterativeListener<Addr extends Deno.Addr> extends ExchangeListener<Addr>
 
   /** The loop: one exchange after another, each to its end. */
   async *#iterate(): AsyncGenerator<Exchange<Addr>, void, undefined> {
-    this.begin();
     try {
       for (;;) {
         // take the next, let it in, read it to its end

@@ -45,13 +45,9 @@ export class ExchangeListener<Addr extends Deno.Addr>
 
   // What the loop calls.
 
-  /** The loop begins. */
-  begin(): void {
-    this.#isRunning = true;
-  }
-
   /** Waits for the next exchange whose turn has come, if there is any more. */
   next(): Promise<Exchange<Addr> | undefined> {
+    this.#isRunning = true;
     return this.#turns.next();
   }
 

@@ -13,30 +13,29 @@ export interface Sample {
   readonly value: number;
 }
 
-/** All numbers of one name. */
-export interface Family {
-  readonly name: string;
-  readonly type: "counter" | "gauge" | "histogram";
-  readonly help: string;
-  readonly samples: readonly Sample[];
+/** The numbers of a family: one, several, or none at the moment. */
+export type Value = number | readonly Sample[] | undefined;
+
+/**
+ * Writes families as text. Those whose numbers add up have `_total` in their names.
+ *
+ * @param help What each family is, by its name.
+ * @param values The numbers of each.
+ */
+export function expose<Name extends string>(
+  help: Readonly<Record<Name, string>>,
+  values: Readonly<Record<Name, Value>>,
+): string {
+  return (Object.keys(help) as Name[])
+    .map((name) => exposeFamily(name, help[name], values[name])).join("");
 }
 
-/** A family of one number. */
-export function single(
-  type: "counter" | "gauge",
-  name: string,
-  help: string,
-  value: number,
-): Family {
-  return { name, type, help, samples: [{ value }] };
-}
-
-/** Writes families as text. */
-export function expose(families: readonly Family[]): string {
-  return families.map(exposeFamily).join("");
-}
-
-function exposeFamily({ name, type, help, samples }: Family): string {
+function exposeFamily(name: string, help: string, value: Value): string {
+  if (value === undefined) return "";
+  const samples = typeof value === "number" ? [{ value }] : value;
+  const isHistogram = samples.some(({ suffix }) => suffix !== undefined);
+  const isCounter = name.endsWith("_total");
+  const type = isHistogram ? "histogram" : isCounter ? "counter" : "gauge";
   const lines = samples.map(({ suffix = "", labels = {}, value }) =>
     `${name}${suffix}${exposeLabels(labels)} ${exposeNumber(value)}\n`
   );

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { exposeNumber, type Family } from "./exposition.ts";
+import { exposeNumber, type Sample } from "./exposition.ts";
 
 /** Counts values in buckets. */
 export class Histogram {
@@ -26,23 +26,18 @@ export class Histogram {
     this.#sum += value;
   }
 
-  /** All of it under a name. */
-  family(name: string, help: string): Family {
+  /** All of it, as samples of a family. */
+  samples(): Sample[] {
     let count = 0;
     const buckets = this.#bounds.map((bound, i) => ({
       suffix: "_bucket",
       labels: { le: exposeNumber(bound) },
       value: count += this.#counts[i] ?? 0,
     }));
-    return {
-      name,
-      type: "histogram",
-      help,
-      samples: [
-        ...buckets,
-        { suffix: "_sum", value: this.#sum },
-        { suffix: "_count", value: count },
-      ],
-    };
+    return [
+      ...buckets,
+      { suffix: "_sum", value: this.#sum },
+      { suffix: "_count", value: count },
+    ];
   }
 }

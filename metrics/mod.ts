@@ -34,7 +34,7 @@
 import { OptionReader } from "../shared/option_reader.ts";
 import { inspected } from "../shared/thrown.ts";
 import type { ExchangeRecord, Outcome } from "../exchange/record.ts";
-import { expose, type Family, single } from "./exposition.ts";
+import { expose, type Value } from "./exposition.ts";
 import { Histogram } from "./histogram.ts";
 
 /** Options of {@linkcode metrics}. */
@@ -179,9 +179,26 @@ export function metrics(options: MetricsOptions = {}): Metrics {
       onAcceptError: () => counting.addAcceptError(),
     },
     contentType: "text/plain; version=0.0.4; charset=utf-8",
-    text: (server) => expose(counting.families(server)),
+    text: (server) => expose(help, counting.values(server)),
   };
 }
+
+/** What each family is. */
+const help = {
+  halfclose_exchanges_total: "Exchanges, by how they ended.",
+  halfclose_request_bytes_total: "Bytes of requests that were read.",
+  halfclose_response_bytes_total: "Bytes of responses that the kernel took.",
+  halfclose_exchange_duration_seconds:
+    "How long exchanges took, without lingering.",
+  halfclose_exchange_wait_seconds:
+    "How long complete requests waited for their turn.",
+  halfclose_exchange_handling_seconds:
+    "How long exchanges were handled, without waiting. Reading counts if it is streamed.",
+  halfclose_accept_errors_total:
+    "Accepts that failed, as the machine was short of something.",
+  halfclose_exchanges_in_hand: "Exchanges under way.",
+  halfclose_exchanges_lingering: "Connections that linger.",
+};
 
 class Counting {
   readonly #exchanges = new Map(outcomes.map((outcome) => [outcome, 0]));
@@ -212,68 +229,22 @@ class Counting {
     this.#acceptErrors++;
   }
 
-  families(server: InHand | undefined): Family[] {
-    const counts = Array.from(
-      this.#exchanges,
-      ([outcome, value]) => ({ labels: { outcome }, value }),
-    );
-    return [
-      {
-        name: "halfclose_exchanges_total",
-        type: "counter",
-        help: "Exchanges, by how they ended.",
-        samples: counts,
-      },
-      single(
-        "counter",
-        "halfclose_request_bytes_total",
-        "Bytes of requests that were read.",
-        this.#requestBytes,
+  values(server: InHand | undefined): Record<keyof typeof help, Value> {
+    return {
+      halfclose_exchanges_total: Array.from(
+        this.#exchanges,
+        ([outcome, value]) => ({ labels: { outcome }, value }),
       ),
-      single(
-        "counter",
-        "halfclose_response_bytes_total",
-        "Bytes of responses that the kernel took.",
-        this.#responseBytes,
-      ),
-      this.#durations.family(
-        "halfclose_exchange_duration_seconds",
-        "How long exchanges took, without lingering.",
-      ),
-      this.#waits.family(
-        "halfclose_exchange_wait_seconds",
-        "How long complete requests waited for their turn.",
-      ),
-      this.#handlings.family(
-        "halfclose_exchange_handling_seconds",
-        "How long exchanges were handled, without waiting. Reading counts if it is streamed.",
-      ),
-      single(
-        "counter",
-        "halfclose_accept_errors_total",
-        "Accepts that failed, as the machine was short of something.",
-        this.#acceptErrors,
-      ),
-      ...server ? inHandOf(server) : [],
-    ];
+      halfclose_request_bytes_total: this.#requestBytes,
+      halfclose_response_bytes_total: this.#responseBytes,
+      halfclose_exchange_duration_seconds: this.#durations.samples(),
+      halfclose_exchange_wait_seconds: this.#waits.samples(),
+      halfclose_exchange_handling_seconds: this.#handlings.samples(),
+      halfclose_accept_errors_total: this.#acceptErrors,
+      halfclose_exchanges_in_hand: server?.inHand,
+      halfclose_exchanges_lingering: server?.lingering,
+    };
   }
-}
-
-function inHandOf({ inHand, lingering }: InHand): Family[] {
-  return [
-    single(
-      "gauge",
-      "halfclose_exchanges_in_hand",
-      "Exchanges under way.",
-      inHand,
-    ),
-    single(
-      "gauge",
-      "halfclose_exchanges_lingering",
-      "Connections that linger.",
-      lingering,
-    ),
-  ];
 }
 
 function checkBuckets(options: MetricsOptions): readonly number[] {

@@ -472,14 +472,11 @@ testIf(
 );
 
 Deno.test("processMetrics() tells of this process", () => {
-  const families = processMetrics();
-  assertEquals(families.map(({ name }) => name), [
+  const exposed = new Exposition(processMetrics());
+  assertEquals(exposed.names, [
     "process_cpu_seconds_total",
     "process_resident_memory_bytes",
     "process_start_time_seconds",
   ]);
-  for (const { name, samples } of families) {
-    const [sample] = samples;
-    assert(sample && sample.value > 0, name);
-  }
+  for (const name of exposed.names) assert(exposed.value(name) > 0, name);
 });

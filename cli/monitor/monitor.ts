@@ -6,7 +6,7 @@
 
 import config from "../../deno.json" with { type: "json" };
 import { metrics } from "../../metrics/mod.ts";
-import { expose, type Family, single } from "../../metrics/exposition.ts";
+import { expose } from "../../metrics/exposition.ts";
 import {
   type Conn,
   type ExchangeRecord,
@@ -41,6 +41,13 @@ const reasons = {
 } as const;
 
 const plain = "text/plain; charset=utf-8";
+
+const help = {
+  halfclose_handling_seconds:
+    "How long the exchange under way has been handled so far, or 0.",
+  halfclose_backlog_connections: "Connections that wait in the backlog.",
+  halfclose_build_info: "The versions of the tool and of Deno.",
+};
 
 /** Answers on a socket of its own, so that nobody loses a turn to it. */
 export class Monitor implements Observer, AsyncDisposable {
@@ -141,40 +148,26 @@ export class Monitor implements Observer, AsyncDisposable {
         : response(200, "ok\n");
     }
     const text = this.#numbers.text(this.#server) +
-      expose([...await this.#details(), ...processMetrics()]);
+      await this.#details() + processMetrics();
     return response(200, text, this.#numbers.contentType);
   }
 
   /** What the library does not know of. */
-  async #details(): Promise<Family[]> {
+  async #details(): Promise<string> {
     const addr = this.#server?.addr;
-    const backlog = addr?.transport === "tcp"
-      ? await backlogOf(addr.port)
-      : undefined;
     const turn = this.#turn;
-    return [
-      single(
-        "gauge",
-        "halfclose_handling_seconds",
-        "How long the exchange under way has been handled so far, or 0.",
-        turn === undefined ? 0 : (performance.now() - turn.since) / 1000,
-      ),
-      ...backlog === undefined ? [] : [single(
-        "gauge",
-        "halfclose_backlog_connections",
-        "Connections that wait in the backlog.",
-        backlog,
-      )],
-      {
-        name: "halfclose_build_info",
-        type: "gauge",
-        help: "The versions of the tool and of Deno.",
-        samples: [{
-          labels: { version: config.version, deno: Deno.version.deno },
-          value: 1,
-        }],
-      },
-    ];
+    return expose(help, {
+      halfclose_handling_seconds: turn === undefined
+        ? 0
+        : (performance.now() - turn.since) / 1000,
+      halfclose_backlog_connections: addr?.transport === "tcp"
+        ? await backlogOf(addr.port)
+        : undefined,
+      halfclose_build_info: [{
+        labels: { version: config.version, deno: Deno.version.deno },
+        value: 1,
+      }],
+    });
   }
 }
 
