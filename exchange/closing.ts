@@ -155,9 +155,7 @@ function refusalBytes(refusal: unknown): Uint8Array | undefined {
   // Nobody awaits what cannot be sent.
   if (isOf(refusal, Promise)) quietly(refusal);
   throw new TypeError(
-    `Cannot send ${
-      typeOf(refusal)
-    } as a refusal: onRefuse() must return text ` +
-      "or bytes at once, not a promise",
+    `Cannot send ${typeOf(refusal)} as a refusal: onRefuse() must return ` +
+      "text or bytes at once, not a promise",
   );
 }

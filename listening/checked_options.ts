@@ -108,7 +108,9 @@ export function checkOptions(options: OptionReader<AnyListenOptions>) {
   checkDenoVersion("listen");
   checkOnePlace(options);
   const given = readListenOptions(options);
-  checkTransport(given, options);
+  // What the address of another server says besides the place.
+  const transport = given.path === undefined ? "tcp" : "unix";
+  options.transport("transport", given.listener?.addr.transport ?? transport);
   checkPlain(given, options);
   if (given.readAhead && given.streaming) {
     throw options.fault(
@@ -197,11 +199,9 @@ function checkPlain(
   const isTls = listener?.constructor?.name === "TlsListener";
   if (!proxyProtocol || (cert === undefined && !isTls)) return;
   throw options.fault(
-    `options "proxyProtocol" and "${
-      isTls ? "listener" : "cert"
-    }" exclude each ` +
-      "other, as the PROXY header comes before the TLS handshake, where Deno " +
-      "cannot read it: have the proxy end TLS",
+    `options "proxyProtocol" and "${isTls ? "listener" : "cert"}" exclude ` +
+      "each other, as the PROXY header comes before the TLS handshake, where " +
+      "Deno cannot read it: have the proxy end TLS",
   );
 }
 
@@ -220,13 +220,4 @@ function checkOnePlace(options: OptionReader<AnyListenOptions>): void {
       'option "mode" needs "path", only a Unix socket has one',
     );
   }
-}
-
-/** Checks what the address of another server says besides the place. */
-function checkTransport(
-  { listener, path }: GivenOptions,
-  options: OptionReader<AnyListenOptions>,
-): void {
-  const ours = path === undefined ? "tcp" : "unix";
-  options.transport("transport", listener?.addr.transport ?? ours);
 }

@@ -16,12 +16,6 @@ const MAX_BACKLOG = 4096;
 /** How long nobody has a turn, at most, while the backlog is drained. */
 const MAX_HOLD_MS = 500;
 
-/** What the queue needs to know of its listener. */
-export type QueueOptions = Pick<
-  CheckedOptions,
-  "listener" | "path" | "reusePort" | "tcpBacklog" | "onAcceptError"
->;
-
 /** Hands out connections: from the kernel, or while draining from a queue. */
 export class ConnectionQueue {
   #acceptor: Acceptor;
@@ -47,7 +41,7 @@ export class ConnectionQueue {
    * @param options The options that it was made from.
    * @param isBusy Whether any connection that was handed out is still open.
    */
-  constructor(source: Source, options: QueueOptions, isBusy: () => boolean) {
+  constructor(source: Source, options: CheckedOptions, isBusy: () => boolean) {
     const { listener, path, reusePort, tcpBacklog, onAcceptError } = options;
     const isOurs = listener === undefined && path === undefined;
     this.#onAcceptError = (error) => {

@@ -7,6 +7,7 @@
 import { Exchange } from "../conn.ts";
 import { Delimiter } from "../exchange/delimiter.ts";
 import type { ExchangeSettings } from "../exchange/settings.ts";
+import { bytesOf } from "../shared/body.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
 import type { CheckedOptions } from "./checked_options.ts";
@@ -125,12 +126,9 @@ export class Exchanges<Addr extends Deno.Addr> {
 function requestEndOf(
   until: CheckedOptions["until"],
 ): Pick<ExchangeSettings, "delimiter" | "silence"> {
-  if (until === undefined) return { delimiter: undefined, silence: Infinity };
-  if (typeof until === "object" && "idle" in until) {
-    return { delimiter: undefined, silence: until.idle };
-  }
-  const bytes = typeof until === "string"
-    ? new TextEncoder().encode(until)
-    : until;
-  return { delimiter: new Delimiter(bytes), silence: Infinity };
+  const silence = typeof until === "object" && "idle" in until
+    ? until.idle
+    : Infinity;
+  const bytes = bytesOf(until);
+  return { delimiter: bytes && new Delimiter(bytes), silence };
 }

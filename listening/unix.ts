@@ -122,10 +122,8 @@ function hiddenBeside(path: string): string {
     const size = new TextEncoder().encode(bound).length;
     if (size <= MAX_PATH_BYTES) continue;
     throw new RangeError(
-      `Cannot listen on ${path}: its ${
-        bound === path ? "path" : "folder"
-      } is ` +
-        `too long by ${size - MAX_PATH_BYTES} bytes, choose a shorter one`,
+      `Cannot listen on ${path}: its ${bound === path ? "path" : "folder"} ` +
+        `is too long by ${size - MAX_PATH_BYTES} bytes, choose a shorter one`,
     );
   }
   return hidden;

@@ -108,10 +108,8 @@ function parseWords(text: string): ProxiedEnds | undefined {
   const [source = "", target = "", sourcePort = "", targetPort = ""] = words;
   if (words.length !== 4 || (family !== "TCP4" && family !== "TCP6")) {
     throw malformed(
-      `${
-        JSON.stringify(text)
-      } is not "PROXY", "TCP4", "TCP6" or "UNKNOWN", two ` +
-        "addresses and two ports, with single spaces between them",
+      `${JSON.stringify(text)} is not "PROXY", "TCP4", "TCP6" or "UNKNOWN", ` +
+        "two addresses and two ports, with single spaces between them",
     );
   }
   const hostname = family === "TCP4" ? ipv4Of : ipv6Of;

@@ -134,17 +134,11 @@ export class OptionReader<Options extends object> {
   }
 
   strings(name: keyof Options): string[] | undefined {
-    const items = this.#items(name);
-    if (!items) return undefined;
-    if (items.every((item) => typeof item === "string")) return items;
-    throw this.wrong(name, "an array of strings");
+    return this.#array(name, "strings", (item) => typeof item === "string");
   }
 
   numbers(name: keyof Options): number[] | undefined {
-    const items = this.#items(name);
-    if (!items) return undefined;
-    if (items.every((item) => typeof item === "number")) return items;
-    throw this.wrong(name, "an array of numbers");
+    return this.#array(name, "numbers", (item) => typeof item === "number");
   }
 
   /** Two options that need each other. */
@@ -221,10 +215,16 @@ export class OptionReader<Options extends object> {
   }
 
   /** A copy of an array, in which nothing is left out. */
-  #items(name: keyof Options): unknown[] | undefined {
+  #array<Item>(
+    name: keyof Options,
+    kind: string,
+    isOne: (item: unknown) => item is Item,
+  ): Item[] | undefined {
     const value = this.value(name);
     if (value === undefined) return undefined;
-    return Array.isArray(value) ? Array.from(value) : [undefined];
+    const items = Array.isArray(value) ? Array.from(value) : [undefined];
+    if (items.every(isOne)) return items;
+    throw this.wrong(name, `an array of ${kind}`);
   }
 
   #outOfRange(name: keyof Options, expected: string): RangeError {

@@ -33,6 +33,7 @@ function typed(name: string, { short }: Flag): string[] {
 const named = Object.entries<Command>(commands);
 const all: [name: string, command: Command][] = [["", server], ...named];
 const names = Object.keys(commands);
+const listed = names.join(" ");
 
 // bash
 
@@ -120,9 +121,7 @@ function zshArguments(command: Command): string {
   );
   const operands = command === server
     ? [
-      `'1: :{ _alternative "commands:command:(${
-        names.join(" ")
-      })" "files:handler:_files" }'`,
+      `'1: :{ _alternative "commands:command:(${listed})" "files:handler:_files" }'`,
       "'*:: :_normal'",
     ]
     : [`'1: :${zshOffer(command.completes)}'`];
@@ -130,9 +129,8 @@ function zshArguments(command: Command): string {
 }
 
 function zshFlag(typed: string, { value, help, completes }: Flag): string {
-  const text = `${typed}${value === undefined ? "" : "="}[${
-    help.replaceAll(/[[\]:]/g, "\\$&")
-  }]`;
+  const described = help.replaceAll(/[[\]:]/g, "\\$&");
+  const text = `${typed}${value === undefined ? "" : "="}[${described}]`;
   const argument = value === undefined
     ? ""
     : `:${value}:${zshOffer(completes ?? [])}`;
@@ -148,7 +146,7 @@ function zshOffer(what: NonNullable<Flag["completes"]>): string {
 // fish
 
 function fish(): string {
-  const isCommand = `__fish_seen_subcommand_from ${names.join(" ")}`;
+  const isCommand = `__fish_seen_subcommand_from ${listed}`;
   const lines = all.flatMap(([name, command]) => {
     const when = name === ""
       ? `not ${isCommand}`
@@ -159,9 +157,7 @@ function fish(): string {
     return [`complete -c halfclose -n '${when}' -f -a '${words}'`, ...flags];
   });
   return [
-    `complete -c halfclose -n 'not ${isCommand}; and test (count (commandline -opc)) -eq 1' -a '${
-      names.join(" ")
-    }'`,
+    `complete -c halfclose -n 'not ${isCommand}; and test (count (commandline -opc)) -eq 1' -a '${listed}'`,
     ...lines,
   ].join("\n");
 }

@@ -23,9 +23,8 @@ export async function ensurePermissions(
   const missing = flags.filter((flag) => flag !== undefined);
   if (missing.length === 0) return;
   throw new Deno.errors.NotCapable(
-    `Cannot ${action} without permission: run deno with ${
-      missing.join(" and ")
-    }`,
+    `Cannot ${action} without permission: run deno with ` +
+      missing.join(" and "),
   );
 }
 

@@ -24,10 +24,9 @@ export function messageOf(thrown: unknown): string {
 }
 
 /** Where our own code is: what stands there is not at fault. */
+const root = RegExp.escape(import.meta.resolve("../../"));
 const ours = new RegExp(
-  `^${
-    RegExp.escape(import.meta.resolve("../../"))
-  }(?:cli|client|conn|draining|exchange|listening|metrics|proxy|server|serving|shared)\\b`,
+  `^${root}(?:cli|client|conn|draining|exchange|listening|metrics|proxy|server|serving|shared)\\b`,
 );
 
 /**
