@@ -5,7 +5,7 @@ import { assertSame, encode, pattern } from "./bytes.ts";
 import { runProgram } from "./programs.ts";
 import { ask, begin, connect, exchange, readText, send } from "./sockets.ts";
 import { temporaryFolder, testUnix, testWithSignals } from "./support.ts";
-import { checkEnding, checkRefusal, outcomes, Tool } from "./tool.ts";
+import { checkEnding, checkRefusal, failed, outcomes, Tool } from "./tool.ts";
 
 Deno.test("cli: --echo sends back what is sent, as without it", async () => {
   await using tool = await Tool.listening(["--echo"]);
@@ -67,7 +67,7 @@ testFile(
     await Deno.writeFile(path, large);
     assertSame(await exchange(tool.addr, "?"), large);
     await Deno.remove(path);
-    assertEquals(await ask(tool.addr, "?"), "");
+    assertEquals(await ask(tool.addr, "?"), failed);
     await Deno.writeTextFile(path, "two");
     assertEquals(await ask(tool.addr, "?"), "two");
     assertEquals(outcomes(await tool.stop()), ["ok", "ok", "failed", "ok"]);
@@ -113,7 +113,7 @@ testUnix(
     assertEquals(await ask(tool.addr, "x"), "kept");
     await Deno.remove(file);
     await runProgram("mkfifo", [file]);
-    assertEquals(await ask(tool.addr, "x"), "");
+    assertEquals(await ask(tool.addr, "x"), failed);
     await tool.line(/failed while handling: .*: it is a FIFO$/);
   },
 );

@@ -5,7 +5,7 @@ import { LineQueue } from "../cli/log/line_queue.ts";
 import { lines, runProgram, spawn } from "./programs.ts";
 import { ask, begin } from "./sockets.ts";
 import { serveLocally, testUnix, testWithSignals } from "./support.ts";
-import { moduleUrl, Tool } from "./tool.ts";
+import { failed, moduleUrl, Tool } from "./tool.ts";
 
 /** Each exchange fails, with a line of a megabyte in the log. */
 const talkative = moduleUrl(`export default (conn) => {
@@ -94,7 +94,7 @@ testWithSignals(
     await using tool = await UnreadTool.start([talkative]);
     await tool.flood(3);
     assertEquals(await tool.health(), "ok\n");
-    assertEquals(await ask(tool.place, "x"), "");
+    assertEquals(await ask(tool.place, "x"), failed);
     tool.kill("SIGTERM");
     assertEquals((await tool.status).code, 0);
   },

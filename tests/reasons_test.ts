@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { request } from "../mod.ts";
 import { ask, begin, local, readText, send } from "./sockets.ts";
 import { listenLocally, serveLocally } from "./support.ts";
-import { moduleUrl, Tool } from "./tool.ts";
+import { failed, moduleUrl, Tool } from "./tool.ts";
 
 /** What `work` rejects with, in a box: it may be `undefined`. */
 async function rejection(work: Promise<unknown>): Promise<[unknown]> {
@@ -63,7 +63,7 @@ for (const reason of [null, undefined]) {
         ...["--log-format", format],
         moduleUrl(`export default () => { throw ${reason}; }`),
       ]);
-      assertEquals(await ask(tool.addr, "x"), "");
+      assertEquals(await ask(tool.addr, "x"), failed);
       await tool.line(
         format === "text"
           ? new RegExp(`failed while handling: ${reason}$`)

@@ -59,6 +59,9 @@ export function answerTo(
       return new Uint8Array();
     case "throw":
       return encode(apology);
+    case "break":
+      // With nothing sent, something else can still be said.
+      return request.length === 0 ? encode(apology) : request.slice();
     default:
       return request.slice();
   }
