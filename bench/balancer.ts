@@ -13,10 +13,9 @@
  * @module
  */
 
-import { balance, Replica } from "../tests/balancer.ts";
+import { balance, type BalancerName, Replica } from "../tests/balancer.ts";
 import { execute, type Flags } from "../tests/harness/options.ts";
 import { Progress } from "../tests/harness/progress.ts";
-import type { ProxyName } from "../tests/proxies.ts";
 import { muster } from "./field.ts";
 import { runLoad } from "./measure.ts";
 import { median } from "./results.ts";
@@ -42,7 +41,7 @@ const HANDLER = "bench/servers/wait_5ms.ts";
 const CLIENTS = { clients: 16, request: 64, answer: 0, where: "tcp" } as const;
 
 /** How clients come to how many replicas. The first is what the others are compared to. */
-const setups: { title: string; by?: ProxyName; replicas: number }[] = [
+const setups: { title: string; by?: BalancerName; replicas: number }[] = [
   { title: "1 replica, without a balancer", replicas: 1 },
   { title: "1 replica behind HAProxy", by: "haproxy", replicas: 1 },
   { title: "2 replicas behind HAProxy", by: "haproxy", replicas: 2 },

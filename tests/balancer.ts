@@ -1,13 +1,16 @@
 // Replicas of the tool behind a real balancer, which runs on the very files that
 // `deploy/` offers.
 
-import { Proxy, type ProxyName } from "./proxies.ts";
+import { Daemon } from "./daemons.ts";
 import { root } from "./programs.ts";
 import { ask, freePort, local, writeAll } from "./sockets.ts";
 import { until } from "./support.ts";
 import { Tool } from "./tool.ts";
 
 const files = { haproxy: "haproxy.cfg", nginx: "nginx.conf" };
+
+/** A program that balances. */
+export type BalancerName = keyof typeof files;
 
 /** Where a replica serves, and where it says how it is. */
 export interface ReplicaPorts {
@@ -67,13 +70,13 @@ export class Replica implements ReplicaPorts, AsyncDisposable {
  * @param edit What else to change in the file.
  */
 export async function balance(
-  name: ProxyName,
+  name: BalancerName,
   replicas: readonly ReplicaPorts[],
   edit: (config: string) => string = (config) => config,
 ): Promise<Balancer> {
   const config = edit(await Deno.readTextFile(`${root}/deploy/${files[name]}`));
   let folder = "";
-  const proxy = await Proxy.start(name, (place) => {
+  const proxy = await Daemon.start(name, (place) => {
     folder = place.folder;
     return config
       .replace(Deno.uid() === 0 ? /$^/ : /^ *(user|group) .*\n/gm, "")
@@ -95,10 +98,10 @@ function linesLike(line: string, replicas: readonly ReplicaPorts[]): string {
 
 /** A balancer that runs. */
 export class Balancer implements AsyncDisposable {
-  readonly #proxy: Proxy;
+  readonly #proxy: Daemon;
   readonly #folder: string;
 
-  constructor(proxy: Proxy, folder: string) {
+  constructor(proxy: Daemon, folder: string) {
     this.#proxy = proxy;
     this.#folder = folder;
   }

@@ -4,12 +4,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import {
   balance,
   type Balancer,
+  type BalancerName,
   Load,
   OpenHouse,
   Replica,
 } from "./balancer.ts";
 import { assertSame, encode, pattern } from "./bytes.ts";
-import { type ProxyName, testWithProxy } from "./proxies.ts";
+import { testWithDaemon } from "./daemons.ts";
 import {
   ask,
   connect,
@@ -20,13 +21,13 @@ import {
 } from "./sockets.ts";
 import { until } from "./support.ts";
 
-const balancers: ProxyName[] = ["haproxy", "nginx"];
+const balancers: BalancerName[] = ["haproxy", "nginx"];
 
 /** As `deploy/haproxy.cfg` says. */
 const LAME_DUCK = ["--lame-duck", "2s"];
 
 for (const name of balancers) {
-  testWithProxy(
+  testWithDaemon(
     name,
     `${name} passes half-closes, and 5 MB there and back`,
     async () => {
@@ -45,7 +46,7 @@ for (const name of balancers) {
     },
   );
 
-  testWithProxy(
+  testWithDaemon(
     name,
     `${name} tells replicas with --proxy-protocol who the client is`,
     async () => {
@@ -68,7 +69,7 @@ for (const name of balancers) {
     },
   );
 
-  testWithProxy(
+  testWithDaemon(
     name,
     `${name} loses only those whom a replica had when it was killed`,
     async () => {
@@ -94,7 +95,7 @@ for (const name of balancers) {
   );
 }
 
-testWithProxy(
+testWithDaemon(
   "haproxy",
   "haproxy gives each replica one connection at a time, and keeps the others",
   async () => {
@@ -127,7 +128,7 @@ for (
     ],
   ] as const
 ) {
-  testWithProxy("haproxy", `haproxy ${who}`, async () => {
+  testWithDaemon("haproxy", `haproxy ${who}`, async () => {
     await using first = new OpenHouse();
     await using second = new OpenHouse();
     await using balancer = await balance(
@@ -145,7 +146,7 @@ for (
   });
 }
 
-testWithProxy(
+testWithDaemon(
   "haproxy",
   "haproxy with timeout server-fin cuts handlers that take longer",
   async () => {
@@ -160,7 +161,7 @@ testWithProxy(
   },
 );
 
-testWithProxy(
+testWithDaemon(
   "nginx",
   "nginx without proxy_half_close drops all who half-close",
   async () => {
@@ -175,7 +176,7 @@ testWithProxy(
   },
 );
 
-testWithProxy(
+testWithDaemon(
   "haproxy",
   "haproxy checks replicas without a turn and without a line in their log",
   async () => {
@@ -191,7 +192,7 @@ testWithProxy(
   },
 );
 
-testWithProxy(
+testWithDaemon(
   "nginx",
   "nginx loses nobody when a replica is marked down and then stopped",
   async () => {
@@ -211,7 +212,7 @@ testWithProxy(
   },
 );
 
-testWithProxy(
+testWithDaemon(
   "haproxy",
   "haproxy loses nobody in ten rolling restarts under load",
   async () => {

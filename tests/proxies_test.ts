@@ -5,12 +5,12 @@ import { assertEquals } from "@std/assert";
 import { serve } from "../mod.ts";
 import { assertSame, pattern } from "./bytes.ts";
 import {
+  Daemon,
+  type DaemonConfig,
+  type DaemonName,
   nginxStream,
-  Proxy,
-  type ProxyConfig,
-  type ProxyName,
-  testWithProxy,
-} from "./proxies.ts";
+  testWithDaemon,
+} from "./daemons.ts";
 import { ask, exchange, readText, send } from "./sockets.ts";
 import { Records, serveLocally, temporaryFolder } from "./support.ts";
 
@@ -18,7 +18,7 @@ import { Records, serveLocally, temporaryFolder } from "./support.ts";
 // closes before HAProxy is connected to the server.
 
 /** A configuration that passes everything on to `server`. */
-type Setup = (server: string) => ProxyConfig;
+type Setup = (server: string) => DaemonConfig;
 
 function haproxy(flags: string, more = ""): Setup {
   return (server) => ({ ports }) => `
@@ -50,7 +50,7 @@ stream {
 }
 `;
 
-const setups: [what: string, name: ProxyName, setup: Setup][] = [
+const setups: [what: string, name: DaemonName, setup: Setup][] = [
   ["HAProxy's send-proxy", "haproxy", haproxy("send-proxy")],
   ["HAProxy's send-proxy-v2", "haproxy", haproxy("send-proxy-v2")],
   [
@@ -65,11 +65,11 @@ const setups: [what: string, name: ProxyName, setup: Setup][] = [
 ];
 
 for (const [what, name, setup] of setups) {
-  testWithProxy(name, `proxyProtocol understands ${what}`, async () => {
+  testWithDaemon(name, `proxyProtocol understands ${what}`, async () => {
     const { server, records } = serveLocally({ proxyProtocol: true });
     {
       const backend = `127.0.0.1:${server.addr.port}`;
-      await using proxy = await Proxy.start(name, setup(backend));
+      await using proxy = await Daemon.start(name, setup(backend));
       const client = await send({ port: proxy.port }, "hello");
       const { localAddr } = client;
       assertEquals(await readText(client), "hello");
@@ -84,7 +84,7 @@ for (const [what, name, setup] of setups) {
     assertEquals(records.outcomes, ["ok", "ok"]);
   });
 
-  testWithProxy(
+  testWithDaemon(
     name,
     `proxyProtocol understands ${what} on a Unix socket`,
     async () => {
@@ -98,7 +98,7 @@ for (const [what, name, setup] of setups) {
         ({ remoteAddr }) => (remoteAddr as Deno.NetAddr).hostname,
       );
       {
-        await using proxy = await Proxy.start(name, setup(`unix@${path}`));
+        await using proxy = await Daemon.start(name, setup(`unix@${path}`));
         assertEquals(await ask({ port: proxy.port }, "hello"), "127.0.0.1");
       }
       await server.shutdown();
@@ -108,7 +108,7 @@ for (const [what, name, setup] of setups) {
 }
 
 for (const flags of ["send-proxy", "send-proxy-v2"]) {
-  testWithProxy(
+  testWithDaemon(
     "haproxy",
     `HAProxy's checks with ${flags} take no turn`,
     async () => {
@@ -122,7 +122,7 @@ for (const flags of ["send-proxy", "send-proxy-v2"]) {
         // The client takes a way of its own to the server: a check that a busy
         // machine delays closes the way that it checks.
         const backend = `127.0.0.1:${server.addr.port}`;
-        const config: ProxyConfig = (place) => `
+        const config: DaemonConfig = (place) => `
 ${haproxy(flags)(backend)(place)}
 backend checked
   option tcp-check
@@ -130,7 +130,7 @@ backend checked
   tcp-check connect linger
   server checked ${backend} check inter 20ms ${flags}
 `;
-        await using proxy = await Proxy.start("haproxy", config);
+        await using proxy = await Daemon.start("haproxy", config);
         await records.nth(6);
         assertEquals(await ask({ port: proxy.port }, "hello"), "hello");
       }

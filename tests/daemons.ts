@@ -1,4 +1,4 @@
-// HAProxy and nginx, the real ones, between the clients and servers of tests.
+// Programs of others that serve or pass on, as child processes of the tests.
 
 import { said } from "./clients.ts";
 import { kill, lines, spawn } from "./programs.ts";
@@ -12,30 +12,77 @@ export const nginxStream = `${
   /--modules-path=(\S+)/.exec(builtNginx)?.[1]
 }/ngx_stream_module.so`;
 
-/** How each is run in the foreground, with all that it writes in a folder. */
+/** How a program is run in the foreground, with all that it writes in a folder. */
+interface Run {
+  isInstalled: boolean;
+  /** Its path, if that is not its name. */
+  program?: string;
+  args: (folder: string, config: string) => string[];
+}
+
+/** The arguments of a program that has no file for its configuration: its lines. */
+function argsIn(_folder: string, config: string): string[] {
+  return Deno.readTextFileSync(config).trim().split("\n");
+}
+
 const programs = {
   haproxy: {
     isInstalled: said("haproxy", "-v").startsWith("HAProxy"),
-    args: (
-      folder: string,
-      config: string,
-    ) => ["-db", "-C", folder, "-f", config],
+    args: (folder, config) => ["-db", "-C", folder, "-f", config],
   },
   nginx: {
     isInstalled: builtNginx.startsWith("nginx") && isFile(nginxStream),
-    args: (folder: string, config: string) => {
+    args: (folder, config) => {
       const foreground = "daemon off;";
       const files = ["-p", folder, "-c", config, "-e", "stderr"];
       return [...files, "-g", foreground];
     },
   },
-};
+  stunnel: {
+    isInstalled: isFile("/usr/bin/stunnel4"),
+    program: "/usr/bin/stunnel4",
+    args: (_, config) => [config],
+  },
+  socat: { isInstalled: said("socat", "-V").includes("socat"), args: argsIn },
+  sshd: {
+    isInstalled: isFile("/usr/sbin/sshd") && Deno.uid() === 0,
+    // It starts itself anew, by this name.
+    program: "/usr/sbin/sshd",
+    args: (_, config) => ["-D", "-e", "-f", config],
+  },
+  ssh: {
+    isInstalled: said("ssh", "-V").includes("OpenSSH"),
+    args: (_, config) => ["-F", config, "-N", "there"],
+  },
+  xinetd: {
+    isInstalled: isFile("/usr/sbin/xinetd"),
+    program: "/usr/sbin/xinetd",
+    args: (folder, config) => {
+      return ["-dontfork", "-f", config, "-pidfile", `${folder}/pid`];
+    },
+  },
+  "systemd-socket-activate": {
+    isInstalled: isFile("/usr/lib/systemd/systemd-socket-proxyd") &&
+      said("systemd-socket-activate", "--version").includes("systemd"),
+    args: argsIn,
+  },
+  cupsd: {
+    isInstalled: isFile("/usr/sbin/cupsd") && Deno.uid() === 0,
+    program: "/usr/sbin/cupsd",
+    args: (folder, config) => ["-f", "-c", config, "-s", `${folder}/files`],
+  },
+  rsyslogd: {
+    isInstalled: isFile("/usr/sbin/rsyslogd"),
+    program: "/usr/sbin/rsyslogd",
+    args: (folder, config) => ["-n", "-i", `${folder}/pid`, "-f", config],
+  },
+} satisfies Record<string, Run>;
 
-/** A program that passes connections on. */
-export type ProxyName = keyof typeof programs;
+/** Such a program. */
+export type DaemonName = keyof typeof programs;
 
-/** Where a proxy works: its configuration is made from this. */
-export interface ProxyPlace {
+/** Where it works: its configuration is made from this. */
+export interface DaemonPlace {
   /** A folder of its own, for all that it writes. */
   readonly folder: string;
   /** Free ports on 127.0.0.1, for it to listen on. */
@@ -43,11 +90,11 @@ export interface ProxyPlace {
 }
 
 /** Makes the text of a configuration. */
-export type ProxyConfig = (place: ProxyPlace) => string;
+export type DaemonConfig = (place: DaemonPlace) => string;
 
-/** Defines a test that is ignored, for all to see, where the proxy lacks. */
-export function testWithProxy(
-  name: ProxyName,
+/** Defines a test that is ignored, for all to see, where the program lacks. */
+export function testWithDaemon(
+  name: DaemonName,
   title: string,
   fn: (t: Deno.TestContext) => Promise<void>,
 ): void {
@@ -55,8 +102,8 @@ export function testWithProxy(
   testIf(isInstalled && Deno.build.os === "linux", name, title, fn);
 }
 
-/** A proxy as a child process, which does not outlive the test. */
-export class Proxy implements AsyncDisposable {
+/** One as a child process, which does not outlive the test. */
+export class Daemon implements AsyncDisposable {
   /** Where it listens. */
   readonly ports: readonly number[];
   /** What it has written to standard error so far. */
@@ -66,11 +113,12 @@ export class Proxy implements AsyncDisposable {
   readonly #output: Promise<unknown>;
   #hasEnded = false;
 
-  private constructor(folder: Folder, name: ProxyName, place: ProxyPlace) {
+  private constructor(folder: Folder, name: DaemonName, place: DaemonPlace) {
     this.#folder = folder;
     this.ports = place.ports;
-    const args = programs[name].args(place.folder, `${place.folder}/config`);
-    const child = spawn(name, args, { cwd: place.folder });
+    const run: Run = programs[name];
+    const args = run.args(place.folder, `${place.folder}/config`);
+    const child = spawn(run.program ?? name, args, { cwd: place.folder });
     this.#child = child;
     this.#output = Promise.all([
       child.stdout.pipeTo(new WritableStream()),
@@ -88,22 +136,27 @@ export class Proxy implements AsyncDisposable {
    * @param count How many ports it needs.
    */
   static async start(
-    name: ProxyName,
-    config: ProxyConfig,
+    name: DaemonName,
+    config: DaemonConfig,
     count = 1,
-  ): Promise<Proxy> {
+  ): Promise<Daemon> {
     const folder = await temporaryFolder();
     const place = { folder: folder.path, ports: freePorts(count) };
     await Deno.writeTextFile(`${folder.path}/config`, config(place));
-    const proxy = new Proxy(folder, name, place);
-    while (!await proxy.#listens()) {
-      if (proxy.#hasEnded) {
-        await proxy[Symbol.asyncDispose]();
-        throw new Error(`${name} has ended: ${proxy.lines.join("\n")}`);
+    const daemon = new Daemon(folder, name, place);
+    while (!await daemon.#listens()) {
+      if (daemon.#hasEnded) {
+        await daemon[Symbol.asyncDispose]();
+        throw new Error(`${name} has ended: ${daemon.lines.join("\n")}`);
       }
       await pause(10);
     }
-    return proxy;
+    return daemon;
+  }
+
+  /** Where it keeps what it writes. */
+  get folder(): string {
+    return this.#folder.path;
   }
 
   /** Its first port. */

@@ -1,0 +1,37 @@
+// HAProxy, which passes TCP on, or ends TLS.
+
+import { Daemon } from "../daemons.ts";
+import { certFile, keyFile } from "../tls.ts";
+import { testRelay } from "./relay.ts";
+
+/** Starts one. HAProxy takes a certificate and its key in one file. */
+function haproxy(port: number, flags: (folder: string) => string) {
+  return Daemon.start("haproxy", ({ folder, ports }) => {
+    const pem = [certFile, keyFile].map((file) => Deno.readTextFileSync(file));
+    Deno.writeTextFileSync(`${folder}/both.pem`, pem.join(""));
+    return `
+defaults
+  mode tcp
+  timeout connect 60s
+  timeout client 60s
+  timeout server 60s
+listen front
+  bind 127.0.0.1:${ports[0]} ${flags(folder)}
+  server back 127.0.0.1:${port}
+`;
+  });
+}
+
+testRelay({
+  name: "HAProxy, `mode tcp`",
+  needs: "haproxy",
+  isSmoke: true,
+  start: (port) => haproxy(port, () => ""),
+});
+
+testRelay({
+  name: "HAProxy that ends TLS",
+  needs: "haproxy",
+  endsTls: true,
+  start: (port) => haproxy(port, (folder) => `ssl crt ${folder}/both.pem`),
+});
