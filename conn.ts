@@ -14,7 +14,7 @@ import { State } from "./exchange/state.ts";
 import { abortError } from "./shared/errors.ts";
 import { ProxiedSocket } from "./proxy/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
-import type { RequestReader } from "./exchange/request_reader.ts";
+import type { RequestReader } from "./exchange/request_interface.ts";
 import type { Socket } from "./exchange/socket.ts";
 import { TimeLimits } from "./exchange/time_limits.ts";
 import { ReadingHalf } from "./exchange/reading.ts";

@@ -21,7 +21,7 @@
 
 import type { Exchange } from "./conn.ts";
 import { checkListenOptions } from "./listening/checked_options.ts";
-import { ExchangeListener } from "./listening/exchange_listener.ts";
+import { StoppableListener } from "./listening/stoppable_listener.ts";
 import type { Listener } from "./listening/listener.ts";
 import type {
   ListenerOptions,
@@ -50,7 +50,7 @@ export type {
   RequestEnd,
   RequestStart,
 } from "./exchange/record.ts";
-export type { RequestReader } from "./exchange/request_reader.ts";
+export type { RequestReader } from "./exchange/request_interface.ts";
 export type { Certificate } from "./listening/certificate.ts";
 export type { Listener } from "./listening/listener.ts";
 export type {
@@ -159,7 +159,7 @@ export function listen(options: object = {}): Listener {
 }
 
 /** The listener that {@linkcode listen} returns and {@linkcode serve} uses. */
-class IterativeListener<Addr extends Deno.Addr> extends ExchangeListener<Addr>
+class IterativeListener<Addr extends Deno.Addr> extends StoppableListener<Addr>
   implements Listener<Addr> {
   #iterator: AsyncGenerator<Exchange<Addr>, void, undefined> | undefined;
   #isInLoopBody = false;

@@ -8,7 +8,7 @@ import { parseJson } from "../shared/printable.ts";
 import { quietly } from "../shared/quiet.ts";
 import { type ReadingHalf, tooLateToRead } from "./reading.ts";
 import { RequestBytes } from "./request_bytes.ts";
-import type { RequestReader } from "./request_reader.ts";
+import type { RequestReader } from "./request_interface.ts";
 import { RequestStream } from "./request_stream.ts";
 import type { State } from "./state.ts";
 import { checkReadable } from "../shared/view.ts";

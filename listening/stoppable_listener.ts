@@ -20,7 +20,7 @@ import { Turns } from "./turns.ts";
 const GRACE_MS = 100;
 
 /** A listener, for a loop that takes one exchange after another. */
-export class ExchangeListener<Addr extends Deno.Addr>
+export class StoppableListener<Addr extends Deno.Addr>
   implements Omit<Listener<Addr>, typeof Symbol.asyncIterator> {
   readonly #options: CheckedOptions;
   #source: Source;
