@@ -7,10 +7,13 @@
 
 import type net from "node:net";
 import { denoError } from "./node_error.ts";
+import { within } from "./pause.ts";
 
 /** The most that one read takes from the kernel, and one write gives to it. */
 const READ_BYTES = 65_536;
 const WRITE_BYTES = 262_144;
+/** How long a connection that has been made may go untold, at most. */
+const TELLING_MS = 10;
 
 /**
  * What has arrived on a socket and is not read yet: two chunks at most. With one,
@@ -127,17 +130,24 @@ export class NodeSocket {
         allowHalfOpen: true,
         onread: incoming.onread(),
       });
-      const abort = () => {
-        socket.destroy();
+      const tried = Promise.withResolvers<void>();
+      const abort = async () => {
+        // The server may have accepted it, and would take a FIN for an end.
+        await within(TELLING_MS, tried.promise);
+        if (socket.connecting) socket.destroy();
+        else socket.resetAndDestroy();
         reject(signal.reason);
       };
       const fail = (error: unknown) => {
+        tried.resolve();
         signal.removeEventListener("abort", abort);
         reject(denoError(error));
       };
       signal.addEventListener("abort", abort);
       socket.once("error", fail);
       socket.once("connect", () => {
+        tried.resolve();
+        if (signal.aborted) return;
         signal.removeEventListener("abort", abort);
         try {
           resolve(new NodeSocket(socket, incoming));

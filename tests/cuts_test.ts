@@ -279,3 +279,26 @@ testOnLinux("send that cannot read its input looks cut", async () => {
   // Nobody is told of a reset before the accept.
   assert(records.outcomes.every((outcome) => outcome === "reset"));
 });
+
+Deno.test("request() that is cut when the server has just accepted it looks cut", async () => {
+  // The server accepts before the client is told that it is connected.
+  for (let i = 0; i < 20; i++) {
+    const controller = new AbortController();
+    let handled = 0;
+    const { server, records } = serveLocally({
+      allow: () => {
+        controller.abort();
+        return true;
+      },
+    }, () => void handled++);
+    const { port } = server.addr;
+    const { signal } = controller;
+    await assertRejects(
+      () => request({ ...local, port, signal }, "all of it"),
+      DOMException,
+    );
+    assertEquals((await records.nth(1)).outcome, "reset");
+    assertEquals(handled, 0);
+    await server.shutdown();
+  }
+});
