@@ -7,21 +7,18 @@
 
 import type stream from "node:stream";
 import type tls from "node:tls";
-import type { NodeSocket } from "../shared/node_socket.ts";
-import { identityFault, tlsError } from "./certificates.ts";
+import { Incoming, type NodeSocket } from "../shared/node_socket.ts";
+import { identityFault, tlsError, type Trust } from "./certificates.ts";
 
 const READ_BYTES = 65_536;
 /** How much `node:tls` encrypts at a time. */
 const WRITE_BYTES = 49_152;
 
 /** What of the options of a request concerns TLS. */
-export interface TlsOptions {
-  readonly hostname: string;
-  readonly caCerts: string[] | undefined;
+export interface TlsOptions extends Trust {
   readonly alpnProtocols: string[] | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
-  readonly unsafelyDisableHostnameVerification: boolean | undefined;
 }
 
 /**
@@ -38,14 +35,13 @@ export class TlsSocket {
   readonly #wire: stream.Duplex;
   readonly #buffer = new Uint8Array(READ_BYTES);
   /** What was decrypted and is not read yet. */
-  readonly #chunks: Uint8Array[] = [];
+  readonly #incoming = new Incoming();
   readonly #shaken = Promise.withResolvers<void>();
   #feeding: Promise<void> | undefined;
   #sending: Promise<void> = Promise.resolve();
   #hasEnded = false;
   #fault: { error: unknown } | undefined;
   #writeFault: { error: unknown } | undefined;
-  #onNews: () => void = () => {};
 
   constructor(raw: NodeSocket, options: TlsOptions) {
     this.#raw = raw;
@@ -61,13 +57,10 @@ export class TlsSocket {
       ...(cert !== undefined && key !== undefined && { cert, key }),
     });
     this.#tls.on("secureConnect", () => this.#shaken.resolve());
-    this.#tls.on("data", (chunk: Uint8Array) => {
-      this.#chunks.push(chunk);
-      this.#onNews();
-    });
+    this.#tls.on("data", (chunk: Uint8Array) => this.#incoming.put(chunk));
     this.#tls.on("end", () => {
       this.#hasEnded = true;
-      this.#onNews();
+      this.#incoming.onNews();
     });
     this.#tls.on("error", (error) => this.#fail(tlsError(error)));
   }
@@ -85,18 +78,11 @@ export class TlsSocket {
   /** As `Deno.TlsConn.read()`. */
   async read(buffer: Uint8Array): Promise<number | null> {
     for (;;) {
-      const chunk = this.#chunks[0];
-      if (chunk) {
-        const length = Math.min(buffer.length, chunk.length);
-        buffer.set(chunk.subarray(0, length));
-        if (length < chunk.length) this.#chunks[0] = chunk.subarray(length);
-        else this.#chunks.shift();
-        return length;
-      }
+      if (!this.#incoming.isEmpty) return this.#incoming.take(buffer);
       if (this.#hasEnded) return null;
       if (this.#fault) throw this.#fault.error;
       await new Promise<void>((resolve) => {
-        this.#onNews = resolve;
+        this.#incoming.onNews = resolve;
         this.#feed().then(resolve);
       });
     }
@@ -200,6 +186,6 @@ export class TlsSocket {
     this.#fault ??= { error };
     this.#shaken.reject(error);
     this.#tls.destroy();
-    this.#onNews();
+    this.#incoming.onNews();
   }
 }

@@ -20,7 +20,7 @@ const TELLING_MS = 10;
  * reading goes on, so that what follows the last bytes is seen with them: the
  * end, or a reset, which a write would be told instead.
  */
-class Incoming {
+export class Incoming {
   /** Called when there is something new: bytes, the end or a fault. */
   onNews: () => void = () => {};
   readonly #chunks: Uint8Array[] = [];
