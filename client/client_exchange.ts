@@ -5,6 +5,7 @@
  */
 
 import type { ChunkSource } from "../shared/body.ts";
+import { abortError } from "../shared/errors.ts";
 import { parseJson } from "../shared/printable.ts";
 import { closeQuietly, quietly } from "../shared/quiet.ts";
 import type { ClientSocket } from "./connecting.ts";
@@ -209,8 +210,5 @@ export class ClientExchange implements Reply {
 }
 
 function discarded(): DOMException {
-  return new DOMException(
-    "The reply was discarded before its end",
-    "AbortError",
-  );
+  return abortError("The reply was discarded before its end");
 }

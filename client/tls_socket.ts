@@ -7,6 +7,7 @@
 
 import type stream from "node:stream";
 import type tls from "node:tls";
+import { turn } from "../shared/pause.ts";
 import { Incoming, type NodeSocket } from "../shared/node_socket.ts";
 import { identityFault, tlsError, type Trust } from "./certificates.ts";
 
@@ -99,7 +100,7 @@ export class TlsSocket {
   async closeWrite(): Promise<void> {
     await this.#done((callback) => this.#tls.end(callback));
     // The `close_notify` goes out in a microtask of its own.
-    await new Promise((resolve) => setImmediate(resolve));
+    await turn();
     await this.#sending;
     if (this.#writeFault) throw this.#writeFault.error;
     await this.#raw.closeWrite();
@@ -172,7 +173,7 @@ export class TlsSocket {
         return;
       }
       // The end that a `close_notify` makes is told in a turn of its own.
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       if (this.#hasEnded) return;
       throw new Deno.errors.UnexpectedEof(
         "The peer has ended TLS without a close_notify",

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { turn } from "../shared/pause.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Sentinels } from "./sentinel.ts";
 
@@ -104,9 +105,4 @@ export class QuickClose {
     };
     this.#accepts.push(this.#backlog.acceptOnce().then(over, () => over()));
   }
-}
-
-/** Waits for the next turn of the event loop. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

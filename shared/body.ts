@@ -4,6 +4,7 @@
  * @module
  */
 
+import { turn } from "./pause.ts";
 import { typeOf } from "./thrown.ts";
 import { isLost } from "./view.ts";
 
@@ -183,7 +184,7 @@ export async function sendChunks(
       const chunk = await raceWithCut(source.next());
       if (chunk === undefined) return true;
       // An empty chunk writes nothing: without this, no timer could fire.
-      if (chunk.length === 0) await new Promise((done) => setImmediate(done));
+      if (chunk.length === 0) await turn();
       if (!await send(chunk)) return false;
     }
   } catch (error) {

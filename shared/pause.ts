@@ -30,6 +30,11 @@ export class Pause {
   }
 }
 
+/** Waits for the next turn of the event loop. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /**
  * Waits for work, or for so many milliseconds.
  *
