@@ -17,6 +17,7 @@ import { ensurePermissions } from "./shared/permissions.ts";
 import { ReceiptCheck } from "./shared/receipt.ts";
 import { Progress } from "./view/progress.ts";
 import { readPem, useFile } from "./shared/files.ts";
+import { writeAll } from "./shared/streams.ts";
 import { messageOf, nameOf } from "./shared/wording.ts";
 
 type SendFlags = Flags<typeof sendFlags>;
@@ -124,13 +125,11 @@ async function print(
 ): Promise<boolean> {
   for await (const chunk of reply.readable) {
     receipt?.take(chunk);
-    for (let printed = 0; printed < chunk.length;) {
-      try {
-        printed += await Deno.stdout.write(chunk.subarray(printed));
-      } catch (error) {
-        if (error instanceof Deno.errors.BrokenPipe) return false;
-        throw new Error(`Cannot print the reply: ${messageOf(error)}`);
-      }
+    try {
+      await writeAll(Deno.stdout, chunk);
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      throw new Error(`Cannot print the reply: ${messageOf(error)}`);
     }
   }
   return true;

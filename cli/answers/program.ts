@@ -11,7 +11,7 @@ import type { Answer } from "./answer.ts";
 import type { Log } from "../log/log.ts";
 import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
-import { chunksOf, linesOf } from "../shared/lines.ts";
+import { chunksOf, linesOf } from "../shared/streams.ts";
 import { explainLimit } from "../shared/reasons.ts";
 import { inShell, messageOf } from "../shared/wording.ts";
 import { environmentOf } from "./program_environment.ts";

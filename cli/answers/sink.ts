@@ -9,6 +9,7 @@ import type { Log } from "../log/log.ts";
 import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { receiptFor, startHash } from "../shared/receipt.ts";
+import { writeAll } from "../shared/streams.ts";
 import type { Answer } from "./answer.ts";
 
 /** How many random bytes end a name, so that nobody can guess it. */
@@ -102,12 +103,6 @@ async function write(conn: Conn, path: string): Promise<string> {
   }
   await file.sync();
   return hash.digest("hex");
-}
-
-async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let written = 0; written < bytes.length;) {
-    written += await file.write(bytes.subarray(written));
-  }
 }
 
 /** Syncs the names in a folder to the disk, where that is possible. */

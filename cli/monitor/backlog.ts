@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linesOf } from "../shared/lines.ts";
+import { linesOf } from "../shared/streams.ts";
 
 /** The state of a socket that listens. */
 const LISTENING = "0A";

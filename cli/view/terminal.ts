@@ -4,6 +4,8 @@
  * @module
  */
 
+import { writeAll } from "../shared/streams.ts";
+
 const encoder = new TextEncoder();
 
 /** Writes all of a text. If the terminal is gone, nobody can be told. */
@@ -12,10 +14,7 @@ export async function writeTo(
   text: string,
 ): Promise<void> {
   try {
-    const bytes = encoder.encode(text);
-    for (let written = 0; written < bytes.length;) {
-      written += await terminal.write(bytes.subarray(written));
-    }
+    await writeAll(terminal, encoder.encode(text));
   } catch {
     // What nobody sees does no harm.
   }

@@ -39,3 +39,13 @@ export async function* linesOf(
   rest += decoder.decode();
   if (rest !== "") yield rest;
 }
+
+/** Writes all of some bytes to what may take only a part at once. */
+export async function writeAll(
+  to: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let written = 0; written < bytes.length;) {
+    written += await to.write(bytes.subarray(written));
+  }
+}
