@@ -33,8 +33,6 @@ export class Exchanges<Addr extends Deno.Addr> {
     this.#options = options;
     this.#settings = {
       ...options,
-      onRefuse,
-      onRequest: options.onRequest,
       // A Unix connection knows only the path that Deno has bound.
       localAddr: path === undefined ? undefined : addr,
       delimiter,

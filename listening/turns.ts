@@ -60,7 +60,6 @@ export class Turns<Addr extends Deno.Addr> {
       } else if (exchange.state.cut) await this.#exchanges.leave(exchange);
       else {
         this.#isHandling = true;
-        this.#fill();
         return exchange;
       }
     }
