@@ -92,6 +92,25 @@ export interface DaemonPlace {
 /** Makes the text of a configuration. */
 export type DaemonConfig = (place: DaemonPlace) => string;
 
+/** HAProxy that passes TCP on. */
+export function haproxyBetween(
+  bind: string,
+  server: string,
+  more = "",
+): string {
+  return `
+defaults
+  mode tcp
+  timeout connect 60s
+  timeout client 60s
+  timeout server 60s
+listen front
+  bind ${bind}
+  ${more}
+  server back ${server}
+`;
+}
+
 /** Defines a test that is ignored, for all to see, where the program lacks. */
 export function testWithDaemon(
   name: DaemonName,

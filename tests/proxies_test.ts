@@ -8,6 +8,7 @@ import {
   Daemon,
   type DaemonConfig,
   type DaemonName,
+  haproxyBetween,
   nginxStream,
   testWithDaemon,
 } from "./daemons.ts";
@@ -21,17 +22,8 @@ import { Records, serveLocally, temporaryFolder } from "./support.ts";
 type Setup = (server: string) => DaemonConfig;
 
 function haproxy(flags: string, more = ""): Setup {
-  return (server) => ({ ports }) => `
-defaults
-  mode tcp
-  timeout connect 60s
-  timeout client 60s
-  timeout server 60s
-listen front
-  bind 127.0.0.1:${ports[0]}
-  ${more}
-  server back ${server} ${flags}
-`;
+  return (server) => ({ ports }) =>
+    haproxyBetween(`127.0.0.1:${ports[0]}`, `${server} ${flags}`, more);
 }
 
 const nginx: Setup = (server) => ({ ports }) => `

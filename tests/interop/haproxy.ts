@@ -1,6 +1,6 @@
 // HAProxy, which passes TCP on, or ends TLS.
 
-import { Daemon } from "../daemons.ts";
+import { Daemon, haproxyBetween } from "../daemons.ts";
 import { certFile, keyFile } from "../tls.ts";
 import { testRelay } from "./relay.ts";
 
@@ -9,16 +9,8 @@ function haproxy(port: number, flags: (folder: string) => string) {
   return Daemon.start("haproxy", ({ folder, ports }) => {
     const pem = [certFile, keyFile].map((file) => Deno.readTextFileSync(file));
     Deno.writeTextFileSync(`${folder}/both.pem`, pem.join(""));
-    return `
-defaults
-  mode tcp
-  timeout connect 60s
-  timeout client 60s
-  timeout server 60s
-listen front
-  bind 127.0.0.1:${ports[0]} ${flags(folder)}
-  server back 127.0.0.1:${port}
-`;
+    const bind = `127.0.0.1:${ports[0]} ${flags(folder)}`;
+    return haproxyBetween(bind, `127.0.0.1:${port}`);
   });
 }
 
