@@ -171,6 +171,18 @@ testSink(
 );
 
 testSink(
+  "cli: --sink logs a request once that is cut before it is read",
+  ["--deadline", "1ms"],
+  async (tool, dir) => {
+    for (let count = 0; count < 10; count++) await ask(tool.addr, "hello");
+    assertEquals((await tool.stop()).length, 10);
+    // The time may be over when it is kept already.
+    const kept = tool.lines.filter((line) => line.includes(", kept: "));
+    assertEquals(namesIn(dir).length, kept.length);
+  },
+);
+
+testSink(
   "cli: --sink leaves nothing of a request that is cut short",
   [],
   async (tool, dir) => {

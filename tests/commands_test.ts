@@ -21,6 +21,7 @@ const pages = [
   "CONTRIBUTING.md",
   "docs/cli.md",
   "docs/clients.md",
+  "docs/printing.md",
   "docs/comparison.md",
   "docs/library.md",
   "docs/production.md",
@@ -286,6 +287,10 @@ serves("halfclose --port 9100 --tls-cert cert.pem --tls-key key.pem", {
   "halfclose send --tls --ca ca.pem --file report.pdf localhost:9100":
     /^a report$/,
 });
+serves(
+  "halfclose --port 9100 --sink jobs --max-request-bytes none --deadline none --idle-timeout 10m",
+  { "printf hello | nc -N localhost 9100": /^2cf24dba[^]* {2}\S+\n$/ },
+);
 serves("halfclose --unix /run/control.sock", {
   "echo status | halfclose send --timeout 5s unix:/run/control.sock":
     /^status\n$/,
@@ -319,6 +324,11 @@ notTried(
   "they fetch a Deno",
   "npx -y deno task start",
   "deno compile -N -R -W --allow-run --unstable-net -o halfclose cli.ts",
+);
+notTried(
+  "interop/cups.ts has a scheduler for them",
+  "lpadmin -p ours -E -m raw -v socket://print.example.com:9100 -o printer-error-policy=retry-job",
+  "lp -d ours report.pdf",
 );
 notTried("cli_reload_test.ts sends the signal", 'kill -HUP "$PID"');
 notTried(

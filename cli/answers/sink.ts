@@ -70,7 +70,7 @@ async function keep(conn: Conn, folder: string, log: Log): Promise<string> {
   const part = partOf(folder, name);
   let sha256: string;
   try {
-    sha256 = await write(conn, part);
+    sha256 = await write(conn.readable, part);
     // No `await` from here on: a request that is cut must not get its name.
     conn.signal.throwIfAborted();
     if (conn.bytesRead === 0) {
@@ -92,10 +92,13 @@ async function keep(conn: Conn, folder: string, log: Log): Promise<string> {
  *
  * @returns The SHA-256 of what was written.
  */
-async function write(conn: Conn, path: string): Promise<string> {
+async function write(
+  stream: ReadableStream<Uint8Array>,
+  path: string,
+): Promise<string> {
   const hash = await startHash();
   using file = await Deno.open(path, { write: true, createNew: true });
-  for await (const chunk of conn.readable) {
+  for await (const chunk of stream) {
     const writing = writeAll(file, chunk);
     // Another thread writes meanwhile.
     hash.update(chunk);
