@@ -16,7 +16,7 @@
 
 import type { Conn } from "@halfclose/server";
 
-export default async (conn: Conn<Deno.NetAddr>) => {
+async function handler(conn: Conn<Deno.NetAddr>): Promise<void> {
   const request = await conn.text();
   const time = new Date().toISOString();
   // A dot matches all but the end of a line: empty lines are left out.
@@ -24,4 +24,12 @@ export default async (conn: Conn<Deno.NetAddr>) => {
     const printable = line.replaceAll(/(?!\t)[\p{Cc}\p{Cf}]/gu, "?");
     console.log(`${time} ${conn.remoteAddr.hostname} ${printable}`);
   }
+}
+
+export default {
+  // A sender that stays connected, as rsyslog does: see the rotating log.
+  until: { idle: 1_000 },
+  readAhead: 8,
+  deadline: 10 * 60_000,
+  handler,
 };

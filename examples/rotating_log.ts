@@ -5,7 +5,12 @@
  *
  * It takes one request at a time, so that the lines of two senders never mix,
  * and nothing has to be locked. `logger` sends a line and closes, which counts as
- * a FIN.
+ * a FIN. For rsyslog put this line into `/etc/rsyslog.conf`; it begins a new
+ * connection for every hundred lines, so that no request is endless:
+ *
+ * ```
+ * action(type="omfwd" protocol="tcp" target="localhost" port="5514" RebindInterval="100" action.resumeRetryCount="-1")
+ * ```
  *
  * ```sh
  * deno run -N -R=examples,logs -W=logs jsr:@halfclose/server examples/rotating_log.ts
@@ -55,4 +60,12 @@ async function rotate(time: string): Promise<void> {
   }
 }
 
-export default { port: 5514, handler };
+export default {
+  port: 5514,
+  // rsyslog never ends its connection: what it has sent is taken after a pause.
+  until: { idle: 1_000 },
+  // Others are read meanwhile.
+  readAhead: 8,
+  deadline: 10 * 60_000,
+  handler,
+};

@@ -77,7 +77,7 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    *
    * - A delimiter: text (in UTF-8) or bytes, not empty: the request ends
    *   after its first occurrence. The delimiter is part of the request; what
-   *   follows it is dropped.
+   *   follows it is dropped, and the outcome is `"ok"`.
    * - `{ idle: milliseconds }`, at least 1: the request ends when nothing has
    *   come for that long, from the beginning or since the last byte.
    */
