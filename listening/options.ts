@@ -113,11 +113,12 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * Whoever can connect can claim to be any client, so let only the proxy
    * connect, for instance with `allow`. TLS must end at the proxy, so `cert` and
    * `key` are excluded: the header comes before the handshake, where Deno cannot
-   * read it.
+   * read it. A proxy on a Unix socket may have clients on TCP: if it is `true`
+   * there, addresses are of both types.
    *
    * @default {false}
    */
-  proxyProtocol?: boolean;
+  proxyProtocol?: Deno.NetAddr extends Addr ? boolean : false;
   /**
    * Ends everything at once when it is aborted, as {@linkcode Listener.close}
    * does. If it is already aborted, the iteration ends at once.
@@ -173,7 +174,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * Called when an accept fails, before the pause after which it is tried again:
    * 5 ms, then twice as long each time, up to a second. Mostly the machine is
    * short of descriptors or memory; clients wait meanwhile. A client that left
-   * before it was accepted is no reason to call it, but 1024 in a row are. If the callback throws, the iteration ends with that error.
+   * before it was accepted is no reason to call it, but 1024 in a row are. If the
+   * callback throws, the iteration ends with that error.
    *
    * Without it, `listen()` tells nobody, and `serve()` writes to `console.error`.
    *
@@ -185,8 +187,11 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
 /**
  * Options of a listener on TCP, or on TLS if `cert` and `key` are given. The
  * limits and callbacks of {@linkcode ExchangeOptions} are among them.
+ *
+ * @typeParam Addr The type of the addresses.
  */
-export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
+export interface TcpOptions<Addr extends Deno.Addr = Deno.NetAddr>
+  extends ExchangeOptions<Addr> {
   /**
    * The address to listen on.
    *
@@ -220,6 +225,8 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
   key?: string;
   /** Only {@linkcode UnixOptions} have one. */
   path?: undefined;
+  /** Only {@linkcode UnixOptions} have one. */
+  mode?: undefined;
   /** Only {@linkcode ListenerOptions} have one. */
   listener?: undefined;
 }
@@ -227,15 +234,11 @@ export interface TcpOptions extends ExchangeOptions<Deno.NetAddr> {
 /**
  * Options of a listener on a Unix socket. The limits and callbacks of
  * {@linkcode ExchangeOptions} are among them.
+ *
+ * @typeParam Addr The type of the addresses.
  */
-export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
-  /**
-   * As in {@linkcode ExchangeOptions}. If it is `true`, clients may have come to
-   * the proxy on TCP, and addresses may be of both types.
-   *
-   * @default {false}
-   */
-  proxyProtocol?: false;
+export interface UnixOptions<Addr extends Deno.Addr = Deno.UnixAddr>
+  extends ExchangeOptions<Addr> {
   /**
    * The path of the socket. Nothing may exist there yet: remove the socket that
    * a killed or failed server has left behind. At the end the server removes its
@@ -252,6 +255,8 @@ export interface UnixOptions extends ExchangeOptions<Deno.UnixAddr> {
    * @default {0o777 & ~Deno.umask()}
    */
   mode?: number;
+  /** Only {@linkcode ListenerOptions} have one. */
+  listener?: undefined;
 }
 
 /**
@@ -265,10 +270,12 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
   extends ExchangeOptions<Addr> {
   /**
    * An open listener. It is taken over: do not accept from it or close it
-   * yourself. If it is closed already, the iteration fails. Closing one of its connections must end its pending reads, as in
-   * Deno.
+   * yourself. If it is closed already, the iteration fails. Closing one of its
+   * connections must end its pending reads, as in Deno.
    */
   listener: Deno.Listener<Deno.Conn, Addr>;
+  /** Only {@linkcode UnixOptions} have one. */
+  path?: undefined;
 }
 
 /**
@@ -292,20 +299,6 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
  * ```
  */
 export type ListenOptions =
-  & ExchangeOptions<Deno.NetAddr | Deno.UnixAddr>
-  & (
-    | Omit<TcpOptions, keyof ExchangeOptions> & { mode?: undefined }
-    | Omit<UnixOptions, keyof ExchangeOptions>
-      & {
-        [Name in Exclude<keyof TcpOptions, keyof UnixOptions>]?: undefined;
-      }
-    | Omit<ListenerOptions, keyof ExchangeOptions>
-      & {
-        [
-          Name in Exclude<
-            keyof TcpOptions | keyof UnixOptions,
-            keyof ListenerOptions
-          >
-        ]?: undefined;
-      }
-  );
+  | TcpOptions<Deno.NetAddr | Deno.UnixAddr>
+  | UnixOptions<Deno.NetAddr | Deno.UnixAddr>
+  | ListenerOptions<Deno.NetAddr | Deno.UnixAddr>;

@@ -9,7 +9,9 @@ import {
   request,
   serve,
   type ServeOptions,
+  type TcpOptions,
   TimeoutError,
+  type UnixOptions,
 } from "../mod.ts";
 
 export function addressesAreKnown(): void {
@@ -48,6 +50,41 @@ export function proxiesHaveClientsOnTcp(): void {
     // @ts-expect-error A client on TCP has none.
     return conn.remoteAddr.path;
   });
+  const listener = Deno.listen({ transport: "unix", path: "x" });
+  serve({ listener, proxyProtocol: true }, ({ remoteAddr }) => {
+    // @ts-expect-error Nor has it one where the listener was there before.
+    return remoteAddr.path;
+  });
+  listen({
+    listener,
+    proxyProtocol: true,
+    // @ts-expect-error Nor do callbacks see one.
+    onExchange: ({ remoteAddr }) => remoteAddr.path,
+  });
+  serve({ listener, proxyProtocol: false }, ({ peerAddr }) => peerAddr.path);
+  serve(
+    { listener: Deno.listen({ port: 0 }), proxyProtocol: true },
+    ({ remoteAddr }) => remoteAddr.hostname,
+  ).addr.port satisfies number;
+}
+
+export function optionsAreOfOneType(
+  listening: ListenOptions,
+  tcp: TcpOptions,
+  unix: UnixOptions,
+): void {
+  listen(tcp).addr.port satisfies number;
+  listen(unix).addr.path satisfies string;
+  listen(listening).addr satisfies Deno.NetAddr | Deno.UnixAddr;
+  ({ port: 0, onExchange: ({ id }) => id }) satisfies ListenOptions;
+  ({
+    path: "x",
+    onExchange: ({ remoteAddr }) => remoteAddr.transport,
+  }) satisfies ListenOptions;
+  // @ts-expect-error It listens here or there.
+  ({ path: "x", port: 0 }) satisfies ListenOptions;
+  // @ts-expect-error Only a Unix socket has a mode.
+  ({ port: 0, mode: 0o600 }) satisfies ListenOptions;
 }
 
 export function placesExcludeEachOther(): void {

@@ -169,10 +169,10 @@ function changedOptions(
   before: Partial<ServeOptions>,
   after: Partial<ServeOptions>,
 ): string[] {
-  const { cert: _, key: _key, ...names } = { ...before, ...after };
+  const isCompared = (name: string) => name !== "cert" && name !== "key";
   const written = (options: Partial<ServeOptions>, name: string) =>
     inspected(options[name as keyof ServeOptions], 4);
-  return Object.keys(names).filter((name) =>
-    written(before, name) !== written(after, name)
+  return Object.keys({ ...before, ...after }).filter((name) =>
+    isCompared(name) && written(before, name) !== written(after, name)
   );
 }
