@@ -4,7 +4,9 @@
  * one.
  *
  * {@linkcode listen} and {@linkcode serve} make a server, {@linkcode request} is
- * the client. When run as the main module, this is the command-line tool of
+ * the client. A {@linkcode Conn} is one connection: read its request, and respond.
+ * {@linkcode ExchangeOptions} has the limits and the callbacks of a server, and
+ * {@linkcode ExchangeRecord} tells how each exchange went. When run as the main module, this is the command-line tool of
  * {@link https://jsr.io/@halfclose/server/doc/cli | `@halfclose/server/cli`}.
  *
  * @example Take connections in a loop

@@ -46,12 +46,9 @@ export { RequestTooLargeError, TimeoutError } from "./shared/errors.ts";
 export type {
   ExchangeRecord,
   Outcome,
-  Phase,
-  RequestEnd,
   RequestStart,
 } from "./exchange/record.ts";
 export type { RequestReader } from "./exchange/request_interface.ts";
-export type { Certificate } from "./listening/certificate.ts";
 export type { Listener } from "./listening/listener.ts";
 export type {
   ExchangeOptions,

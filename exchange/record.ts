@@ -39,18 +39,6 @@ export type Outcome =
   | "aborted";
 
 /**
- * Where an exchange ended: `"reading"` the request, `"waiting"` for its turn (only
- * with `readAhead`), `"handling"` it, or `"writing"` the response.
- */
-export type Phase = "reading" | "waiting" | "handling" | "writing";
-
-/**
- * What ended a request: the client's `"fin"` (on TLS, its `close_notify`), the
- * `"delimiter"` of the option `until`, or the silence (`"idle"`) that it allows.
- */
-export type RequestEnd = "fin" | "delimiter" | "idle";
-
-/**
  * How the exchange on one accepted connection went, for `onExchange`. Each
  * connection has exactly one record, made when the server moves on to the next.
  * Bytes that are dropped or sent as a refusal are not counted.
@@ -102,10 +90,17 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly bytesRead: number;
   /** How many bytes of the response the kernel took. */
   readonly bytesWritten: number;
-  /** What ended the request. It is missing if the request did not end. */
-  readonly end?: RequestEnd;
-  /** In which phase it ended. */
-  readonly phase: Phase;
+  /**
+   * What ended the request: the client's `"fin"` (on TLS, its `close_notify`), the
+   * `"delimiter"` of the option `until`, or the silence (`"idle"`) that it allows.
+   * It is missing if the request did not end.
+   */
+  readonly end?: "fin" | "delimiter" | "idle";
+  /**
+   * Where it ended: `"reading"` the request, `"waiting"` for its turn (only with
+   * `readAhead`), `"handling"` it, or `"writing"` the response.
+   */
+  readonly phase: "reading" | "waiting" | "handling" | "writing";
   /** How it ended. */
   readonly outcome: Outcome;
   /**
@@ -137,3 +132,9 @@ export interface RequestStart<Addr extends Deno.Addr = Deno.Addr> {
   /** A copy of its first bytes, at most 1024. */
   readonly head: Uint8Array<ArrayBuffer>;
 }
+
+/** Where an exchange ended. */
+export type Phase = ExchangeRecord["phase"];
+
+/** What ended a request. */
+export type RequestEnd = NonNullable<ExchangeRecord["end"]>;

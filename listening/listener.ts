@@ -5,7 +5,6 @@
  */
 
 import type { Conn } from "../conn.ts";
-import type { Certificate } from "./certificate.ts";
 
 /**
  * A listening socket that yields its connections one at a time, as
@@ -93,7 +92,7 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
    * Deno.addSignalListener("SIGHUP", () => server.setCertificate(certificate()));
    * ```
    *
-   * @param certificate The new certificate.
+   * @param certificate The chain of the new certificate and its key, in PEM.
    * @returns Resolves when the first socket is closed: all later connections
    * see the new certificate.
    * @throws {TypeError} If the listener has no `reusePort` or no TLS, or the
@@ -101,7 +100,9 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
    * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.
    * @throws {DOMException} Named `"AbortError"`: if the listener is stopping.
    */
-  setCertificate(certificate: Certificate): Promise<void>;
+  setCertificate(
+    certificate: { readonly cert: string; readonly key: string },
+  ): Promise<void>;
   /**
    * Stops at once: the backlog is reset, the exchange under way and lingering
    * connections are cut, and the iteration ends. It waits for nothing.

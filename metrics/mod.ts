@@ -37,40 +37,6 @@ import type { ExchangeRecord, Outcome } from "../exchange/record.ts";
 import { expose, type Value } from "./exposition.ts";
 import { Histogram } from "./histogram.ts";
 
-/** Options of {@linkcode metrics}. */
-export interface MetricsOptions {
-  /**
-   * The upper bounds of the histograms' buckets, in seconds: positive numbers,
-   * each larger than the one before it. A bucket without a bound follows them.
-   *
-   * @default {[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]}
-   */
-  buckets?: readonly number[];
-}
-
-/** The callbacks that count: options of `serve()` and `listen()`. */
-export interface MetricsCallbacks {
-  /**
-   * Counts an exchange.
-   *
-   * @param record How it went.
-   */
-  onExchange(record: ExchangeRecord): void;
-  /** Counts an accept that failed. */
-  onAcceptError(): void;
-}
-
-/** What a server is busy with. A `Server` and a `Listener` have this shape. */
-export interface InHand {
-  /** How many connections are accepted whose exchange is not over. */
-  readonly inHand: number;
-  /**
-   * How many connections linger: their exchange is over, and what their clients
-   * still send is dropped for a while.
-   */
-  readonly lingering: number;
-}
-
 /**
  * The numbers of one or more servers. The memory that they take does not grow.
  *
@@ -93,21 +59,26 @@ export interface InHand {
  */
 export interface Metrics {
   /**
-   * Options of `listen()` and `serve()`. If you have such a callback of your
-   * own, call this one in it.
+   * Options of `listen()` and `serve()`, which count exchanges, and accepts that
+   * failed. If you have such a callback of your own, call this one in it.
    */
-  readonly callbacks: MetricsCallbacks;
+  readonly callbacks: {
+    onExchange(record: ExchangeRecord): void;
+    onAcceptError(): void;
+  };
   /** The media type of {@linkcode Metrics.text}, for the header `content-type`. */
   readonly contentType: string;
   /**
    * Writes the numbers in the text format of Prometheus, version 0.0.4.
    *
-   * @param server The server whose `halfclose_exchanges_in_hand` and
-   * `halfclose_exchanges_lingering` to add. Without one they are left out.
+   * @param server The server or the listener whose `halfclose_exchanges_in_hand`
+   * and `halfclose_exchanges_lingering` to add. Without one they are left out.
    * @returns The text, with all other numbers since the call of
    * {@linkcode metrics}.
    */
-  text(server?: InHand): string;
+  text(
+    server?: { readonly inHand: number; readonly lingering: number },
+  ): string;
 }
 
 const outcomes = Object.keys(
@@ -164,14 +135,18 @@ const defaultBuckets = [
  * );
  * ```
  *
- * @param options The buckets of the histograms.
+ * @param options With `buckets`, the upper bounds of the histograms' buckets, in
+ * seconds: positive numbers, each larger than the one before it. A bucket without
+ * a bound follows them. By default they go from 0.001 to 60.
  * @returns The callbacks that count, and the text with the numbers.
  * @throws {TypeError} If `buckets` is not an array of numbers, or there is another
  * option.
  * @throws {RangeError} If a bucket is not positive or not finite, or they do not
  * ascend.
  */
-export function metrics(options: MetricsOptions = {}): Metrics {
+export function metrics(
+  options: { buckets?: readonly number[] } = {},
+): Metrics {
   const counting = new Counting(checkBuckets(options));
   return {
     callbacks: {
@@ -229,7 +204,9 @@ class Counting {
     this.#acceptErrors++;
   }
 
-  values(server: InHand | undefined): Record<keyof typeof help, Value> {
+  values(
+    server: Parameters<Metrics["text"]>[0],
+  ): Record<keyof typeof help, Value> {
     return {
       halfclose_exchanges_total: Array.from(
         this.#exchanges,
@@ -247,8 +224,8 @@ class Counting {
   }
 }
 
-function checkBuckets(options: MetricsOptions): readonly number[] {
-  const given = new OptionReader<MetricsOptions>("count", options);
+function checkBuckets(options: object): readonly number[] {
+  const given = new OptionReader<{ buckets?: unknown }>("count", options);
   const buckets = given.numbers("buckets") ?? defaultBuckets;
   given.checkNames();
   const isAscending = buckets.every((bound, i) =>

@@ -23,6 +23,9 @@ import type { ListenOptions } from "../listening/options.ts";
  * shape of `Deno.HttpServer`. `await using` calls `shutdown()` at the end of the
  * block; `close()` stops the server at once.
  *
+ * The other members are those of {@linkcode Listener}: `addr`, `shutdown()`,
+ * `close()`, `setCertificate()`, `ref()`, `unref()`, `inHand` and `lingering`.
+ *
  * @example Stop gracefully on Ctrl-C
  * ```ts ignore
  * import { serve } from "@halfclose/server";

@@ -4,7 +4,7 @@
 // like, in `tls_test.ts`, `unix_test.ts`, `accept_test.ts` and `shutdown_test.ts`.
 
 import { assertEquals } from "@std/assert";
-import type { ExchangeRecord, Handler, Outcome, Phase } from "../mod.ts";
+import type { ExchangeRecord, Handler, Outcome } from "../mod.ts";
 import { areSame, encode, pattern } from "./bytes.ts";
 import { checkRow, endOf, faults, type Observed } from "./fault_table.ts";
 import { binary } from "./proxy_headers.ts";
@@ -42,7 +42,7 @@ interface Fault {
   /** What it is to see. */
   sees?: unknown;
   outcome: Outcome;
-  phase: Phase;
+  phase: ExchangeRecord["phase"];
 }
 
 /** How far the server has come with the first exchange. */

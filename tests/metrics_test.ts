@@ -6,7 +6,7 @@ import {
   assertNotEquals,
   assertThrows,
 } from "@std/assert";
-import { type InHand, type Metrics, metrics } from "../metrics/mod.ts";
+import { type Metrics, metrics } from "../metrics/mod.ts";
 import { type ExchangeRecord, type Outcome, serve } from "../mod.ts";
 import { Exposition } from "./exposition.ts";
 import { RudeClient } from "./rude_client.ts";
@@ -32,7 +32,10 @@ const outcomes: Outcome[] = [
   "health-check",
 ];
 
-function read(numbers: Metrics, server?: InHand): Exposition {
+function read(
+  numbers: Metrics,
+  server?: Parameters<Metrics["text"]>[0],
+): Exposition {
   return new Exposition(numbers.text(server));
 }
 

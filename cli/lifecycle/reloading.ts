@@ -6,12 +6,7 @@
  */
 
 import { inspected } from "../../shared/thrown.ts";
-import type {
-  Certificate,
-  Handler,
-  ServeOptions,
-  Server,
-} from "../../server.ts";
+import type { Handler, ServeOptions, Server } from "../../server.ts";
 import type { Answer } from "../answers/answer.ts";
 import type { Log } from "../log/log.ts";
 import type { Observer, Renewable } from "../shared/observer.ts";
@@ -157,7 +152,7 @@ export class Reloading implements Observer {
           "server with --reuse-port (and deno with --unstable-net), or restart it",
       );
     }
-    const certificate = { cert, key } as Certificate;
+    const certificate = { cert, key } as { cert: string; key: string };
     await (this.#replacing = server.setCertificate(certificate));
     this.#certificate = certificate;
     return true;

@@ -11,7 +11,6 @@ import { tap, type Tapped } from "../../listening/tap.ts";
 import type {
   Conn,
   ExchangeRecord,
-  RequestEnd,
   RequestStart,
   ServeOptions,
 } from "../../server.ts";
@@ -151,7 +150,7 @@ export class Trace implements Observer, AsyncDisposable {
   }
 
   /** What has ended a complete request if there was no FIN. */
-  get #otherEnd(): RequestEnd {
+  get #otherEnd(): ExchangeRecord["end"] {
     const { until } = this.#options;
     return typeof until === "string" || until instanceof Uint8Array
       ? "delimiter"

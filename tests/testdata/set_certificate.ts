@@ -1,7 +1,9 @@
 // A server that changes its certificate: some are in its backlog, some come
 // later, it is changed twice at once, while it stops, and as it is closed. The
 // arguments are the files of two certificates: cert, key, cert, key.
-import { type Certificate, listen, serve, type Server } from "../../server.ts";
+import { listen, serve, type Server } from "../../server.ts";
+
+type Certificate = Parameters<Server["setCertificate"]>[0];
 
 const [one, two] = [Deno.args.slice(0, 2), Deno.args.slice(2)].map((files) => {
   const [cert = "", key = ""] = files.map((file) =>
