@@ -118,9 +118,8 @@ export class Acceptor implements Backlog {
     let left = 0;
     while (!this.#isClosed) {
       try {
-        const conn = await this.#listener.accept();
-        if (!this.#isClosed) return conn;
-        conn.close();
+        // Whoever was accepted has a record, even if we are closed by now.
+        return await this.#listener.accept();
       } catch (error) {
         if (isClosed(error)) return undefined;
         if (!(error instanceof Error) || isBroken(error)) throw error;

@@ -21,6 +21,8 @@ export class Exchanges<Addr extends Deno.Addr> {
   readonly #running = new Set<Exchange<Addr>>();
   readonly #watchdog: Watchdog;
   #begun = 0;
+  /** The one about which `allow` is being asked. */
+  #undecided: Exchange<Addr> | undefined;
   #stopped: { reason: unknown } | undefined;
 
   /**
@@ -90,7 +92,9 @@ export class Exchanges<Addr extends Deno.Addr> {
   /** Aborts the exchanges under way, and all that begin later. */
   stop(reason: unknown): void {
     this.#stopped ??= { reason };
-    for (const exchange of this.#running) exchange.abort(reason);
+    for (const exchange of this.#running) {
+      if (exchange !== this.#undecided) exchange.abort(reason);
+    }
     this.#watchdog.stop();
   }
 
@@ -103,20 +107,30 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /**
-   * Whether the peer of one is let in. If not, it is cut.
+   * Whether the peer of one is let in. If not, it is cut. Nobody is asked about
+   * one that has come too late.
    *
    * @throws {unknown} What the callback threw.
    */
   letsIn(exchange: Exchange<Addr>): boolean {
-    const { allow } = this.#options;
+    if (this.isStopped) return false;
+    this.#undecided = exchange;
     try {
-      if (!allow || allow(exchange.peerAddr, exchange.id) === true) return true;
+      if (!this.#allows(exchange)) exchange.state.abort("denied", undefined);
     } catch (error) {
       exchange.state.fail(error);
       throw error;
+    } finally {
+      this.#undecided = undefined;
+      // The callback may have stopped us.
+      if (this.#stopped) exchange.abort(this.#stopped.reason);
     }
-    exchange.state.abort("denied", undefined);
-    return false;
+    return !exchange.state.cut;
+  }
+
+  #allows({ peerAddr, id }: Exchange<Addr>): boolean {
+    const { allow } = this.#options;
+    return !allow || allow(peerAddr, id) === true;
   }
 }
 

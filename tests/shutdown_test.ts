@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { getEventListeners } from "node:events";
-import { listen, serve, type ServeOptions } from "../mod.ts";
+import { listen, type Outcome, serve, type ServeOptions } from "../mod.ts";
 import { descriptors } from "./harness/proc.ts";
 import { decode, encode, pattern } from "./bytes.ts";
 import { checkRow } from "./fault_table.ts";
@@ -557,6 +557,60 @@ Deno.test("Listener.close() ends the loop and cuts what is under way", async (t)
     await listener.shutdown();
     client.close();
   });
+});
+
+Deno.test("Listener.close() records a connection whose accept resolves in the same turn", async (t) => {
+  for (const readAhead of [0, 2]) {
+    await t.step(`reading ${readAhead} ahead`, async () => {
+      const inner = Deno.listen(local);
+      const accept = () => {
+        const accepting = inner.accept();
+        // It comes before whoever else waits for the connection.
+        accepting.then(() => server.close(), () => {});
+        return accepting;
+      };
+      const listener = { addr: inner.addr, close: () => inner.close(), accept };
+      const asked: number[] = [];
+      const records = new Records();
+      const server = serve({
+        listener: listener as Deno.TcpListener,
+        readAhead,
+        allow: (_addr, id) => asked.push(id) > 0,
+        onExchange: records.add,
+      }, (conn) => conn.bytes());
+      const client = await send(server.addr, "hello");
+      await server.finished;
+      assertEquals(await readText(client).catch(() => ""), "");
+      assertEquals(records.outcomes, ["aborted"]);
+      assertEquals(asked, []);
+    });
+  }
+});
+
+Deno.test("Listener.close() in allow() leaves the decision to it", async (t) => {
+  const fault = new Error("cannot decide");
+  const decisions: Record<string, [() => boolean, Outcome]> = {
+    "lets in": [() => true, "aborted"],
+    "denies": [() => false, "denied"],
+    "throws": [() => {
+      throw fault;
+    }, "failed"],
+  };
+  for (const [name, [decide, outcome]] of Object.entries(decisions)) {
+    await t.step(name, async () => {
+      const { server, records } = serveLocally({
+        allow() {
+          server.close();
+          return decide();
+        },
+      });
+      const client = await send(server.addr, "hello");
+      const ended = await server.finished.catch((error) => error);
+      assertEquals(await readText(client).catch(() => ""), "");
+      assertEquals(records.outcomes, [outcome]);
+      assertEquals(ended, outcome === "failed" ? fault : undefined);
+    });
+  }
 });
 
 Deno.test("Listener.close() ends the lingering of the exchange under way", async () => {
