@@ -15,7 +15,7 @@ import { abortError } from "./shared/errors.ts";
 import { ProxiedSocket } from "./proxy/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
 import type { RequestReader } from "./exchange/request_interface.ts";
-import type { Socket } from "./exchange/socket.ts";
+import type { Socket } from "./shared/socket.ts";
 import { TimeLimits } from "./exchange/time_limits.ts";
 import { ReadingHalf } from "./exchange/reading.ts";
 import type { ExchangeRecord } from "./exchange/record.ts";
@@ -156,7 +156,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   readonly #closing: Closing;
   readonly #response: OutgoingResponse;
 
-  constructor(id: number, conn: Deno.Conn, settings: ExchangeSettings) {
+  constructor(id: number, conn: Socket, settings: ExchangeSettings) {
     this.id = id;
     this.remoteAddr = this.peerAddr = unmapped(conn.remoteAddr) as Addr;
     const localAddr = settings.localAddr ?? unmapped(conn.localAddr);

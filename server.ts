@@ -24,6 +24,7 @@ import { checkListenOptions } from "./listening/checked_options.ts";
 import { StoppableListener } from "./listening/stoppable_listener.ts";
 import type { Listener } from "./listening/listener.ts";
 import type {
+  FdOptions,
   ListenerOptions,
   ListenOptions,
   TcpOptions,
@@ -52,6 +53,7 @@ export type { RequestReader } from "./exchange/request_interface.ts";
 export type { Listener } from "./listening/listener.ts";
 export type {
   ExchangeOptions,
+  FdOptions,
   ListenerOptions,
   ListenOptions,
   TcpOptions,
@@ -142,6 +144,24 @@ export function listen(options: UnixOptions): Listener<Deno.UnixAddr>;
 export function listen<Addr extends Deno.Addr>(
   options: ListenerOptions<Addr>,
 ): Listener<Addr>;
+/**
+ * Takes over a listening socket that the process has inherited, such as one from
+ * systemd, which outlives it.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { listen } from "@halfclose/server";
+ *
+ * await using listener = listen({ fd: 3 });
+ * ```
+ *
+ * @param options The `fd`, and the limits.
+ * @returns The listener.
+ * @throws {Deno.errors.BadResource} If the descriptor is no socket that can listen.
+ */
+export function listen(
+  options: FdOptions,
+): Listener<Deno.NetAddr | Deno.UnixAddr>;
 /**
  * Listens where the options say.
  *
@@ -269,6 +289,11 @@ export function serve<Addr extends Deno.Addr>(
   options: ListenerOptions<Addr> & ServeCallbacks<Addr>,
   handler: Handler<Addr>,
 ): Server<Addr>;
+/** Serves on a listening socket that the process has inherited. */
+export function serve(
+  options: FdOptions & ServeCallbacks<Deno.NetAddr | Deno.UnixAddr>,
+  handler: Handler<Deno.NetAddr | Deno.UnixAddr>,
+): Server<Deno.NetAddr | Deno.UnixAddr>;
 /** Serves where the options say. */
 export function serve(
   options: ServeOptions,
@@ -292,6 +317,12 @@ export function serve<Addr extends Deno.Addr>(
     handler: Handler<Addr>;
   },
 ): Server<Addr>;
+/** Serves on an inherited socket, with the handler among the options. */
+export function serve(
+  options: FdOptions & ServeCallbacks<Deno.NetAddr | Deno.UnixAddr> & {
+    handler: Handler<Deno.NetAddr | Deno.UnixAddr>;
+  },
+): Server<Deno.NetAddr | Deno.UnixAddr>;
 /** Serves where the options say, with the handler among them. */
 export function serve(
   options: ServeOptions & { handler: Handler<Deno.NetAddr | Deno.UnixAddr> },

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Socket } from "../shared/socket.ts";
+
 /** A listener, and the kernel's backlog of connections behind it. */
 export interface Backlog {
   readonly addr: Deno.Addr;
@@ -21,14 +23,14 @@ export interface Backlog {
    * @returns The connection, or `undefined` if the listener is closed.
    * @throws {unknown} The error of a listener that is broken.
    */
-  accept(): Promise<Deno.Conn | undefined>;
+  accept(): Promise<Socket | undefined>;
   /**
    * Accepts once, whatever comes of it. No other accept may be pending.
    *
    * @returns The connection.
    * @throws {unknown} Why there is none.
    */
-  acceptOnce(): Promise<Deno.Conn>;
+  acceptOnce(): Promise<Socket>;
   /** Takes the accepted connection, so that the next one can be accepted. */
   take(): void;
   /** Lets nobody else connect, where the system can do this. */

@@ -7,6 +7,7 @@
 
 import { Pause, within } from "../shared/pause.ts";
 import type { Backlog } from "./backlog.ts";
+import type { Socket } from "../shared/socket.ts";
 import { Loopback } from "./loopback.ts";
 import { LAST_ACCEPTS, QuickClose } from "./quick_close.ts";
 import { type Sentinel, Sentinels, targetOf } from "./sentinel.ts";
@@ -50,7 +51,7 @@ export interface DrainOptions {
 export async function drain(
   backlog: Backlog,
   options: DrainOptions,
-  enqueue: (conns: Deno.Conn[]) => void,
+  enqueue: (conns: Socket[]) => void,
 ): Promise<void> {
   const drain = new Drain(backlog, options, enqueue);
   backlog.hide();
@@ -70,19 +71,19 @@ type Event = "accepted" | "news" | "quiet" | "retried" | "lost";
 class Drain {
   readonly #backlog: Backlog;
   readonly #options: DrainOptions;
-  readonly #enqueue: (conns: Deno.Conn[]) => void;
+  readonly #enqueue: (conns: Socket[]) => void;
   readonly #sentinels = new Sentinels();
   readonly #quickClose: QuickClose;
   #loopback: Loopback | undefined;
   /** Not yet passed on: the sentinel may be among them. */
-  readonly #accepted: Deno.Conn[] = [];
+  readonly #accepted: Socket[] = [];
   #count = 0;
   #isShort = false;
 
   constructor(
     backlog: Backlog,
     options: DrainOptions,
-    enqueue: (conns: Deno.Conn[]) => void,
+    enqueue: (conns: Socket[]) => void,
   ) {
     this.#backlog = backlog;
     this.#options = options;

@@ -6,6 +6,7 @@
  */
 
 import { turn } from "../shared/pause.ts";
+import type { Socket } from "../shared/socket.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Sentinels } from "./sentinel.ts";
 
@@ -32,7 +33,7 @@ const MAX_TRYING_MS = 200;
 export class QuickClose {
   readonly #backlog: Backlog;
   readonly #sentinels: Sentinels;
-  readonly #accepted: Deno.Conn[];
+  readonly #accepted: Socket[];
   readonly #accepts: Promise<void>[] = [];
   /** How many of the accepts are not over. */
   #pending = 0;
@@ -41,7 +42,7 @@ export class QuickClose {
   constructor(
     backlog: Backlog,
     sentinels: Sentinels,
-    accepted: Deno.Conn[],
+    accepted: Socket[],
   ) {
     this.#backlog = backlog;
     this.#sentinels = sentinels;
@@ -99,7 +100,7 @@ export class QuickClose {
 
   #accept(): void {
     this.#pending++;
-    const over = (conn?: Deno.Conn) => {
+    const over = (conn?: Socket) => {
       this.#pending--;
       if (conn) this.#accepted.push(conn);
     };

@@ -6,6 +6,7 @@
 
 import { hostPort } from "../shared/address.ts";
 import { closeQuietly } from "../shared/quiet.ts";
+import type { Socket } from "../shared/socket.ts";
 import { isGranted } from "./permission.ts";
 
 /**
@@ -17,7 +18,7 @@ export class Sentinel {
   /** Resolves when it is no longer being sent. */
   readonly settled: Promise<void>;
   /** Our end, and the one that came by. */
-  readonly #ends: Deno.Conn[] = [];
+  readonly #ends: Socket[] = [];
   #isClosed = false;
 
   /**
@@ -48,7 +49,7 @@ export class Sentinel {
    *
    * @param conns What has been accepted.
    */
-  takeOutOf(conns: Deno.Conn[]): void {
+  takeOutOf(conns: Socket[]): void {
     const own = this.#ends[0]?.localAddr as Deno.NetAddr | undefined;
     const at = conns.findIndex(({ remoteAddr }) =>
       own !== undefined && remoteAddr.transport === "tcp" &&
@@ -71,7 +72,7 @@ export class Sentinel {
     this.close();
   }
 
-  #keep(conn: Deno.Conn): void {
+  #keep(conn: Socket): void {
     this.#ends.push(conn);
     if (this.#isClosed) this.close();
   }
@@ -92,7 +93,7 @@ export class Sentinels {
   }
 
   /** Takes those that have arrived out of what has been accepted. */
-  takeOutOf(conns: Deno.Conn[]): void {
+  takeOutOf(conns: Socket[]): void {
     for (const sentinel of this.#all) sentinel.takeOutOf(conns);
   }
 

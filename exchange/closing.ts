@@ -12,7 +12,7 @@ import { quietly } from "../shared/quiet.ts";
 import type { ExchangeRecord, Outcome } from "./record.ts";
 import type { ReadingHalf } from "./reading.ts";
 import type { IncomingRequest } from "./request.ts";
-import type { Socket } from "./socket.ts";
+import type { Socket } from "../shared/socket.ts";
 import type { State } from "./state.ts";
 import { isOf, typeOf } from "../shared/thrown.ts";
 import type { WritingHalf } from "./writing.ts";

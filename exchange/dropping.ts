@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Socket } from "./socket.ts";
+import type { Socket } from "../shared/socket.ts";
 import type { TimeLimits } from "./time_limits.ts";
 
 const BUFFER_BYTES = 65_536;

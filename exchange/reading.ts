@@ -9,7 +9,7 @@ import { Dropping } from "./dropping.ts";
 import { RequestTooLargeError } from "../shared/errors.ts";
 import type { Outcome, RequestEnd } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
-import type { Socket } from "./socket.ts";
+import type { Socket } from "../shared/socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { type Unhurried, unhurried } from "../shared/unhurried.ts";

@@ -8,7 +8,7 @@
 import type { RequestTooLargeError } from "../shared/errors.ts";
 import { closeQuietly } from "../shared/quiet.ts";
 import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
-import type { Socket } from "./socket.ts";
+import type { Socket } from "../shared/socket.ts";
 import type { TimeLimits } from "./time_limits.ts";
 
 /**
@@ -106,12 +106,17 @@ export class State {
     return this.#isClosed;
   }
 
-  /** Closes the socket at once, even while it lingers. */
+  /**
+   * Closes the socket at once, even while it lingers. After a cut the peer is to
+   * see one, where the socket can do that.
+   */
   closeSocket(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     if (this.#stage === "lingering") this.#stage = "closed";
-    closeQuietly(this.#socket);
+    const isCut = this.#cut && this.#cut.outcome !== "health-check";
+    if (isCut && this.#socket.reset) this.#socket.reset();
+    else closeQuietly(this.#socket);
   }
 
   /** The first fault, if there was any. */

@@ -5,7 +5,7 @@
  */
 
 import { sendBytes } from "../shared/body.ts";
-import type { Socket } from "./socket.ts";
+import type { Socket } from "../shared/socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
 

@@ -8,6 +8,7 @@
 import type { Backlog } from "../draining/backlog.ts";
 import { Pause } from "../shared/pause.ts";
 import { closeQuietly } from "../shared/quiet.ts";
+import type { Socket } from "../shared/socket.ts";
 import { Wakeup } from "../shared/wakeup.ts";
 
 const MIN_BACKOFF_MS = 5;
@@ -34,7 +35,16 @@ const brokenCodes = ["EBADF", "ENOTSOCK"];
 
 /** The source of connections: the part of `Deno.Listener` that is needed. */
 export interface Source
-  extends Pick<Deno.Listener, "addr" | "accept" | "close" | "ref" | "unref"> {
+  extends Pick<Deno.Listener, "addr" | "close" | "ref" | "unref"> {
+  /** As `Deno.Listener.accept()`. */
+  accept(): Promise<Socket>;
+  /**
+   * Accepts no more, and resets nobody. Only a socket that somebody else keeps
+   * open can be left: who connects now waits there for the next process.
+   *
+   * @returns Those that were accepted and not taken.
+   */
+  leave?(): Promise<Socket[]>;
   /** Lets nobody else connect, and keeps the backlog. Only some can do this. */
   hide?(): void;
 }
@@ -48,7 +58,7 @@ export class Acceptor implements Backlog {
    * until its connection is taken, so that no connection is lost between
    * several callers that wait for it.
    */
-  #pending: Promise<Deno.Conn | undefined> | undefined;
+  #pending: Promise<Socket | undefined> | undefined;
   #backoff: Pause | undefined;
   readonly #backingOff = new Wakeup();
   #isClosed = false;
@@ -86,16 +96,29 @@ export class Acceptor implements Backlog {
   }
 
   /** @throws {unknown} The error of a listener that is broken, or of the callback. */
-  accept(): Promise<Deno.Conn | undefined> {
+  accept(): Promise<Socket | undefined> {
     return this.#pending ??= this.#accept();
   }
 
-  acceptOnce(): Promise<Deno.Conn> {
+  acceptOnce(): Promise<Socket> {
     return this.#listener.accept();
   }
 
   take(): void {
     this.#pending = undefined;
+  }
+
+  /** Whether it can be left without a gap. */
+  get canLeave(): boolean {
+    return this.#listener.leave !== undefined;
+  }
+
+  /** Accepts no more, and gives all that were accepted. */
+  async leave(): Promise<Socket[]> {
+    const rest = await this.#listener.leave?.() ?? [];
+    const first = this.isPending ? await this.accept() : undefined;
+    this.take();
+    return first ? [first, ...rest] : rest;
   }
 
   hide(): void {
@@ -113,7 +136,7 @@ export class Acceptor implements Backlog {
     this.close();
   }
 
-  async #accept(): Promise<Deno.Conn | undefined> {
+  async #accept(): Promise<Socket | undefined> {
     let backoff = MIN_BACKOFF_MS;
     let left = 0;
     while (!this.#isClosed) {

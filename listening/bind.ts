@@ -9,6 +9,7 @@ import { inspected, named } from "../shared/thrown.ts";
 import type { Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 import { GivenListener } from "./given_listener.ts";
+import { InheritedListener } from "./inherited_listener.ts";
 import { tap } from "./tap.ts";
 import { UnixListener } from "./unix.ts";
 
@@ -18,6 +19,7 @@ import { UnixListener } from "./unix.ts";
  * @param options The options.
  * @returns The listener: the one in the options, or else a new one.
  * @throws {Deno.errors.AddrInUse} If the address is in use.
+ * @throws {Deno.errors.BadResource} If `fd` is no listening socket.
  */
 export function bind(options: CheckedOptions): Source {
   const source = open(options);
@@ -26,8 +28,9 @@ export function bind(options: CheckedOptions): Source {
 }
 
 function open(options: CheckedOptions): Source {
-  const { listener, path, mode, hostname, port, cert, key } = options;
+  const { listener, fd, path, mode, hostname, port, cert, key } = options;
   if (listener) return new GivenListener(listener);
+  if (fd !== undefined) return new InheritedListener(fd);
   if (path !== undefined) return new UnixListener(path, mode);
   const { reusePort, tcpBacklog } = options;
   const where = { hostname, port, reusePort, tcpBacklog };

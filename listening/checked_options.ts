@@ -9,6 +9,7 @@ import { mayHoldOptions, OptionReader } from "../shared/option_reader.ts";
 import { type Unhurried, unhurried } from "../shared/unhurried.ts";
 import type {
   ExchangeOptions,
+  FdOptions,
   ListenerOptions,
   TcpOptions,
   UnixOptions,
@@ -20,6 +21,7 @@ export type AnyListenOptions =
   & ExchangeOptions
   & Partial<Pick<UnixOptions, "path" | "mode">>
   & Partial<Pick<ListenerOptions, "listener">>
+  & Partial<Pick<FdOptions, "fd">>
   & Pick<TcpOptions, typeof tcpNames[number]>
   & { transport?: string }
   & Tapped
@@ -53,6 +55,7 @@ export function readListenOptions(options: OptionReader<AnyListenOptions>) {
     path: options.path("path"),
     mode: options.integer("mode", 0, 0o777),
     listener: listenerOf(options),
+    fd: options.integer("fd", 0, 2 ** 31 - 1),
     transport: options.value("transport"),
     maxRequestBytes: options.integer("maxRequestBytes", 0, Infinity),
     deadline: options.time("deadline", 1),
@@ -207,12 +210,14 @@ function checkPlain(
 
 /** Checks that the options name exactly one place to listen. */
 function checkOnePlace(options: OptionReader<AnyListenOptions>): void {
-  for (const place of ["listener", "path"] as const) {
-    if (!options.has(place)) continue;
-    const other = options.has("path") && place === "listener"
-      ? "path"
-      : tcpNames.find((name) => options.has(name));
-    if (other) throw options.exclusive(place, other);
+  const places = ["listener", "fd", "path"] as const;
+  const place = places.find((name) => options.has(name));
+  const other = [...places, ...tcpNames].find((name) =>
+    name !== place && options.has(name)
+  );
+  if (place && other) throw options.exclusive(place, other);
+  if (place === "fd" && options.has("transport")) {
+    throw options.exclusive(place, "transport");
   }
   options.pair("cert", "key");
   if (options.has("mode") && !options.has("path")) {

@@ -6,6 +6,7 @@
 
 import { drain, type DrainOptions } from "../draining/drain.ts";
 import { closeQuietly } from "../shared/quiet.ts";
+import type { Socket } from "../shared/socket.ts";
 import { Wakeup } from "../shared/wakeup.ts";
 import { Acceptor, type Source } from "./accepting.ts";
 import type { CheckedOptions } from "./checked_options.ts";
@@ -24,7 +25,7 @@ export class ConnectionQueue {
   readonly #onAcceptError: (error: Error) => void;
   readonly #options: DrainOptions;
   /** Accepted while draining: connections that wait for their turn. */
-  readonly #queue: Deno.Conn[] = [];
+  readonly #queue: Socket[] = [];
   /** The drains under way: one of them after the other. */
   #drains = 0;
   #lastDrain: Promise<void> | undefined;
@@ -63,7 +64,7 @@ export class ConnectionQueue {
    * @returns The connection, or `undefined` when there will be no more.
    * @throws {unknown} The error of a broken listener, or what the callback threw.
    */
-  async next(): Promise<Deno.Conn | undefined> {
+  async next(): Promise<Socket | undefined> {
     while (!this.#isClosed) {
       if (this.#held) {
         await this.#held.promise;
@@ -136,9 +137,9 @@ export class ConnectionQueue {
    *
    * @returns Those connections, closed.
    */
-  async rest(): Promise<Deno.Conn[]> {
+  async rest(): Promise<Socket[]> {
     await this.#lastDrain;
-    return this.#queue.splice(0);
+    return [...this.#queue.splice(0), ...await this.#acceptor.leave()];
   }
 
   /** Drains the listener, and goes on with another one if there is one. */
@@ -152,6 +153,10 @@ export class ConnectionQueue {
     successor: Acceptor | undefined,
   ): Promise<void> {
     if (others) await others;
+    if (this.#acceptor.canLeave) {
+      this.#enqueue(await this.#acceptor.leave());
+      return this.#drained(successor);
+    }
     this.#held = Promise.withResolvers();
     const timer = setTimeout(() => this.#release(), MAX_HOLD_MS);
     try {
@@ -162,6 +167,10 @@ export class ConnectionQueue {
       this.#failure = { error };
     }
     clearTimeout(timer);
+    this.#drained(successor);
+  }
+
+  #drained(successor: Acceptor | undefined): void {
     if (successor) {
       this.#acceptor = successor;
       this.#successors.delete(successor);
@@ -176,7 +185,7 @@ export class ConnectionQueue {
     this.#held = undefined;
   }
 
-  #enqueue(conns: Deno.Conn[]): void {
+  #enqueue(conns: Socket[]): void {
     if (this.#isClosed) { for (const conn of conns) closeQuietly(conn); }
     this.#queue.push(...conns);
     this.#change.wake();

@@ -8,6 +8,7 @@ import { Exchange } from "../conn.ts";
 import { Delimiter } from "../exchange/delimiter.ts";
 import type { ExchangeSettings } from "../exchange/settings.ts";
 import { bytesOf } from "../shared/body.ts";
+import type { Socket } from "../shared/socket.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
 import type { CheckedOptions } from "./checked_options.ts";
@@ -57,7 +58,7 @@ export class Exchanges<Addr extends Deno.Addr> {
   }
 
   /** Begins an exchange. After `stop()` it is aborted at once. */
-  begin(socket: Deno.Conn): Exchange<Addr> {
+  begin(socket: Socket): Exchange<Addr> {
     const exchange = new Exchange<Addr>(++this.#begun, socket, this.#settings);
     this.#running.add(exchange);
     if (this.#stopped) {

@@ -227,6 +227,8 @@ export interface TcpOptions<Addr extends Deno.Addr = Deno.NetAddr>
   path?: undefined;
   /** Only {@linkcode UnixOptions} have one. */
   mode?: undefined;
+  /** Only {@linkcode FdOptions} have one. */
+  fd?: undefined;
   /** Only {@linkcode ListenerOptions} have one. */
   listener?: undefined;
 }
@@ -255,6 +257,8 @@ export interface UnixOptions<Addr extends Deno.Addr = Deno.UnixAddr>
    * @default {0o777 & ~Deno.umask()}
    */
   mode?: number;
+  /** Only {@linkcode FdOptions} have one. */
+  fd?: undefined;
   /** Only {@linkcode ListenerOptions} have one. */
   listener?: undefined;
 }
@@ -274,16 +278,50 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
    * connections must end its pending reads, as in Deno.
    */
   listener: Deno.Listener<Deno.Conn, Addr>;
+  /** Only {@linkcode FdOptions} have one. */
+  fd?: undefined;
   /** Only {@linkcode UnixOptions} have one. */
   path?: undefined;
+}
+
+/**
+ * Options for a listening socket that the process has inherited, TCP or Unix. The
+ * limits and callbacks of {@linkcode ExchangeOptions} are among them.
+ *
+ * @typeParam Addr The type of the addresses.
+ */
+export interface FdOptions<
+  Addr extends Deno.Addr = Deno.NetAddr | Deno.UnixAddr,
+> extends ExchangeOptions<Addr> {
+  /**
+   * The number of the descriptor of the socket, from 0: 3 is the first one from
+   * systemd. A socket that is only bound begins to listen. No permission guards
+   * it.
+   *
+   * Whoever keeps the socket open, such as systemd, keeps its backlog: when the
+   * server stops, clients wait there for the next process, and nobody is refused
+   * or reset.
+   *
+   * It is accepted from with `node:net`, which differs in this: connections wait
+   * accepted in this process and not in the backlog, as many as come; a response
+   * that is cut ends with a reset on TCP, so that the client knows; the path of a
+   * Unix socket is not known (`null`); and there is no TLS, which a proxy can end.
+   * Without descriptors `onAcceptError` is not called: clients wait, on TCP for a
+   * second at most after there are some, on a Unix socket until the next one comes.
+   */
+  fd: number;
+  /** Only {@linkcode UnixOptions} have one. */
+  path?: undefined;
+  /** Only {@linkcode ListenerOptions} have one. */
+  listener?: undefined;
 }
 
 /**
  * Options of {@linkcode listen}: where to listen, limits and callbacks.
  *
  * They are one of {@linkcode TcpOptions} (with `cert` and `key` for TLS),
- * {@linkcode UnixOptions} (with a `path`) and {@linkcode ListenerOptions} (with a
- * `listener`); options of two of them exclude each other. Each has the limits and
+ * {@linkcode UnixOptions} (with a `path`), {@linkcode FdOptions} (with an `fd`) and
+ * {@linkcode ListenerOptions} (with a `listener`); options of two of them exclude each other. Each has the limits and
  * callbacks of {@linkcode ExchangeOptions}, and the callbacks are called with the
  * options as `this`. Each option is read once, by its name, wherever it comes
  * from.
@@ -301,4 +339,5 @@ export interface ListenerOptions<Addr extends Deno.Addr = Deno.Addr>
 export type ListenOptions =
   | TcpOptions<Deno.NetAddr | Deno.UnixAddr>
   | UnixOptions<Deno.NetAddr | Deno.UnixAddr>
+  | FdOptions
   | ListenerOptions<Deno.NetAddr | Deno.UnixAddr>;

@@ -10,7 +10,8 @@ import {
   parseProxyHeader,
   type ProxyHeader,
 } from "./proxy_header.ts";
-import type { Ends, Socket } from "../exchange/socket.ts";
+import { closeQuietly } from "../shared/quiet.ts";
+import type { Ends, Socket } from "../shared/socket.ts";
 import type { State } from "../exchange/state.ts";
 import type { TimeLimits } from "../exchange/time_limits.ts";
 
@@ -18,7 +19,7 @@ import type { TimeLimits } from "../exchange/time_limits.ts";
 export class ProxiedSocket implements Socket {
   readonly remoteAddr: Deno.Addr;
   readonly localAddr: Deno.Addr;
-  readonly #socket: Deno.Conn;
+  readonly #socket: Socket;
   /** What has come together with the header, and was not read yet. */
   #rest: Uint8Array | undefined;
 
@@ -26,7 +27,7 @@ export class ProxiedSocket implements Socket {
    * @param socket The connection of the proxy.
    * @param ends Its ends, as an exchange has them.
    */
-  constructor(socket: Deno.Conn, { remoteAddr, localAddr }: Ends) {
+  constructor(socket: Socket, { remoteAddr, localAddr }: Ends) {
     this.#socket = socket;
     this.remoteAddr = remoteAddr;
     this.localAddr = localAddr;
@@ -76,6 +77,11 @@ export class ProxiedSocket implements Socket {
 
   close(): void {
     this.#socket.close();
+  }
+
+  reset(): void {
+    if (this.#socket.reset) this.#socket.reset();
+    else closeQuietly(this.#socket);
   }
 
   /** The ends that the header names, or ours; none if there is no request. */

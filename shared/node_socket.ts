@@ -80,6 +80,8 @@ export class NodeSocket {
   #writeFault: Error | undefined;
   /** Whether that fault is, or may be, a reset. */
   #writeMetReset = false;
+  /** Whether our FIN is sent: whatever comes later, all was sent. */
+  #isFinished = false;
 
   /**
    * Wraps a socket that is connected, and has `allowHalfOpen`.
@@ -186,6 +188,7 @@ export class NodeSocket {
   /** As `Deno.Conn.closeWrite()`: sends the FIN. */
   async closeWrite(): Promise<void> {
     await this.#done((callback) => this.#socket.end(callback));
+    this.#isFinished = true;
   }
 
   /** As `Deno.Conn.close()`, but as often as one likes. */
@@ -195,10 +198,11 @@ export class NodeSocket {
   }
 
   /**
-   * Closes with a RST, so that the peer cannot take what it got for all. A Unix
-   * socket knows no RST: it just closes.
+   * Closes with a RST, so that the peer cannot take what it got for all; after our
+   * FIN it just closes. A Unix socket knows no RST: it always just closes.
    */
   reset(): void {
+    if (this.#isFinished) return this.close();
     this.#fail(closed());
     this.#socket.resetAndDestroy();
   }

@@ -5,6 +5,7 @@
  */
 
 import { unmapped } from "../../shared/address.ts";
+import type { Socket } from "../../shared/socket.ts";
 import { messageOf, nameOf } from "../shared/wording.ts";
 
 /** Is told what happens at a time, by the clock of `performance.now()`. */
@@ -30,7 +31,7 @@ export class TracedConnection {
    * @param socket The socket. Its methods are replaced by ones that tell.
    * @param tell Is told, once the connection has its number.
    */
-  constructor(socket: Deno.Conn, tell: Tell) {
+  constructor(socket: Socket, tell: Tell) {
     this.remoteAddr = unmapped(socket.remoteAddr);
     this.#tell = tell;
     this.tell("accepted", { client: nameOf(this.remoteAddr) });
@@ -54,7 +55,7 @@ export class TracedConnection {
     else this.#tell(at, event, { id, ...fields });
   }
 
-  #follow(socket: Deno.Conn): void {
+  #follow(socket: Socket): void {
     const read = socket.read.bind(socket);
     const write = socket.write.bind(socket);
     const closeWrite = socket.closeWrite.bind(socket);
@@ -119,6 +120,6 @@ export class TracedConnection {
   }
 }
 
-function isTls(socket: Deno.Conn): socket is Deno.TlsConn {
+function isTls(socket: Socket): socket is Socket & Deno.TlsConn {
   return "handshake" in socket;
 }
