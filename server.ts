@@ -106,7 +106,8 @@ export type {
  * exclude each other.
  * @throws {RangeError} If a number is out of range.
  * @throws {Deno.errors.NotSupported} If this Deno is older than 2.9.5.
- * @throws {Deno.errors.AddrInUse} If the address is in use, or `path` exists.
+ * @throws {Deno.errors.AddrInUse} If the address is in use, or `path` exists
+ * and is no dead socket.
  * @throws {Deno.errors.NotFound} If the folder of `path` does not exist.
  * @throws {Deno.errors.InvalidData} If `cert` or `key` contains no PEM.
  * @throws {Deno.errors.NotCapable} If a permission is missing.

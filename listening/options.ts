@@ -242,9 +242,9 @@ export interface TcpOptions<Addr extends Deno.Addr = Deno.NetAddr>
 export interface UnixOptions<Addr extends Deno.Addr = Deno.UnixAddr>
   extends ExchangeOptions<Addr> {
   /**
-   * The path of the socket. Nothing may exist there yet: remove the socket that
-   * a killed or failed server has left behind. At the end the server removes its
-   * socket, but not anything that has taken its place.
+   * The path of the socket. Nothing may exist there but a socket on which nobody
+   * listens, as a killed server leaves one behind: it is replaced. At the end the
+   * server removes its socket, but not anything that has taken its place.
    *
    * Deno's permissions to read and write must cover its folder: there the socket
    * is created in a hidden folder that only its user may enter, and then moved.

@@ -5,6 +5,7 @@
  */
 
 import { isOf, named } from "../shared/thrown.ts";
+import { FolderLock, stateOf } from "./dead_socket.ts";
 
 /** What fits into `sun_path` with a zero byte at the end. */
 const MAX_PATH_BYTES = Deno.build.os === "linux" ? 107 : 103;
@@ -85,16 +86,18 @@ export class UnixListener {
 }
 
 /**
- * Binds a socket in a private folder, and moves it to its path.
+ * Binds a socket in a private folder, and moves it to its path, where nothing is
+ * or a socket on which nobody listens.
  *
  * @throws {Error} If that fails. Nothing is left behind then.
  */
 function bindAt(path: string, mode: number | undefined): Bound {
   const folder = hiddenBeside(path);
   const hidden = hiddenIn(folder);
+  using lock = new FolderLock(folderOf(path) || ".");
   using undoing = new DisposableStack();
   try {
-    claim(path);
+    claim(path, lock);
     undoing.defer(() => remove(path));
     Deno.mkdirSync(folder, { mode: 0o700 });
     undoing.defer(() => remove(folder));
@@ -149,30 +152,60 @@ function letUsIn(folder: string): void {
   Deno.chmodSync(folder, mode | 0o700);
 }
 
-/** Removes a file or an empty folder, if that can be done. */
-function remove(path: string): void {
+/** Removes a file or an empty folder. Returns whether that could be done. */
+function remove(path: string): boolean {
   try {
     Deno.removeSync(path);
+    return true;
   } catch {
     // Somebody else has removed or replaced it.
+    return false;
   }
 }
 
-/** Reserves a path where nothing exists yet, atomically. */
-function claim(path: string): void {
+/**
+ * Reserves a path, atomically, where nothing exists or a dead socket.
+ *
+ * @param lock Keeps others from doing the same.
+ */
+function claim(path: string, lock: FolderLock): void {
+  if (create(path)) return;
+  const taken = whyTaken(path, lock);
+  if (taken === undefined && create(path)) return;
+  throw new Deno.errors.AddrInUse(
+    taken ?? "somebody else has just taken this path, choose another one",
+  );
+}
+
+/** Creates a file where nothing exists yet. Returns whether it was created. */
+function create(path: string): boolean {
   try {
     Deno.openSync(path, { createNew: true, write: true }).close();
+    return true;
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new Deno.errors.AddrInUse(
-      Deno.lstatSync(path).isSocket
-        ? "there is a socket at this path already, remove it if its server is " +
-          "dead, or choose another path"
-        : "there is something at this path already that is no socket, remove it " +
-          "if nobody needs it, or choose another path",
-      { cause: error },
-    );
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
   }
+}
+
+/** Why a path is taken, if it is not by a dead socket, which is removed. */
+function whyTaken(path: string, lock: FolderLock): string | undefined {
+  const { isSocket, dev, ino } = Deno.lstatSync(path);
+  if (!isSocket) {
+    return "there is something at this path already that is no socket, remove " +
+      "it if nobody needs it, or choose another path";
+  }
+  const state = lock.isHeld ? stateOf(path) : "unknown";
+  if (state === "gone") return undefined;
+  if (state === "live") {
+    return "a server listens at this path already, stop it or choose another path";
+  }
+  const now = Deno.lstatSync(path);
+  const isSame = now.dev === dev && now.ino === ino;
+  if (state === "dead" && isSame && remove(path)) return undefined;
+  return "there is a socket at this path already that cannot be " +
+    (state === "dead" ? "removed" : "tried") +
+    ", remove it if its server is dead, or choose another path";
 }
 
 /** Why nothing can be bound there, in terms of the path that the user knows. */

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { listen, type Listener } from "../mod.ts";
 import { pattern } from "./bytes.ts";
 import { checkRow } from "./fault_table.ts";
-import { root, runDeno, runProgram, spawn } from "./programs.ts";
+import { root, runDeno, runProgram } from "./programs.ts";
 import { ask, begin, exchange, readBytes, readText, send } from "./sockets.ts";
 import { block, lineUp, namesIn, serveAt, testUnix } from "./support.ts";
 
@@ -136,33 +136,6 @@ testUnix("listen() gives its Unix socket the `mode` asked for", (folder) => {
     listener.close();
   }
 });
-
-testUnix(
-  "listen() says what to do about the socket of a dead server",
-  async (folder) => {
-    const path = `${folder}/test.sock`;
-    const server = `${importing}
-    listen({ path: ${JSON.stringify(path)} });
-    console.log("listening");
-    setInterval(() => {}, 1000);`;
-    const args = ["eval", "--no-config", server];
-    await using child = spawn(Deno.execPath(), args, { stderr: "inherit" });
-    const output = child.stdout.getReader();
-    await output.read();
-    child.kill("SIGKILL");
-    await child.status;
-    await output.cancel();
-    assertThrows(
-      () => listen({ path }),
-      Deno.errors.AddrInUse,
-      `Cannot listen on ${path}: there is a socket at this path already, remove it if its server is dead, or choose another path`,
-    );
-    Deno.removeSync(path);
-    const { server: next } = serveAt(path);
-    assertEquals(await ask(next.addr, "hello"), "hello");
-    await next.shutdown();
-  },
-);
 
 testUnix(
   "listen() removes its Unix socket as the program ends by itself",
