@@ -18,7 +18,12 @@ import { checkFlags, checkStreaming } from "./args/checks.ts";
 import type { ServeFlags, serveFlags } from "./args/flags.ts";
 import { type CommandLine, UsageError } from "./args/parsing.ts";
 import { failureFor, limitsOf, refusalOf } from "./args/limits.ts";
-import { checkMetricsApart, type Place, placeOf } from "./args/place.ts";
+import {
+  checkAllow,
+  checkMetricsApart,
+  type Place,
+  placeOf,
+} from "./args/place.ts";
 import { Reloading } from "./lifecycle/reloading.ts";
 import { ServiceManager } from "./lifecycle/service_manager.ts";
 import { heedSignals } from "./lifecycle/signals.ts";
@@ -82,9 +87,9 @@ async function serveTelling(
   checkStreaming(flags, module, answer.options);
   const readPlace = (options: Answer["options"]) => placeOf(flags, options);
   const place = await readPlace(answer.options);
-  if (flags.metrics) {
-    checkMetricsApart(flags.metrics, { ...answer.options, ...place } as Place);
-  }
+  const where = { ...answer.options, ...place } as Place;
+  if (flags.metrics) checkMetricsApart(flags.metrics, where);
+  if (flags.allow) checkAllow(flags.allow, where);
   await using monitor = flags.metrics && await Monitor.open(flags.metrics, log);
   await using manager = await ServiceManager.find(log);
   const reloading = new Reloading(answer, place, readPlace, log);
@@ -144,6 +149,7 @@ function callbacksOf(
       if (id > count) return false;
       observers.accept(addr, id);
       if (id === count) stopping.drain();
+      if (flags.allow && !flags.allow.has(addr)) return false;
       return own.allow ? own.allow(addr as never, id) : true;
     },
     onRequest(start: RequestStart): void {

@@ -5,6 +5,7 @@
  */
 
 import { type HostPort, readHostPort } from "../shared/host_port.ts";
+import { AddressRanges } from "./address_ranges.ts";
 
 /** One flag, under its name in a {@linkcode FlagTable}. */
 export interface Flag<T = unknown> {
@@ -24,6 +25,8 @@ export interface Flag<T = unknown> {
   readonly completes?: "files" | "directories" | readonly string[];
   /** Parses its value: `undefined` if it is wrong. */
   read(text: string): T | undefined;
+  /** What is wrong with a value, to follow what was received. */
+  explain?(text: string): string;
 }
 
 /** Flags by name, in the order of the help. */
@@ -68,6 +71,14 @@ export const hostPort = kind<HostPort>(
   "HOST:PORT, [IPV6]:PORT or :PORT",
   (text) => readHostPort(text.startsWith(":") ? `0.0.0.0${text}` : text),
 );
+
+/** A flag whose value is ranges of addresses: `10.0.0.0/8,2001:db8::/32,::1`. */
+export function ranges(help: string): Flag<AddressRanges> {
+  const expected =
+    "addresses or ranges such as 192.0.2.1,10.0.0.0/8,2001:db8::/32";
+  const { read, explain } = AddressRanges;
+  return { ...kind("CIDR[,CIDR…]", expected, read)(help), explain };
+}
 
 /** A flag whose value is permission bits, in octal: `660`. */
 export const mode = kind(

@@ -13,6 +13,7 @@ import {
   mode,
   oneOf,
   path,
+  ranges,
   size,
   text,
   time,
@@ -49,6 +50,7 @@ export const places = {
     ...{ min: 1, max: 2 ** 31 - 1, default: "511" },
   }),
   "proxy-protocol": toggle("clients come through a proxy that names them"),
+  allow: ranges("who may connect: clients, or proxies"),
 };
 
 /** Where requests end, and what they may take. */

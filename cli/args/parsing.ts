@@ -90,7 +90,8 @@ export function parseFlags<Table extends FlagTable>(
       values[name] = flag.read(String(value));
       if (values[name] !== undefined) continue;
       throw new UsageError(
-        `--${name} must be ${flag.expected}, received "${value}"`,
+        `--${name} must be ${flag.expected}, received "${value}"` +
+          (flag.explain?.(String(value)) ?? ""),
       );
     }
   }

@@ -7,6 +7,7 @@
 import { isIpv4 } from "../../shared/ip_address.ts";
 import type { ServeOptions } from "../../server.ts";
 import type { ServeFlags } from "./flags.ts";
+import type { AddressRanges } from "./address_ranges.ts";
 import { defined, UsageError } from "./parsing.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
 import { readPem } from "../shared/files.ts";
@@ -62,6 +63,23 @@ export function checkMetricsApart(metrics: HostPort, place: Place): void {
   throw new UsageError(
     `--metrics cannot use port ${port}, the server itself listens there: ` +
       "choose another port",
+  );
+}
+
+/**
+ * Checks that those who connect have addresses, if these decide who may.
+ *
+ * @param allow Who may connect.
+ * @param place Where the server is to listen.
+ * @throws {UsageError} If they have none.
+ */
+export function checkAllow(allow: AddressRanges, place: Place): void {
+  const { addr } = Object(place.listener) as Partial<Deno.Listener>;
+  const isUnix = place.path !== undefined || addr?.transport === "unix";
+  if (!isUnix) return;
+  throw new UsageError(
+    `--allow cannot be ${allow} on a Unix socket: who connects there has no ` +
+      "address, give the socket a --mode",
   );
 }
 
