@@ -8,10 +8,13 @@
 import type net from "node:net";
 import { denoError } from "./node_error.ts";
 import { within } from "./pause.ts";
+import { secondHandle } from "./second_handle.ts";
 
 /** The most that one read takes from the kernel, and one write gives to it. */
 const READ_BYTES = 65_536;
 const WRITE_BYTES = 262_144;
+/** What a new connection takes at once, so that no write of it has to wait. */
+const AT_ONCE_BYTES = 16_384;
 /** How long a connection that has been made may go untold, at most. */
 const TELLING_MS = 10;
 
@@ -73,6 +76,8 @@ export class NodeSocket {
   readonly localAddr: Deno.Addr;
   readonly #socket: net.Socket;
   readonly #incoming: Incoming;
+  /** What is written to: the socket, or a second handle on it. */
+  #writer: net.Socket;
   #hasEnded = false;
   /** Why nothing can be read any more. */
   #fault: { error: unknown } | undefined;
@@ -91,7 +96,7 @@ export class NodeSocket {
    * @throws {Deno.errors.NotConnected} If the peer has left already.
    */
   constructor(socket: net.Socket, incoming?: Incoming) {
-    this.#socket = socket;
+    this.#socket = this.#writer = socket;
     this.#incoming = incoming ?? new Incoming();
     this.localAddr = addrOf(socket.localAddress, socket.localPort);
     this.remoteAddr = addrOf(socket.remoteAddress, socket.remotePort);
@@ -108,8 +113,11 @@ export class NodeSocket {
       this.#incoming.onNews();
     });
     socket.on("error", (error) => this.#fail(denoError(error)));
-    socket.on("close", () => this.#fail(closed()));
-    this.#keepReadingAfterWriteFaults();
+    socket.on("close", () => {
+      this.#fail(closed());
+      this.#writer.destroy();
+    });
+    this.#keepReadingAfterWriteFaults(socket);
   }
 
   /**
@@ -181,7 +189,8 @@ export class NodeSocket {
   /** As `Deno.Conn.write()`: it may write less than all of it. */
   async write(bytes: Uint8Array): Promise<number> {
     const part = bytes.subarray(0, WRITE_BYTES);
-    await this.#done((callback) => this.#socket.write(part, callback));
+    this.#chooseWriter(part.length);
+    await this.#done((callback) => this.#writer.write(part, callback));
     return part.length;
   }
 
@@ -194,6 +203,7 @@ export class NodeSocket {
   /** As `Deno.Conn.close()`, but as often as one likes. */
   close(): void {
     this.#fail(closed());
+    this.#writer.destroy();
     this.#socket.destroy();
   }
 
@@ -204,7 +214,22 @@ export class NodeSocket {
   reset(): void {
     if (this.#isFinished) return this.close();
     this.#fail(closed());
+    if (this.#writer !== this.#socket) this.#writer.destroy();
     this.#socket.resetAndDestroy();
+  }
+
+  /** While the peer is silent, a write that has to wait needs a second handle. */
+  #chooseWriter(length: number): void {
+    const socket = this.#socket;
+    const isSure = socket.bytesRead > 0 ||
+      socket.bytesWritten + length <= AT_ONCE_BYTES;
+    const isOther = this.#writer !== socket;
+    if (isSure || isOther || this.localAddr.transport !== "tcp") return;
+    const second = secondHandle(socket);
+    if (!second) return;
+    second.on("error", () => {});
+    this.#keepReadingAfterWriteFaults(second);
+    this.#writer = second;
   }
 
   /** Waits for a write. It is over with the socket, too. */
@@ -242,16 +267,15 @@ export class NodeSocket {
    * A stream that cannot be written is destroyed, and what has arrived is lost:
    * perhaps the reason why the peer takes no more. So the stream is not told.
    */
-  #keepReadingAfterWriteFaults(): void {
-    const socket = this.#socket;
+  #keepReadingAfterWriteFaults(socket: net.Socket): void {
     const write = socket._write;
     socket._write = (chunk, encoding, callback) => {
       let isAtOnce = true;
       write.call(socket, chunk, encoding, (error) => {
         if (!error) return callback();
-        // Of a write that had to wait, Deno always says that the pipe is broken.
-        const isReset =
-          !(isAtOnce && "code" in error && error.code === "EPIPE");
+        // Of a write that had to wait, TCP always says that the pipe is broken.
+        const isTold = isAtOnce || socket !== this.#socket;
+        const isReset = !(isTold && "code" in error && error.code === "EPIPE");
         // What was read before it is told in the next tick.
         process.nextTick(() => {
           if (!this.#writeFault) this.#writeMetReset = isReset;

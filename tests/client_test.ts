@@ -26,6 +26,7 @@ import {
   serveLocally,
   type ServeTcpOptions,
   temporaryFolder,
+  testOnLinux,
   testUnix,
   turnOfIo,
 } from "./support.ts";
@@ -520,6 +521,29 @@ Deno.test("request() goes on sending after the end of the reply", async () => {
 });
 
 // Servers that fail
+
+testOnLinux(
+  "request() sends 20 MiB to a server that ends its side at once",
+  async () => {
+    const large = pattern(20 * 1024 ** 2);
+    const listener = Deno.listen(local);
+    const served = (async () => {
+      using conn = await listener.accept();
+      await conn.closeWrite();
+      // By now the request waits for somebody to read it.
+      await turnOfIo();
+      const buffer = new Uint8Array(65_536);
+      let bytes = 0;
+      for (let read; (read = await conn.read(buffer)) !== null;) bytes += read;
+      return bytes;
+    })();
+    const reply = await request(listener.addr as Deno.NetAddr, large);
+    assertEquals(await reply.text(), "");
+    assertEquals(await reply.sent, true);
+    assertEquals(await served, large.length);
+    listener.close();
+  },
+);
 
 Deno.test("request() never takes a reset for the end of the reply", async () => {
   // The write that is under way may meet the reset before the reading does.

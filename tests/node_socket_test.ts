@@ -9,7 +9,7 @@ import { assertSame, pattern } from "./bytes.ts";
 import { Peer } from "./peer.ts";
 import { root, runDeno } from "./programs.ts";
 import { exchange } from "./sockets.ts";
-import { Records, temporaryFolder, turnOfIo } from "./support.ts";
+import { Records, temporaryFolder, testOnLinux, turnOfIo } from "./support.ts";
 
 const large = pattern(8 * 1024 ** 2);
 const never = new AbortController().signal;
@@ -151,6 +151,60 @@ for (const end of ["one that was made", "one that was accepted"] as const) {
     }, Deno.errors.ConnectionReset);
     assertEquals(bytes, 1000);
   });
+}
+
+for (const end of ["one that was made", "one that was accepted"] as const) {
+  const other = end === "one that was made"
+    ? "one that was accepted"
+    : "one that was made";
+
+  testOnLinux(
+    `NodeSocket writes on when the peer has ended before its first byte (${end})`,
+    async () => {
+      await using both = await pair();
+      const { [end]: socket, [other]: peer } = both.ends;
+      // More than the buffers of the kernel take: it has to wait.
+      const writing = writeAll(socket, large);
+      await turnOfIo();
+      await peer.closeWrite();
+      assertEquals(await socket.read(new Uint8Array(9)), null);
+      const reading = readAll(peer);
+      await writing;
+      assertSame(await reading as Uint8Array<ArrayBuffer>, large);
+    },
+  );
+
+  testOnLinux(
+    `NodeSocket.reset() sends a RST in the middle of a write that waits (${end})`,
+    async () => {
+      await using both = await pair();
+      const { [end]: socket, [other]: peer } = both.ends;
+      const writing = writeAll(socket, large);
+      await turnOfIo();
+      socket.reset();
+      await assertRejects(() => writing, Deno.errors.Interrupted);
+      await assertRejects(() => readAll(peer), Deno.errors.ConnectionReset);
+    },
+  );
+
+  testOnLinux(
+    `NodeSocket gives all that came with its end, though a write met a reset (${end})`,
+    async () => {
+      await using both = await pair();
+      const { [end]: socket, [other]: peer } = both.ends;
+      const writing = writeAll(socket, large);
+      // Two chunks that nobody reads: the end is not read yet.
+      for (let i = 0; i < 2; i++) {
+        await peer.write(pattern(1000));
+        await turnOfIo();
+      }
+      await peer.closeWrite();
+      // On bytes that it has not read: with a RST.
+      peer.close();
+      await assertRejects(() => writing, Deno.errors.BrokenPipe);
+      assertEquals((await readAll(socket)).length, 2000);
+    },
+  );
 }
 
 Deno.test("NodeSocket is no connection of a peer that has left", async () => {
