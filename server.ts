@@ -20,6 +20,7 @@
  */
 
 import type { Exchange } from "./conn.ts";
+import { heed } from "./listening/callbacks.ts";
 import { checkListenOptions } from "./listening/checked_options.ts";
 import { StoppableListener } from "./listening/stoppable_listener.ts";
 import type { Listener } from "./listening/listener.ts";
@@ -233,7 +234,7 @@ class IterativeServer extends IterativeListener<Deno.Addr> implements Server {
   constructor({ listening, handler, onListen, onError }: Serving) {
     super(listening);
     try {
-      onListen?.(this.addr);
+      heed(onListen?.(this.addr), this.fail);
     } catch (error) {
       this.close();
       throw error;

@@ -154,16 +154,16 @@ function callbacksOf(
     },
     onRequest(start: RequestStart): void {
       observers.request(start);
-      own.onRequest?.(start as never);
+      return own.onRequest?.(start as never);
     },
     onExchange(record: ExchangeRecord): void {
       if (record.id > count) return;
       observers.exchange(record);
-      own.onExchange?.(record as never);
+      return own.onExchange?.(record as never);
     },
     onAcceptError(error: Error): void {
       observers.acceptError(error);
-      own.onAcceptError?.(error);
+      return own.onAcceptError?.(error);
     },
     async onError(error: unknown, conn: Conn) {
       const { id } = conn;

@@ -127,7 +127,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Decides who is let in, before a byte is read. By default everybody is. Any
    * result but `true`, even a promise of it, closes the connection with the
-   * outcome `"denied"`. If it throws, the iteration ends with that error.
+   * outcome `"denied"`. If it throws, or the promise rejects, the iteration ends
+   * with that error.
    *
    * With `proxyProtocol` it decides which proxies are trusted. It is not asked
    * again about the client: the handler can turn that away.
@@ -158,14 +159,15 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * Called once for each request that is read: when it is complete or, with
    * `streaming: true`, when the first chunk of `readable` is read. It is not
    * awaited. If it throws, the iteration ends with that error once the exchange
-   * is over.
+   * is over; if it returns a promise that rejects, once the turn under way is.
    *
    * @param start How the request begins, and which client sent it.
    */
   onRequest?: (start: RequestStart<Addr>) => void;
   /**
    * Called once for each accepted connection, when the server is done with it. It
-   * is not awaited. If it throws, the iteration ends with that error.
+   * is not awaited. If it throws, or returns a promise that rejects, the iteration
+   * ends with that error.
    *
    * @param record How it went.
    */
@@ -175,7 +177,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * 5 ms, then twice as long each time, up to a second. Mostly the machine is
    * short of descriptors or memory; clients wait meanwhile. A client that left
    * before it was accepted is no reason to call it, but 1024 in a row are. If the
-   * callback throws, the iteration ends with that error.
+   * callback throws, or returns a promise that rejects, the iteration ends with
+   * that error.
    *
    * Without it, `listen()` tells nobody, and `serve()` writes to `console.error`.
    *

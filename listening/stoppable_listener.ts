@@ -7,8 +7,10 @@
 import type { Exchange } from "../conn.ts";
 import { abortError } from "../shared/errors.ts";
 import { within } from "../shared/pause.ts";
+import { writeToConsole } from "../shared/thrown.ts";
 import type { Source } from "./accepting.ts";
 import { bind } from "./bind.ts";
+import { withRejections } from "./callbacks.ts";
 import { type Certificate, withCertificate } from "./certificate.ts";
 import type { CheckedOptions } from "./checked_options.ts";
 import { ConnectionQueue } from "./connection_queue.ts";
@@ -28,10 +30,12 @@ export class StoppableListener<Addr extends Deno.Addr>
   readonly #exchanges: Exchanges<Addr>;
   readonly #turns: Turns<Addr>;
   #isRunning = false;
+  #hasEnded = false;
   #shuttingDown: Promise<void> | undefined;
   readonly #ended = Promise.withResolvers<void>();
 
-  constructor(options: CheckedOptions) {
+  constructor(given: CheckedOptions) {
+    const options = withRejections(given, this.fail);
     const { signal, readAhead } = options;
     this.#options = options;
     this.#source = bind(options);
@@ -56,12 +60,22 @@ export class StoppableListener<Addr extends Deno.Addr>
     this.#exchanges.record(exchange);
   }
 
+  /**
+   * Ends the loop with the error of a callback, whose promise has rejected. After
+   * the end nobody but the console can be told.
+   */
+  readonly fail = (error: unknown): void => {
+    if (this.#hasEnded) writeToConsole(error);
+    else this.#turns.fail(error);
+  };
+
   /** The loop ends: records what was accepted but not served. */
   async end(): Promise<void> {
     this.#stop(abortError("The loop was left"));
     try {
       await this.#turns.end();
     } finally {
+      this.#hasEnded = true;
       this.#ended.resolve();
       this.#exchanges.lingering.closed().then(() => this.#forgetSignal());
     }

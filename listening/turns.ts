@@ -76,9 +76,16 @@ export class Turns<Addr extends Deno.Addr> {
     const unread = await this.#queue.rest();
     const unserved = unread.map((socket) => this.#exchanges.begin(socket));
     for (const exchange of [...this.#ready.splice(0), ...unserved]) {
-      await this.#exchanges.leave(exchange).catch((error) => this.#fail(error));
+      await this.#exchanges.leave(exchange).catch((error) => this.fail(error));
     }
     if (this.#failure) throw this.#failure.error;
+  }
+
+  /** Has `next()` throw what a callback has thrown, or an accept. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#isEnded = true;
+    this.#change.wake();
   }
 
   get #hasRoom(): boolean {
@@ -100,7 +107,7 @@ export class Turns<Addr extends Deno.Addr> {
         else this.#isEnded = true;
       }
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
     this.#isAccepting = false;
     if (this.#isEnded) this.#change.wake();
@@ -117,16 +124,11 @@ export class Turns<Addr extends Deno.Addr> {
         if (!isReady) await this.#exchanges.leave(exchange);
       }
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
     this.#reading--;
     if (isReady) this.#ready.push(exchange);
     else this.#fill();
     this.#change.wake();
-  }
-
-  #fail(error: unknown): void {
-    this.#failure ??= { error };
-    this.#isEnded = true;
   }
 }

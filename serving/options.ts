@@ -80,7 +80,8 @@ export type Handler<Addr extends Deno.Addr = Deno.Addr> = (
  */
 export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
   /**
-   * Called when the server listens. By default nothing is printed.
+   * Called when the server listens. By default nothing is printed. If it throws,
+   * so does `serve()`; if it returns a promise that rejects, so does `finished`.
    *
    * @param addr The address that the server listens on.
    */
