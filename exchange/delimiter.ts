@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { EndSearch } from "./end_search.ts";
+
 /** A delimiter, prepared for searching. One serves all requests. */
 export class Delimiter {
   readonly bytes: Uint8Array;
@@ -32,7 +34,8 @@ export class Delimiter {
  * The search for a delimiter in one request, which arrives in chunks. It looks at
  * each byte a bounded number of times, and keeps no byte.
  */
-export class DelimiterSearch {
+export class DelimiterSearch implements EndSearch {
+  readonly end = "delimiter";
   readonly #delimiter: Delimiter;
   /** How many bytes of the delimiter the request ends with by now. */
   #matched = 0;
@@ -41,13 +44,7 @@ export class DelimiterSearch {
     this.#delimiter = delimiter;
   }
 
-  /**
-   * Searches the next chunk.
-   *
-   * @param chunk What follows the chunks before.
-   * @returns Where the delimiter ends in it, or -1 if it does not.
-   */
-  endIn(chunk: Uint8Array): number {
+  endIn(chunk: Uint8Array): number | undefined {
     const { bytes, fallbacks } = this.#delimiter;
     const first = bytes[0] ?? 0;
     let matched = this.#matched;
@@ -65,6 +62,6 @@ export class DelimiterSearch {
       if (matched === bytes.length) return i + 1;
     }
     this.#matched = matched;
-    return -1;
+    return undefined;
   }
 }

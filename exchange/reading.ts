@@ -4,8 +4,8 @@
  * @module
  */
 
-import { type Delimiter, DelimiterSearch } from "./delimiter.ts";
 import { Dropping } from "./dropping.ts";
+import type { EndSearch } from "./end_search.ts";
 import { RequestTooLargeError } from "../shared/errors.ts";
 import type { Outcome, RequestEnd } from "./record.ts";
 import { RequestBytes } from "./request_bytes.ts";
@@ -19,8 +19,8 @@ import { wrongBuffer } from "../shared/view.ts";
 export interface ReadingSettings extends Unhurried {
   /** How large a request may be, in bytes. */
   readonly maxRequestBytes: number;
-  /** What ends a request besides the FIN, if anything does. */
-  readonly delimiter: Delimiter | undefined;
+  /** Begins the search for what ends a request besides the FIN, if anything does. */
+  readonly startSearch: (() => EndSearch) | undefined;
   /** After how long a silence a request ends, in milliseconds. */
   readonly silence: number;
   /** Whether the socket and its pending read outlive a cut, for a refusal. */
@@ -36,10 +36,12 @@ export class ReadingHalf {
   readonly #state: State;
   readonly #limits: TimeLimits;
   readonly #settings: ReadingSettings;
-  readonly #search: DelimiterSearch | undefined;
+  readonly #search: EndSearch | undefined;
   #end: RequestEnd | undefined;
   #hasFin = false;
   #isStopped = false;
+  /** What has stopped it, if that was a fault of the caller's code. */
+  #fault: { error: unknown } | undefined;
   /** Whether reads go straight to a buffer of the caller's. */
   #isDirect = false;
   #dropping: Dropping | undefined;
@@ -52,12 +54,11 @@ export class ReadingHalf {
     limits: TimeLimits,
     settings: ReadingSettings,
   ) {
-    const { delimiter } = settings;
     this.#socket = socket;
     this.#state = state;
     this.#limits = limits;
     this.#settings = settings;
-    this.#search = delimiter && new DelimiterSearch(delimiter);
+    this.#search = settings.startSearch?.();
   }
 
   /** What ended the request, once it is complete. */
@@ -197,12 +198,16 @@ export class ReadingHalf {
       if (this.#end) break;
       this.#checkReadable();
       if (read === null) {
-        this.#end = "fin";
-        this.#hasFin = true;
+        this.#endByFin();
         break;
       }
       this.#checkRoom(room, read);
-      const count = this.#search ? this.#untilDelimiter(room, read) : read;
+      let count = read;
+      if (this.#search) {
+        count = this.#untilEnd(this.#search, room.subarray(0, read));
+        // What was handed out before cannot be taken back.
+        if (count <= 0 && !(into instanceof RequestBytes)) break;
+      }
       this.#count(count);
       if (this.#settings[unhurried]) this.#limits.forgiveReads();
       if (!(into instanceof RequestBytes)) return count;
@@ -211,11 +216,39 @@ export class ReadingHalf {
     return null;
   }
 
+  /** The client has sent its FIN. That may be too early. */
+  #endByFin(): void {
+    this.#hasFin = true;
+    const missing = this.#search?.missing;
+    if (missing !== undefined) {
+      const error = new Deno.errors.UnexpectedEof(
+        `The request is cut: the client has ended it ${missing}`,
+      );
+      throw this.#state.cutByPeer("truncated", "reading", error);
+    }
+    this.#end = "fin";
+  }
+
   /** How many of the bytes that were read belong to the request. */
-  #untilDelimiter(room: Uint8Array, read: number): number {
-    const end = this.#search?.endIn(room.subarray(0, read)) ?? -1;
-    if (end < 0) return read;
-    this.#end = "delimiter";
+  #untilEnd(search: EndSearch, chunk: Uint8Array): number {
+    let end: number | undefined;
+    try {
+      end = search.endIn(chunk);
+    } catch (error) {
+      this.bytesRead += chunk.length;
+      this.#fault = { error };
+      this.stop();
+      this.#state.recordFault("failed", "reading", error);
+      throw error;
+    }
+    const excess = search.excess?.(this.#settings.maxRequestBytes);
+    if (excess) {
+      this.bytesRead += chunk.length;
+      this.#state.exceed(excess);
+      throw excess;
+    }
+    if (end === undefined) return chunk.length;
+    this.#end = search.end;
     return end;
   }
 
@@ -258,7 +291,9 @@ export class ReadingHalf {
     const { cut, tooLarge } = this.#state;
     if (cut) throw cut.error;
     if (tooLarge) throw tooLarge;
-    if (this.#isStopped) throw tooLateToRead();
+    if (this.#isStopped) {
+      throw this.#fault ? this.#fault.error : tooLateToRead();
+    }
   }
 }
 

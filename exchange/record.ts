@@ -14,7 +14,8 @@
  * - `"deadline"`: the whole exchange took longer than `deadline`.
  * - `"reset"`: the peer reset the connection, and a read or a write has shown
  *   it.
- * - `"truncated"`: a TLS request stopped without a `close_notify`.
+ * - `"truncated"`: a TLS request stopped without a `close_notify`, or a request
+ *   ended before its length was reached.
  * - `"handshake"`: a TLS handshake failed.
  * - `"proxy"`: with `proxyProtocol`, the header was malformed or missing.
  * - `"health-check"`: with `proxyProtocol`, the peer left without a request and
@@ -92,10 +93,10 @@ export interface ExchangeRecord<Addr extends Deno.Addr = Deno.Addr> {
   readonly bytesWritten: number;
   /**
    * What ended the request: the client's `"fin"` (on TLS, its `close_notify`), the
-   * `"delimiter"` of the option `until`, or the silence (`"idle"`) that it allows.
-   * It is missing if the request did not end.
+   * `"delimiter"` of the option `until`, the `"length"` that it has told, or the
+   * silence (`"idle"`) that it allows. It is missing if the request did not end.
    */
-  readonly end?: "fin" | "delimiter" | "idle";
+  readonly end?: "fin" | "delimiter" | "length" | "idle";
   /**
    * Where it ended: `"reading"` the request, `"waiting"` for its turn (only with
    * `readAhead`), `"handling"` it, or `"writing"` the response.

@@ -5,7 +5,12 @@
  */
 
 import { checkDenoVersion } from "../shared/deno_version.ts";
-import { mayHoldOptions, OptionReader } from "../shared/option_reader.ts";
+import type { LengthOf } from "../exchange/length.ts";
+import {
+  isCallable,
+  mayHoldOptions,
+  OptionReader,
+} from "../shared/option_reader.ts";
 import { type Unhurried, unhurried } from "../shared/unhurried.ts";
 import type {
   ExchangeOptions,
@@ -153,9 +158,10 @@ export function checkOptions(options: OptionReader<AnyListenOptions>) {
 /** What else ends a request: a copy, as the original may change. */
 function untilOf(
   options: OptionReader<AnyListenOptions>,
-): string | Uint8Array<ArrayBuffer> | { idle: number } | undefined {
+): string | Uint8Array<ArrayBuffer> | { idle: number } | LengthOf | undefined {
   const until = options.value("until");
   if (until === undefined) return undefined;
+  if (isCallable(until)) return options.callback("until") as LengthOf;
   if (typeof until === "string" || isBytes(until)) {
     if (until.length === 0) {
       throw options.fault('option "until" must not be empty, name a delimiter');
@@ -166,7 +172,10 @@ function untilOf(
     ? idleOf(options.nested("until"))
     : undefined;
   if (idle !== undefined) return { idle };
-  throw options.wrong("until", "a string, a Uint8Array or { idle: number }");
+  throw options.wrong(
+    "until",
+    "a string, a Uint8Array, { idle: number } or a function",
+  );
 }
 
 function idleOf(options: OptionReader<{ idle?: number }>): number | undefined {

@@ -5,7 +5,8 @@
  */
 
 import { Exchange } from "../conn.ts";
-import { Delimiter } from "../exchange/delimiter.ts";
+import { Delimiter, DelimiterSearch } from "../exchange/delimiter.ts";
+import { LengthSearch } from "../exchange/length.ts";
 import type { ExchangeSettings } from "../exchange/settings.ts";
 import { bytesOf } from "../shared/body.ts";
 import type { Socket } from "../shared/socket.ts";
@@ -32,13 +33,13 @@ export class Exchanges<Addr extends Deno.Addr> {
    */
   constructor(options: CheckedOptions, addr: Deno.Addr) {
     const { path, deadline, idleTimeout, onRefuse } = options;
-    const { delimiter, silence } = requestEndOf(options.until);
+    const { startSearch, silence } = requestEndOf(options.until);
     this.#options = options;
     this.#settings = {
       ...options,
       // A Unix connection knows only the path that Deno has bound.
       localAddr: path === undefined ? undefined : addr,
-      delimiter,
+      startSearch,
       silence,
       outlivesCuts: onRefuse !== undefined,
       freeBuffers: [],
@@ -138,10 +139,17 @@ export class Exchanges<Addr extends Deno.Addr> {
 /** What ends a request besides the FIN. */
 function requestEndOf(
   until: CheckedOptions["until"],
-): Pick<ExchangeSettings, "delimiter" | "silence"> {
-  const silence = typeof until === "object" && "idle" in until
-    ? until.idle
-    : Infinity;
+): Pick<ExchangeSettings, "startSearch" | "silence"> {
+  if (typeof until === "function") {
+    return { startSearch: () => new LengthSearch(until), silence: Infinity };
+  }
+  if (typeof until === "object" && "idle" in until) {
+    return { startSearch: undefined, silence: until.idle };
+  }
   const bytes = bytesOf(until);
-  return { delimiter: bytes && new Delimiter(bytes), silence };
+  const delimiter = bytes && new Delimiter(bytes);
+  return {
+    startSearch: delimiter && (() => new DelimiterSearch(delimiter)),
+    silence: Infinity,
+  };
 }

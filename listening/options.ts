@@ -78,10 +78,41 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * - A delimiter: text (in UTF-8) or bytes, not empty: the request ends
    *   after its first occurrence. The delimiter is part of the request; what
    *   follows it is dropped, and the outcome is `"ok"`.
+   * - A function of the head, for requests that tell their length: it gets what
+   *   has come so far, and returns how long the whole request is, in bytes from 1,
+   *   or `undefined` while that cannot be told. What follows is dropped. It is
+   *   called after each read until it has answered, with at most the first
+   *   16 384 bytes: a head that is longer is too large, and so is a length beyond
+   *   `maxRequestBytes`. The client's FIN before the end is `"truncated"`, unless
+   *   nothing has come. `head` is valid during the call only. If the function
+   *   throws, or returns anything else, such as a promise, the exchange fails
+   *   (`"failed"`).
    * - `{ idle: milliseconds }`, at least 1: the request ends when nothing has
    *   come for that long, from the beginning or since the last byte.
+   *
+   * @example A request with its length in front
+   * ```ts
+   * import { request, serve } from "@halfclose/server";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = serve({
+   *   hostname: "127.0.0.1",
+   *   port: 0,
+   *   // Four bytes say how many follow.
+   *   until: (head) =>
+   *     head.length < 4
+   *       ? undefined
+   *       : 4 + new DataView(head.buffer).getUint32(0),
+   * }, async (conn) => (await conn.bytes()).subarray(4));
+   * const reply = await request(server.addr, "\0\0\0\x05hello, and more");
+   * assertEquals(await reply.text(), "hello");
+   * ```
    */
-  until?: string | Uint8Array | { idle: number };
+  until?:
+    | string
+    | Uint8Array
+    | { idle: number }
+    | ((head: Uint8Array<ArrayBuffer>) => number | undefined);
   /**
    * How many further connections may be accepted and read while one is handled:
    * a whole number from 0 to 65535. The loop still gets one at a time, in the

@@ -5,6 +5,7 @@
  */
 
 import type { Conn } from "../conn.ts";
+import type { ExchangeRecord } from "../exchange/record.ts";
 import type { ResponseBody } from "../shared/body.ts";
 import { isCallable, OptionReader } from "../shared/option_reader.ts";
 import { inspected, writeToConsole } from "../shared/thrown.ts";
@@ -198,10 +199,17 @@ export function checkServing(given: object, handler: unknown): Serving {
     listening: {
       ...listening,
       onAcceptError: listening.onAcceptError ?? writeToConsole,
+      onExchange: listening.onExchange ??
+        (typeof listening.until === "function" ? tellWhatFailed : undefined),
     },
     ...(onListen && { onListen }),
     ...(onError && { onError }),
   };
+}
+
+/** No handler is called, and so no `onError`, if `until` fails before. */
+function tellWhatFailed({ outcome, handledMs, error }: ExchangeRecord): void {
+  if (outcome === "failed" && handledMs === undefined) writeToConsole(error);
 }
 
 function readCallbacks(options: OptionReader<AnyServeOptions>) {

@@ -21,18 +21,44 @@ export class RequestTooLargeError extends RangeError {
   override readonly name = "RequestTooLargeError";
   /** The limit that was exceeded, in bytes. */
   readonly maxRequestBytes: number;
+  /**
+   * What was larger: the `"request"` than `maxRequestBytes`, its `"head"` than what
+   * the option `until` may look at, or a `"line"` than what
+   * {@linkcode RequestReader.readUntil} keeps.
+   */
+  readonly part: "request" | "head" | "line";
 
   /**
    * Creates the error for a limit.
    *
    * @param maxRequestBytes The limit that was exceeded, in bytes.
+   * @param part What was larger. `"request"` by default.
    */
-  constructor(maxRequestBytes: number) {
-    super(
-      `The request is larger than the ${maxRequestBytes} bytes allowed: ` +
-        "send less, or have `maxRequestBytes` raised",
-    );
+  constructor(
+    maxRequestBytes: number,
+    part: "request" | "head" | "line" = "request",
+  ) {
+    super(tooLargeMessage(maxRequestBytes, part));
     this.maxRequestBytes = maxRequestBytes;
+    this.part = part;
+  }
+}
+
+/** What was too large, and what to do. */
+function tooLargeMessage(
+  limit: number,
+  part: RequestTooLargeError["part"],
+): string {
+  switch (part) {
+    case "request":
+      return `The request is larger than the ${limit} bytes allowed: send ` +
+        "less, or have `maxRequestBytes` raised";
+    case "head":
+      return `The length of the request is not in its first ${limit} bytes: ` +
+        "send a shorter head, or have `until` answer from less";
+    case "line":
+      return `A line of the request is longer than the ${limit} bytes that ` +
+        "`readUntil()` keeps: send its delimiter earlier";
   }
 }
 

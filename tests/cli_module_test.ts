@@ -1,7 +1,7 @@
 // A module that answers: what it may export, do, and get wrong.
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { ask } from "./sockets.ts";
+import { ask, begin, readText } from "./sockets.ts";
 import { temporaryFolder, testUnix, testWithSignals } from "./support.ts";
 import {
   checkEnding,
@@ -368,3 +368,40 @@ Deno.test("cli: what a module throws outside of its handler has a place, too", a
   const { lines: [missing = ""] } = await run('import "./nowhere.ts";\n');
   assertEquals(missing.includes("\\x1b"), false, missing);
 });
+
+testModule(
+  "cli: a module tells from the head of a request how long it is",
+  `export default {
+    until: (head) => {
+      if (head[0] === 0) throw new Error("from until");
+      return 1 + head[0];
+    },
+    maxRequestBytes: 9,
+    handler: (conn) => conn.bytes(),
+  };`,
+  ["--log-format", "json"],
+  async (tool) => {
+    const reply = async (request: string) =>
+      await readText(await begin(tool.addr, request));
+    assertEquals(await reply("\x05hello, and more"), "\x05hello");
+    assertEquals(await reply("\0"), "");
+    assertStringIncludes(await reply("\x09"), "9 bytes allowed");
+    await tool.line(/"end":"length".*"outcome":"ok"/);
+    await tool.line(/"outcome":"failed".*from until/);
+    await tool.line(/"outcome":"too-large".*9 bytes of --max-request-bytes/);
+  },
+);
+
+testModule(
+  "cli: a head that does not tell how long its request is is told of as such",
+  "export default { until: () => undefined, handler: (conn) => conn.bytes() };",
+  [],
+  async (tool) => {
+    const client = await begin(tool.addr, new Uint8Array(20_000));
+    assertStringIncludes(
+      await readText(client),
+      "its head is larger than the 16384 bytes allowed",
+    );
+    await tool.line(/too-large while reading: .*not in its first 16384 bytes/);
+  },
+);

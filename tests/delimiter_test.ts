@@ -8,7 +8,7 @@ function endOf(delimiter: Uint8Array, chunks: Uint8Array[]): number {
   let before = 0;
   for (const chunk of chunks) {
     const end = search.endIn(chunk);
-    if (end >= 0) return before + end;
+    if (end !== undefined) return before + end;
     before += chunk.length;
   }
   return -1;

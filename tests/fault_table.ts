@@ -76,6 +76,7 @@ function clients(sees: string): Observed["client"][] {
   if (sees === "a reset") return ["reset"];
   if (sees === "a reset, or the end") return ["reset", "end"];
   if (sees === "the end") return ["end"];
+  if (sees.startsWith("the end, or")) return ["end", "response"];
   return [sees.startsWith("nothing") ? "nothing" : "response"];
 }
 

@@ -18,6 +18,7 @@ import {
   readBytes,
   readText,
   send,
+  writeAll,
 } from "./sockets.ts";
 import {
   echoOnce,
@@ -387,6 +388,74 @@ testFault("8 MiB both ways", () => ({
   outcome: "ok",
   phase: "writing",
 }));
+
+// Requests that tell their length
+
+/** The first byte says how many follow, but for the next client's. */
+const firstByte = ([first = 0]: Uint8Array) => first === 110 ? 4 : 1 + first;
+
+testFault("a length that never comes", () => ({
+  options: { until: firstByte, idleTimeout: 50 },
+  client: async (addr) => await readText(await begin(addr, "\x09hello")),
+  sees: "refused: TimeoutError",
+  outcome: "idle",
+  phase: "reading",
+}));
+
+testFault("a length beyond maxRequestBytes", () => ({
+  options: { until: firstByte, maxRequestBytes: 9 },
+  client: async (addr) => await readText(await begin(addr, "\x09hello")),
+  sees: "refused: RequestTooLargeError",
+  outcome: "too-large",
+  phase: "reading",
+}));
+
+testFault("a head that never tells its length", () => ({
+  options: { until: ([first]) => first === 110 ? 4 : undefined },
+  client: async (addr) => await readText(await begin(addr, eightMiB)),
+  sees: "refused: RequestTooLargeError",
+  outcome: "too-large",
+  phase: "reading",
+}));
+
+testFault("a request that ends before its length", () => ({
+  options: { until: firstByte },
+  client: async (addr) => await ask(addr, "\x09hello"),
+  sees: "",
+  outcome: "truncated",
+  phase: "reading",
+}));
+
+testFault("a flood after the length", () => ({
+  options: { until: firstByte },
+  client: async (addr) => {
+    const client = await begin(addr, "\x05hello");
+    const reply = readText(client);
+    // The server may close once it has dropped this for long enough.
+    await writeAll(client, moreThanFits).catch(() => {});
+    await client.closeWrite().catch(() => {});
+    return await reply;
+  },
+  sees: "\x05hello",
+  outcome: "ok",
+  phase: "writing",
+}));
+
+for (const streaming of [false, true]) {
+  testFault("an `until` that throws", () => ({
+    options: {
+      streaming,
+      until: ([first]) => {
+        if (first === 0) throw new Error("from until");
+        return 4;
+      },
+    },
+    client: async (addr) => await readText(await begin(addr, "\0hello")),
+    sees: streaming ? "from onError" : "",
+    outcome: "failed",
+    phase: "reading",
+  }));
+}
 
 // Handlers
 

@@ -95,6 +95,7 @@ const wrong: [object | null, new () => Error, string][] = [
   [{ until: 10 }, TypeError, 'option "until" must be a string, a Uint8Array'],
   [{ until: null }, TypeError, 'option "until" must be a string, a Uint8Array'],
   [{ until: new Map() }, TypeError, 'option "until" must be a string'],
+  [{ until: class {} }, TypeError, "or a function, received [class"],
   [{ until: {} }, TypeError, 'option "until" must be a string, a Uint8Array'],
   [
     { until: { idle: "1s" } },

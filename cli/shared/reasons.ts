@@ -24,7 +24,7 @@ export function explainLimit(error: unknown, explanation: string): void {
 
 /** Why an exchange has failed, for the log and the view. */
 export function reasonOf(error: unknown): string {
-  if (isOf(error, RequestTooLargeError)) {
+  if (isOf(error, RequestTooLargeError) && error.part === "request") {
     return `the request is larger than the ${error.maxRequestBytes} bytes of ` +
       "--max-request-bytes";
   }
@@ -50,7 +50,8 @@ const notEnded =
 /** What a client is told that is refused. */
 export function refusalFor(error: RequestTooLargeError | TimeoutError): string {
   if (isOf(error, RequestTooLargeError)) {
-    return `it is larger than the ${error.maxRequestBytes} bytes allowed`;
+    const what = error.part === "request" ? "it" : `its ${error.part}`;
+    return `${what} is larger than the ${error.maxRequestBytes} bytes allowed`;
   }
   const { option, timeout, due } = error;
   if (option === "deadline" && due !== "request") {

@@ -152,6 +152,7 @@ export class Trace implements Observer, AsyncDisposable {
   /** What has ended a complete request if there was no FIN. */
   get #otherEnd(): ExchangeRecord["end"] {
     const { until } = this.#options;
+    if (typeof until === "function") return "length";
     return typeof until === "string" || until instanceof Uint8Array
       ? "delimiter"
       : "idle";

@@ -3,7 +3,7 @@
 import type { ExchangeRecord, Outcome } from "../../server.ts";
 import { Random } from "../harness/random.ts";
 import { encode } from "../bytes.ts";
-import type { Client, Schedule } from "./schedule.ts";
+import { type Client, lengthIn, type Schedule } from "./schedule.ts";
 
 /** What a client is told that is turned away. */
 export const refusal = "refused\n";
@@ -30,16 +30,40 @@ export interface Events {
   atOnce: number;
 }
 
-/** What of a client's bytes is its request: all, or what a delimiter ends. */
-function requestOf(
-  { options: { until } }: Schedule,
-  { request }: Client,
-): Uint8Array {
-  if (!until) return request;
+/** The longest head in which a length is looked for. */
+const LONGEST_HEAD = 16_384;
+
+/** What a client has asked: how much of what it sends is its request, and its fate. */
+interface Asked {
+  bytes: Uint8Array;
+  fate: "whole" | "too-large" | "truncated";
+}
+
+function askedOf({ options }: Schedule, { request }: Client): Asked {
+  const { until, maxRequestBytes } = options;
+  if (typeof until !== "number") {
+    const bytes = until ? upTo(until, request) : request;
+    const fate = bytes.length > maxRequestBytes ? "too-large" : "whole";
+    return { bytes, fate };
+  }
+  const length = lengthIn(request, until <= LONGEST_HEAD ? until : Infinity);
+  const size = length ?? request.length;
+  const isLost = length === undefined && size >= LONGEST_HEAD;
+  if (isLost || size > maxRequestBytes) {
+    return { bytes: request, fate: "too-large" };
+  }
+  const isWhole = length === undefined ? size === 0 : size <= request.length;
+  return isWhole
+    ? { bytes: request.subarray(0, size), fate: "whole" }
+    : { bytes: request, fate: "truncated" };
+}
+
+/** All up to a delimiter. */
+function upTo(delimiter: Uint8Array, request: Uint8Array): Uint8Array {
   const end = request.findIndex((_, i) =>
-    until.every((byte, j) => request[i + j] === byte)
+    delimiter.every((byte, j) => request[i + j] === byte)
   );
-  return end < 0 ? request : request.subarray(0, end + until.length);
+  return end < 0 ? request : request.subarray(0, end + delimiter.length);
 }
 
 /** What a handler answers to a whole request. */
@@ -88,15 +112,18 @@ function dueTo(
   client: Client,
   sight: Sight,
 ): { outcome: Outcome; bytes: Uint8Array } | undefined {
-  const { behaviour, hurried, stop, options } = schedule;
+  const { behaviour, hurried, stop } = schedule;
   const cut = stop?.by === "close" || stop?.by === "signal";
   if (hurried || cut || sight.connected !== "in time") return undefined;
   const good = client.ending === "fin" &&
     (client.reading === "at once" || client.reading === "after writing");
   if (!good) return undefined;
-  const request = requestOf(schedule, client);
-  if (request.length > options.maxRequestBytes && isRead(schedule)) {
-    return { outcome: "too-large", bytes: encode(refusal) };
+  const { bytes: request, fate } = askedOf(schedule, client);
+  if (fate !== "whole" && isRead(schedule)) {
+    return {
+      outcome: fate,
+      bytes: encode(fate === "too-large" ? refusal : ""),
+    };
   }
   const bytes = answerTo(schedule, request);
   switch (behaviour) {
@@ -121,15 +148,16 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     const { connected, end, bytes } = sight;
     const tell = (what: string) =>
       faults.push(`client ${i} ${what}: ${bytes.length} bytes, ${end}`);
-    const full = answerTo(schedule, requestOf(schedule, client));
+    const full = answerTo(schedule, askedOf(schedule, client).bytes);
     const possible = [full, encode(refusal), encode(apology)];
     if (!possible.some((whole) => isPrefix(bytes, whole))) {
       tell("has seen what nobody sent");
     }
     if (connected === "never" && !schedule.stop) tell("could not connect");
     const due = dueTo(schedule, client, sight);
-    // An echo that is under way is cut as the request turns out too large.
-    const echoed = due?.outcome === "too-large" && schedule.options.streaming &&
+    // An echo that is under way is cut as the request turns out to be no good.
+    const isCut = due?.outcome === "too-large" || due?.outcome === "truncated";
+    const echoed = isCut && schedule.options.streaming &&
       ["stream", "chunks"].includes(schedule.behaviour);
     if (!due || echoed) continue;
     if (end !== "eof") tell("has not seen the end");
@@ -199,7 +227,7 @@ function isPossible(
   // Who could not connect may yet have tried to shake hands.
   if (sight.connected === "never") return schedule.transport === "tls";
   if ("port" in remoteAddr && remoteAddr.port !== sight.port) return false;
-  const size = requestOf(schedule, client).length;
+  const size = askedOf(schedule, client).bytes.length;
   if (bytesRead > size) return false;
   const due = dueTo(schedule, client, sight);
   if (due) {
@@ -213,12 +241,12 @@ function isPossible(
 function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
   const { behaviour, hurried, stop, options, transport } = schedule;
   const possible = new Set<Outcome>(["ok"]);
+  const { fate } = askedOf(schedule, client);
+  if (fate !== "whole") possible.add(fate);
   if (client.ending !== "fin" || client.reading === "some") {
     possible.add("reset");
+    if (typeof options.until === "number") possible.add("truncated");
     if (transport === "tls") possible.add("truncated").add("handshake");
-  }
-  if (requestOf(schedule, client).length > options.maxRequestBytes) {
-    possible.add("too-large");
   }
   if (hurried) possible.add("idle").add("deadline").add("reset");
   // A shutdown takes one more deadline, and then aborts.
@@ -233,9 +261,12 @@ function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
 function findWrongRequests(schedule: Schedule, { requests }: Events): string[] {
   const whole = (request: Uint8Array) =>
     schedule.clients.some((client) => {
-      const asked = requestOf(schedule, client);
-      return isPrefix(request, asked) &&
-        (request.length === asked.length || client.ending === "leave");
+      const { bytes: asked, fate } = askedOf(schedule, client);
+      if (fate !== "whole" || !isPrefix(request, asked)) return false;
+      if (request.length === asked.length) return true;
+      // Who leaves has ended its request, unless that has told its length.
+      return client.ending === "leave" &&
+        (typeof schedule.options.until !== "number" || request.length === 0);
     });
   return requests.every(whole)
     ? []

@@ -13,7 +13,7 @@ import { local, pause } from "../sockets.ts";
 import { cert, key } from "../tls.ts";
 import { act, type Scene } from "./clients.ts";
 import { apology, type Events, refusal } from "./model.ts";
-import type { Schedule } from "./schedule.ts";
+import { lengthIn, type Schedule } from "./schedule.ts";
 
 /**
  * Where nobody comes by chance: tests beside it connect to ports of 127.0.0.1. With
@@ -34,6 +34,7 @@ interface Subject {
 /** Plays a schedule to its end. It rejects if the server does. */
 export async function play(schedule: Schedule): Promise<Events> {
   const { transport, options, stop } = schedule;
+  const { until } = options;
   const records: ExchangeRecord<Deno.Addr>[] = [];
   const requests: Uint8Array[] = [];
   let running = 0;
@@ -50,6 +51,9 @@ export async function play(schedule: Schedule): Promise<Events> {
   const controller = new AbortController();
   const subject = begin(schedule.api, {
     ...options,
+    until: typeof until === "number"
+      ? (head: Uint8Array) => lengthIn(head, until)
+      : until,
     ...(transport === "unix"
       ? { path: `${folder}/socket` }
       : transport === "tls"

@@ -46,8 +46,8 @@ export interface Schedule {
     idleTimeout: number;
     lingerTimeout: number;
     readAhead: number;
-    /** A delimiter that ends requests, too. */
-    until: Uint8Array<ArrayBuffer> | undefined;
+    /** What ends requests, too: a delimiter, or how many bytes tell their length. */
+    until: Uint8Array<ArrayBuffer> | number | undefined;
   };
   behaviour: Behaviour;
   /** The size of an answer that does not depend on the request. */
@@ -59,6 +59,17 @@ export interface Schedule {
   stop: { by: "shutdown" | "close" | "signal"; delay: number } | undefined;
 }
 
+/** What the option `until` returns for heads that tell the length of the rest. */
+export function lengthIn(
+  head: Uint8Array,
+  headBytes: number,
+): number | undefined {
+  if (head.length < headBytes) return undefined;
+  const told = head.subarray(0, Math.min(headBytes, MOST_DIGITS));
+  return told.reduce((sum, byte) => sum * 256 + byte, 0) + headBytes;
+}
+
+const MOST_DIGITS = 3;
 const LONG = 60_000;
 /** About what goes into the buffers of a connection that nobody reads. */
 const FITS = 50_000;
@@ -91,9 +102,7 @@ export function makeSchedule(seed: number): Schedule {
     idleTimeout: limit("idleTimeout"),
     lingerTimeout: hurried ? random.pick([0, 10, 200]) : LONG,
     readAhead: streaming ? 0 : random.pick([0, 0, 1, 32]),
-    until: random.chance(0.3)
-      ? random.bytes(random.pick([1, 1, 2]))
-      : undefined,
+    until: pickUntil(random),
   };
   const api = fails || random.chance(0.6) ? "serve" : "listen";
   const clients = Array.from(
@@ -131,6 +140,12 @@ function pickBehaviour(random: Random, hurried: boolean): Behaviour {
   return behaviour === "hang" && !hurried ? "echo" : behaviour;
 }
 
+function pickUntil(random: Random): Schedule["options"]["until"] {
+  if (random.chance(0.3)) return random.bytes(random.pick([1, 1, 2]));
+  // Some heads are longer than may be looked at.
+  return random.chance(0.3) ? random.pick([1, 2, 2, 3, 20_000]) : undefined;
+}
+
 function makeClient(
   random: Random,
   { transport, behaviour, hurried, options }: Pick<
@@ -152,18 +167,33 @@ function makeClient(
   // Who writes all before it reads cannot be echoed more than buffers take.
   const echoed = behaviour === "stream" || behaviour === "chunks";
   if (echoed && reading !== "at once") size = Math.min(size, FITS);
+  const request = random.bytes(size);
+  if (typeof options.until === "number" && random.chance(0.6)) {
+    tellLength(request, options.until);
+  }
   const cuts = Array.from(
     { length: random.chance(0.5) ? 0 : random.int(1, 4) },
     () => ({ at: random.int(0, size), delay: pickDelay(random) }),
   ).sort((a, b) => a.at - b.at);
   return {
     delay: pickDelay(random),
-    request: random.bytes(size),
+    request,
     cuts,
     ending: never && random.chance(0.3) ? "stay" : ending,
     reading: never && random.chance(0.3) ? "nothing" : reading,
     some: random.pick([0, 1, random.int(0, 100_000)]),
   };
+}
+
+/** Has a request tell its own length, if its head can. */
+function tellLength(request: Uint8Array, headBytes: number): void {
+  let rest = request.length - headBytes;
+  const digits = Math.min(headBytes, MOST_DIGITS);
+  if (rest < 0 || rest >= 256 ** digits) return;
+  for (let i = digits - 1; i >= 0; i--) {
+    request[i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
 }
 
 function pickSize(random: Random, maxRequestBytes: number): number {
