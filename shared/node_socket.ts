@@ -7,14 +7,20 @@
 
 import type net from "node:net";
 import { denoError } from "./node_error.ts";
-import { within } from "./pause.ts";
+import { turn, within } from "./pause.ts";
 import { secondHandle } from "./second_handle.ts";
 
 /** The most that one read takes from the kernel, and one write gives to it. */
 const READ_BYTES = 65_536;
 const WRITE_BYTES = 262_144;
-/** What a new connection takes at once, so that no write of it has to wait. */
+/**
+ * What a new connection takes at once, so that no write of it has to wait: small
+ * writes take far more room than their bytes.
+ */
 const AT_ONCE_BYTES = 16_384;
+const AT_ONCE_WRITES = 8;
+/** After so many writes others have a turn: one that need not wait gives none. */
+const WRITES_IN_A_TURN = 64;
 /** How long a connection that has been made may go untold, at most. */
 const TELLING_MS = 10;
 
@@ -76,8 +82,10 @@ export class NodeSocket {
   readonly localAddr: Deno.Addr;
   readonly #socket: net.Socket;
   readonly #incoming: Incoming;
+  readonly #isAccepted: boolean;
   /** What is written to: the socket, or a second handle on it. */
   #writer: net.Socket;
+  #writes = 0;
   #hasEnded = false;
   /** Why nothing can be read any more. */
   #fault: { error: unknown } | undefined;
@@ -98,6 +106,7 @@ export class NodeSocket {
   constructor(socket: net.Socket, incoming?: Incoming) {
     this.#socket = this.#writer = socket;
     this.#incoming = incoming ?? new Incoming();
+    this.#isAccepted = incoming === undefined;
     this.localAddr = addrOf(socket.localAddress, socket.localPort);
     this.remoteAddr = addrOf(socket.remoteAddress, socket.remotePort);
     const hasPeer = this.localAddr.transport === this.remoteAddr.transport;
@@ -189,6 +198,7 @@ export class NodeSocket {
   /** As `Deno.Conn.write()`: it may write less than all of it. */
   async write(bytes: Uint8Array): Promise<number> {
     const part = bytes.subarray(0, WRITE_BYTES);
+    if (++this.#writes % WRITES_IN_A_TURN === 0) await turn();
     this.#chooseWriter(part.length);
     await this.#done((callback) => this.#writer.write(part, callback));
     return part.length;
@@ -218,11 +228,17 @@ export class NodeSocket {
     this.#socket.resetAndDestroy();
   }
 
+  /** Whether its first write need not wait: of one just accepted it must. */
+  get #isInUse(): boolean {
+    return !this.#isAccepted || this.#hasEnded;
+  }
+
   /** While the peer is silent, a write that has to wait needs a second handle. */
   #chooseWriter(length: number): void {
     const socket = this.#socket;
     const isSure = socket.bytesRead > 0 ||
-      socket.bytesWritten + length <= AT_ONCE_BYTES;
+      this.#isInUse && this.#writes <= AT_ONCE_WRITES &&
+        socket.bytesWritten + length <= AT_ONCE_BYTES;
     const isOther = this.#writer !== socket;
     if (isSure || isOther || this.localAddr.transport !== "tcp") return;
     const second = secondHandle(socket);

@@ -8,6 +8,7 @@ import type { ExchangeRecord, Handler, Outcome } from "../mod.ts";
 import { areSame, encode, pattern } from "./bytes.ts";
 import { checkRow, endOf, faults, type Observed } from "./fault_table.ts";
 import { binary } from "./proxy_headers.ts";
+import { KeptSocket } from "./kept_socket.ts";
 import { RudeClient } from "./rude_client.ts";
 import {
   ask,
@@ -25,6 +26,7 @@ import {
   listenLocally,
   serveLocally,
   type ServeTcpOptions,
+  testOnLinux,
   turnOfIo,
 } from "./support.ts";
 
@@ -42,6 +44,8 @@ interface Fault {
   client: (addr: Deno.NetAddr, progress: Progress) => Promise<unknown>;
   /** What it is to see. */
   sees?: unknown;
+  /** Whether its connection is cut: if the socket is inherited, it sees a reset. */
+  isCut?: boolean;
   outcome: Outcome;
   phase: ExchangeRecord["phase"];
 }
@@ -56,6 +60,9 @@ interface Progress {
   nextIsServed: () => Promise<void>;
 }
 
+/** What a client has got whose connection was reset. */
+const reset = "reset";
+
 /** Whoever is refused is told the reason in these words. */
 const refused = "refused: ";
 
@@ -69,58 +76,84 @@ function testFault(name: string, makeFault: () => Fault): void {
     if (streaming !== (options?.streaming ?? streaming)) continue;
     const mode = streaming ? "streaming" : "buffered";
     Deno.test(`serve() gets over ${name} (${mode})`, async () => {
-      const { options, handler, client, ...expected } = makeFault();
-      const accepted = Promise.withResolvers<void>();
-      const handling = Promise.withResolvers<void>();
-      const { server, records } = serveLocally({
-        deadline: Infinity,
-        idleTimeout: Infinity,
-        onRefuse: ({ name }) => `${refused}${name}`,
-        onError: () => "from onError",
-        allow: () => {
-          accepted.resolve();
-          return true;
-        },
-        streaming,
-        ...options,
-      }, (conn, server) => {
-        handling.resolve();
-        return handler && conn.id === 1 ? handler(conn, server) : conn.bytes();
-      });
-      const header = options?.proxyProtocol ? "PROXY UNKNOWN\r\n" : "";
-      const next = accepted.promise.then(() => {
-        return ask(server.addr, `${header}next`);
-      });
-      let hasWaited = false;
-      const sees = await client(server.addr, {
-        accepted: accepted.promise,
-        handling: handling.promise,
-        over: records.nth(1),
-        async nextIsServed() {
-          hasWaited = true;
-          await next;
-        },
-      });
-      assertEquals(await next, "next");
-      await server.shutdown();
-      const record = await records.nth(1);
-      const { outcome, phase } = record;
-      assertEquals({ sees, outcome, phase }, { sees: undefined, ...expected });
-      assertEquals(records.outcomes.slice(1), ["ok"]);
-      assertEquals(records.all.map(({ id }) => id), [1, 2]);
-      if (!faults.includes(name)) return;
-      checkRow(name, {
-        client: kindOf(sees),
-        records: [record],
-        released: hasWaited ? "at once" : endOf(record),
-      });
+      await checkFault(name, makeFault(), { streaming });
+    });
+    testOnLinux(`serve() gets over ${name} (${mode}, inherited)`, async () => {
+      using kept = KeptSocket.tcp();
+      const fd = kept.lend();
+      await checkFault(name, makeFault(), { streaming, fd });
     });
   }
+}
+
+/** Where requests come from, and how. */
+interface Way {
+  streaming: boolean;
+  /** The descriptor of the socket, if it is inherited. */
+  fd?: number;
+}
+
+async function checkFault(
+  name: string,
+  { options, handler, client, sees: whole, isCut, ...expected }: Fault,
+  way: Way,
+): Promise<void> {
+  const { streaming, fd } = way;
+  const accepted = Promise.withResolvers<void>();
+  const handling = Promise.withResolvers<void>();
+  const { server, records } = serveLocally({
+    deadline: Infinity,
+    idleTimeout: Infinity,
+    onRefuse: ({ name }) => `${refused}${name}`,
+    onError: () => "from onError",
+    allow: () => {
+      accepted.resolve();
+      return true;
+    },
+    streaming,
+    ...options,
+  }, (conn, server) => {
+    handling.resolve();
+    return handler && conn.id === 1 ? handler(conn, server) : conn.bytes();
+  }, fd);
+  const header = options?.proxyProtocol ? "PROXY UNKNOWN\r\n" : "";
+  const next = accepted.promise.then(() => {
+    return ask(server.addr, `${header}next`);
+  });
+  let hasWaited = false;
+  const sees = await client(server.addr, {
+    accepted: accepted.promise,
+    handling: handling.promise,
+    over: records.nth(1),
+    async nextIsServed() {
+      hasWaited = true;
+      await next;
+    },
+  }).catch((error) => {
+    if (error instanceof Deno.errors.ConnectionReset) return reset;
+    throw error;
+  });
+  assertEquals(await next, "next");
+  await server.shutdown();
+  const record = await records.nth(1);
+  const { outcome, phase } = record;
+  const expectedSight = isCut && fd !== undefined ? reset : whole;
+  assertEquals({ sees, outcome, phase }, { sees: expectedSight, ...expected });
+  assertEquals(records.outcomes.slice(1), ["ok"]);
+  assertEquals(records.all.map(({ id }) => id), [1, 2]);
+  if (!faults.includes(name)) return;
+  checkRow(name, {
+    client: kindOf(sees),
+    records: [record],
+    released: hasWaited ? "at once" : endOf(record),
+    isInherited: fd !== undefined,
+  });
 }
 
 function kindOf(sees: unknown): Observed["client"] {
   if (sees === undefined) return "left";
   if (sees === "") return "end";
+  if (sees === reset) return "reset";
   const isRefusal = typeof sees === "string" && sees.startsWith(refused);
   return isRefusal ? "refusal" : "response";
 }
@@ -313,6 +346,7 @@ testFault("a client that does not read its response", () => ({
     return length > 0 && length === bytesWritten;
   },
   sees: true,
+  isCut: true,
   outcome: "idle",
   phase: "writing",
 }));
@@ -535,6 +569,7 @@ testFault("a body that throws after a chunk", () => ({
   },
   client: request,
   sees: "chunk",
+  isCut: true,
   outcome: "failed",
   phase: "writing",
 }));
@@ -548,6 +583,7 @@ testFault("a body that never ends", () => ({
     return (await ask(addr)).startsWith("again and again and ");
   },
   sees: true,
+  isCut: true,
   outcome: "deadline",
   phase: "writing",
 }));
@@ -560,6 +596,7 @@ testFault("a body that stalls", () => ({
   },
   client: request,
   sees: "chunk",
+  isCut: true,
   outcome: "deadline",
   phase: "writing",
 }));
@@ -570,6 +607,7 @@ testFault("a response left half written", () => ({
   },
   client: request,
   sees: "half",
+  isCut: true,
   outcome: "failed",
   phase: "writing",
 }));
@@ -595,6 +633,7 @@ testFault("a PROXY header that is cut", () => ({
     return await readText(await send(addr, "PROXY TCP4 192.0.2.1"));
   },
   sees: "",
+  isCut: true,
   outcome: "proxy",
   phase: "reading",
 }));
@@ -618,6 +657,7 @@ testFault("a PROXY header that never ends", () => ({
     return await readText(await begin(addr, "PROXY TCP4 192.0.2.1"));
   },
   sees: "",
+  isCut: true,
   outcome: "idle",
   phase: "reading",
 }));
@@ -630,6 +670,7 @@ testFault("a PROXY header whose checksum is wrong", () => ({
     return await readText(await send(addr, header));
   },
   sees: "",
+  isCut: true,
   outcome: "proxy",
   phase: "reading",
 }));

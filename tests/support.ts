@@ -152,14 +152,20 @@ export function listenLocally(
   return { listener, records };
 }
 
-/** A server with its records. It echoes unless told otherwise. */
+/**
+ * A server with its records. It echoes unless told otherwise, and listens on a port
+ * of its own unless it has inherited a socket.
+ */
 export function serveLocally(
   options: ServeTcpOptions = {},
   handler: Handler<Deno.NetAddr> = (conn) => conn.bytes(),
+  fd?: number,
 ) {
   const records = new Records();
+  // All addresses of the sockets that tests inherit there are those of TCP.
+  const place = fd === undefined ? local : { fd } as unknown as typeof local;
   const server = serve(
-    { ...local, onExchange: records.add, ...options },
+    { ...place, onExchange: records.add, ...options },
     handler,
   );
   return { server, records };
