@@ -19,7 +19,8 @@ export function said(program: string, ...args: string[]): string {
 
 // There are many programs called nc, with flags of their own.
 const usageOfNc = said("nc", "-h");
-const ncHalfCloses = /-N\s+Shutdown the network socket/.test(usageOfNc);
+/** Whether `nc` is the one of OpenBSD. */
+export const hasNetcat = /-N\s+Shutdown the network socket/.test(usageOfNc);
 
 const hasPython = said("python3", "--version").startsWith("Python 3");
 const hasNode = said("node", "--version").startsWith("v");
@@ -39,8 +40,8 @@ function canListenOn(port: number): boolean {
 
 /** Which programs there are. */
 const installed = {
-  "nc with -N": ncHalfCloses,
-  "nc with -N and -q": ncHalfCloses && usageOfNc.includes("-q secs"),
+  "nc with -N": hasNetcat,
+  "nc with -N and -q": hasNetcat && usageOfNc.includes("-q secs"),
   "nc.traditional": said("nc.traditional", "-h").includes("-q secs"),
   "busybox nc": said("busybox", "nc", "--help").includes("IPADDR PORT"),
   "logger": said("logger", "--help").includes("--tcp"),

@@ -1,55 +1,45 @@
 // What docs/comparison.md says of other tools, tried with each of them.
 
 import { assert, assertEquals } from "@std/assert";
-import { areSame, pattern } from "./bytes.ts";
-import { said } from "./clients.ts";
-import { importMap, kill, root, spawn } from "./programs.ts";
-import { RudeClient } from "./rude_client.ts";
+import { hasNetcat, said } from "./clients.ts";
 import {
-  begin,
-  connect,
-  exchange,
-  exchangeOn,
-  freePort,
-  type Place,
-  readText,
-  send,
-  writeAll,
-} from "./sockets.ts";
+  type Lines,
+  lines,
+  type Task,
+  type Tool,
+  tools,
+} from "./comparison/lines.ts";
+import { RunningLine } from "./comparison/running_line.ts";
+import { tasks } from "./comparison/tasks.ts";
+import { root } from "./programs.ts";
+import { ask } from "./sockets.ts";
 import { namesIn, temporaryFolder, testIf, until } from "./support.ts";
-import { certFile, connectTls, keyFile } from "./tls.ts";
 
 const page = Deno.readTextFileSync(`${root}/docs/comparison.md`);
 
-/** A row of a table: a tool, its command line, and whether it does the task. */
-interface Row {
-  task: string;
-  tool: string;
-  command: string;
-  does: boolean;
+/** The rows below a heading of the page: the cells of each. */
+function rowsBelow(heading: string): string[][] {
+  const [, section = ""] = page.split(`\n## ${heading}\n`);
+  const rows = section.split("\n## ")[0]?.match(/^\|.*\|$/gm) ?? [];
+  // The first two are the table's head.
+  return rows.slice(2).map((row) => {
+    return row.split("|").slice(1, -1).map((cell) => cell.trim());
+  });
 }
 
-const rows: Row[] = page.split(/^## /m).slice(1).flatMap((section) => {
-  const [task = ""] = section.split("\n");
-  const table = section.matchAll(/^\| (\w+) +\| `(.+?)` +\| (yes|no)\b/gm);
-  return Array.from(table, ([, tool = "", command = "", does]) => {
-    return { task, tool, command, does: does === "yes" };
-  });
-});
-
-/** The files that the page shows, by name. */
-const files = Array.from(
-  page.matchAll(/^```\w+ (?:ignore )?(\S+\.\w+)\n([^]*?)^```$/gm),
-  ([, name = "", content = ""]) => ({ name, content }),
+/** What the page's matrix says: a cell for each task and tool. */
+const matrix: ReadonlyMap<string, string[]> = new Map(
+  rowsBelow("What each can do").map(([task = "", ...cells]) => [task, cells]),
 );
 
 /** The versions of the tools that there are, in the order of the page. */
-const versions: Record<string, string | undefined> = {
+const versions: Record<Exclude<Tool, "halfclose">, string | undefined> = {
   ncat: /Ncat: Version (\S+)/.exec(said("ncat", "--version"))?.[1],
   socat: /socat version (\S+)/.exec(said("socat", "-V"))?.[1],
   tcpserver: versionOfTcpserver(),
   systemd: /systemd (\d+)/.exec(said("systemd-socket-activate", "--version"))
     ?.[1],
+  Python: /^Python (3\S+)/.exec(said("python3", "--version"))?.[1],
   Deno: Deno.version.deno,
   Node: /^v(\S+)/.exec(said("node", "--version"))?.[1],
 };
@@ -61,212 +51,37 @@ function versionOfTcpserver(): string | undefined {
   return /\s(?:\d+:)?(\d[\d.]*)/.exec(told)?.[1] ?? "of an unknown version";
 }
 
-function isInstalled(tool: string): boolean {
+function isInstalled(tool: Tool): boolean {
   return tool === "halfclose" || versions[tool] !== undefined;
 }
 
-/** A tool that runs in a folder with the files that it needs. */
-class Running implements AsyncDisposable {
-  readonly dir: string;
-  readonly place: Place;
-  readonly #child: Deno.ChildProcess;
-  #hasEnded = false;
+/** What the page says of a line: a cell is one of these, or names an option. */
+const words = { yes: true, no: false, sometimes: false };
 
-  constructor(command: string, dir: string) {
-    this.dir = dir;
-    const port = freePort();
-    for (const { name, content } of files) {
-      Deno.writeTextFileSync(
-        `${dir}/${name}`,
-        content.replaceAll("port: 8080", `port: ${port}`),
-        { mode: 0o755 },
-      );
-    }
-    Deno.copyFileSync(certFile, `${dir}/cert.pem`);
-    Deno.copyFileSync(keyFile, `${dir}/key.pem`);
-    Deno.mkdirSync(`${dir}/inbox`);
-    this.place = command.includes("control.sock")
-      ? { transport: "unix", path: `${dir}/control.sock` }
-      : { transport: "tcp", hostname: "127.0.0.1", port };
-    const there = command
-      .replace(/(?<!by_hand\.\w+ )\b8080\b/, `${port}`)
-      .replace(/^halfclose/, halfclose)
-      .replace(/^deno/, Deno.execPath());
-    const script = `umask 022; exec ${there}`;
-    this.#child = spawn("bash", ["-c", script], {
-      cwd: dir,
-      stdout: "null",
-      stderr: "null",
-    });
-    this.#child.status.then(() => this.#hasEnded = true);
+/** The lines of a cell, and whether each does its task. */
+function trialsOf(cell: string, line: Lines): [line: string, does: boolean][] {
+  if (typeof line !== "string") {
+    const [plain, helped] = line;
+    const [, option = ""] = /^with `(.+)`$/.exec(cell) ?? [];
+    const without = helped.replace(option, "");
+    assertEquals(withoutSpaces(without), withoutSpaces(plain), cell);
+    return [[plain, false], [helped, true]];
   }
-
-  /** Waits until it accepts connections. */
-  async listens(): Promise<void> {
-    await until(async () => {
-      try {
-        (await connect(this.place)).close();
-        return true;
-      } catch {
-        assert(!this.#hasEnded, "it has ended");
-        return false;
-      }
-    });
-  }
-
-  stop(): void {
-    kill(this.#child, "SIGTERM");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    kill(this.#child);
-    await this.#child.status;
-  }
+  assert(cell in words, cell);
+  return [[line, words[cell as keyof typeof words]]];
 }
 
-const halfclose = [
-  Deno.execPath(),
-  "run",
-  "-A",
-  ...importMap(),
-  `${root}/cli.ts`,
-].join(" ");
-
-/** The reply to a request, or nothing if the connection fails. */
-async function answered(place: Place, request: string): Promise<string> {
-  try {
-    return new TextDecoder().decode(await exchange(place, request));
-  } catch {
-    return "";
-  }
+function withoutSpaces(line: string): string {
+  return line.replaceAll(/[\s,]/g, "");
 }
 
-/** Each task: whether a tool that listens does it. */
-const tasks: Record<
-  string,
-  (running: Running, does: boolean) => Promise<boolean>
-> = {
-  async "Echo"({ place }) {
-    return await answered(place, "hello") === "hello";
-  },
-
-  async "A command for each connection"({ place }) {
-    return (await answered(place, "hello")).trim() === "5";
-  },
-
-  async "A drop box for files"({ place, dir }) {
-    // The answer ends with the name: ours is a receipt.
-    const name = (await answered(place, "hello")).trim().split(/[ /]/).at(-1);
-    if (!name) return false;
-    return await Deno.readTextFile(`${dir}/inbox/${name}`) === "hello";
-  },
-
-  async "A control socket"({ place }) {
-    const { path } = place as Deno.UnixAddr;
-    const mode = (await Deno.stat(path)).mode ?? 0o777;
-    return await answered(place, "hello") === "hello" && (mode & 0o077) === 0;
-  },
-
-  async "TLS"({ place }) {
-    const { port } = place as Deno.NetAddr;
-    try {
-      const conn = await connectTls(port);
-      return new TextDecoder().decode(await exchangeOn(conn, "hello")) ===
-        "hello";
-    } catch {
-      return false;
-    }
-  },
-
-  async "50 clients at once"({ place }) {
-    const request = pattern(100_000);
-    const replies = await Promise.all(
-      Array.from({ length: 50 }, () => exchange(place, request)),
-    );
-    return replies.every((reply) => areSame(reply, request));
-  },
-
-  async "Clients that reset"({ place }) {
-    try {
-      for (let count = 0; count < 5; count++) {
-        const clients = await Promise.all(
-          Array.from({ length: 4 }, () => RudeClient.connect(place)),
-        );
-        await Promise.all(clients.map((client) => client.reset()));
-      }
-    } catch {
-      // Nobody listens any more.
-    }
-    return await answered(place, "hello") === "hello";
-  },
-
-  async "A client that falls silent"({ place }, does) {
-    const silent = await begin(place, "s");
-    const meanwhile = answered(place, "hello");
-    if (does) {
-      const reply = await meanwhile;
-      silent.close();
-      return reply === "hello";
-    }
-    let isAnswered = false;
-    meanwhile.then(() => isAnswered = true);
-    await silent.closeWrite();
-    assertEquals(await readText(silent), "s");
-    const wasFirst = isAnswered;
-    assertEquals(await meanwhile, "hello");
-    return wasFirst;
-  },
-
-  async "A reset midway through a file"({ place, dir }) {
-    const inbox = `${dir}/inbox`;
-    const client = await RudeClient.connect(place);
-    await client.write("half");
-    await until(() =>
-      namesIn(inbox).some((name) => Deno.statSync(`${inbox}/${name}`).size)
-    );
-    await client.reset();
-    // Whoever serves one at a time is done with it now.
-    await answered(place, "whole");
-    return namesIn(inbox).every((name) =>
-      Deno.readTextFileSync(`${inbox}/${name}`) !== "half"
-    );
-  },
-
-  async "A request of 1 GiB"({ place }) {
-    const chunk = new Uint8Array(1024 ** 2);
-    const conn = await connect(place);
-    const reply = readText(conn);
-    try {
-      for (let sent = 0; sent < 1024; sent++) await writeAll(conn, chunk);
-      await conn.closeWrite();
-      return (await reply).trim() === `${1024 ** 3}`;
-    } catch {
-      await reply.catch(() => {});
-      return false;
-    }
-  },
-
-  async "A stop without a loss"(running) {
-    const { place } = running;
-    const clients = await Promise.all(
-      Array.from({ length: 5 }, () => send(place, "hello")),
-    );
-    running.stop();
-    const replies = await Promise.all(
-      clients.map((client) => readText(client).catch(() => "")),
-    );
-    return replies.every((reply) => reply.trim() === "5");
-  },
-};
-
-Deno.test("docs/comparison.md has rows that are tried for each task", () => {
-  assertEquals(
-    new Set(rows.map(({ task }) => task)),
-    new Set(Object.keys(tasks)),
-  );
-  assert(rows.length > 60, `only ${rows.length} rows are found`);
-  const table = page.match(/^\| (?!tool|-).+\| (yes|no)\b/gm) ?? [];
-  assertEquals(rows.length, table.length);
+Deno.test("docs/comparison.md has a cell for each line that is tried", () => {
+  assertEquals([...matrix.keys()], Object.keys(lines));
+  for (const [task, row] of Object.entries(lines)) {
+    const cells = matrix.get(task) ?? [];
+    const told = tools.filter((_, column) => cells[column] !== "—");
+    assertEquals(new Set(told), new Set(Object.keys(row)), task);
+  }
 });
 
 Deno.test("docs/comparison.md says which versions it was tried with", () => {
@@ -279,23 +94,88 @@ Deno.test("docs/comparison.md says which versions it was tried with", () => {
     Object.keys(versions),
     `Here it would be: ${there.join(", ")}.`,
   );
-  const tools = new Set(rows.map(({ tool }) => tool));
-  assertEquals(tools, new Set(["halfclose", ...Object.keys(versions)]));
 });
 
 /** How often a tool may do what it cannot be relied on to do. */
 const LUCK = 100;
 
-for (const { task, tool, command, does } of rows) {
-  const name = `comparison: ${task}: ${command}`;
-  testIf(isInstalled(tool), tool, name, async () => {
-    await using folder = await temporaryFolder();
-    await using running = new Running(command, folder.path);
-    await running.listens();
-    let done = await tasks[task]?.(running, does);
-    for (let tries = 1; done && !does && tries < LUCK; tries++) {
-      done = await tasks[task]?.(running, does);
+for (
+  const [task, row] of Object.entries(lines) as [
+    Task,
+    Partial<Record<Tool, Lines>>,
+  ][]
+) {
+  for (const [column, tool] of tools.entries()) {
+    const line = row[tool];
+    if (!line) continue;
+    const cell = matrix.get(task)?.[column] ?? "";
+    for (const [typed, does] of trialsOf(cell, line)) {
+      const name = `comparison: ${task}: ${typed}`;
+      testIf(isInstalled(tool), tool, name, async () => {
+        await using folder = await temporaryFolder();
+        await using running = new RunningLine(typed, folder.path);
+        await running.listens();
+        let done = await tasks[task](running, does, tool);
+        for (let tries = 1; done && !does && tries < LUCK; tries++) {
+          done = await tasks[task](running, does, tool);
+        }
+        assertEquals(done, does);
+      });
     }
-    assertEquals(done, does);
+  }
+}
+
+/** The programs that the page shows, by name. */
+const files = Object.fromEntries(
+  Array.from(
+    page.matchAll(/^```\w+ (?:ignore )?(\S+\.\w+)\n([^]*?)^```$/gm),
+    ([, name = "", content = ""]) => [name, content],
+  ),
+);
+
+/** Which of the tools a line is for. */
+function toolOf(line: string): Tool | "nc" {
+  if (/^(?:while )?nc\b/.test(line)) return "nc";
+  if (line.startsWith("python3")) return "Python";
+  return tools.find((tool) => line.startsWith(`${tool} `)) ?? "halfclose";
+}
+
+/** What a line does for one client: what it replies, and what it keeps. */
+async function served(line: string): Promise<{ reply: string; kept: string }> {
+  await using folder = await temporaryFolder();
+  const dir = folder.path;
+  const answer = { "answer.txt": "HELLO" };
+  await using running = new RunningLine(line, dir, { ...files, ...answer });
+  const { reply } = await until(async () => {
+    try {
+      return { reply: await ask(running.place, "hello") };
+    } catch {
+      assert(!running.hasEnded, "it has ended");
+    }
+  });
+  const [, file] = />(\w+)$/.exec(line) ?? [];
+  const [, sink] = /--sink (\w+)$/.exec(line) ?? [];
+  if (!file && !sink) return { reply, kept: "" };
+  const kept = await until(() => {
+    const path = file ?? `${sink}/${namesIn(`${dir}/${sink}`)[0]}`;
+    return Deno.readTextFileSync(`${dir}/${path}`);
+  });
+  return { reply: "", kept };
+}
+
+for (const [old = "", young = ""] of rowsBelow("Coming from")) {
+  const from = old.replaceAll("`", "");
+  const to = young.replaceAll("`", "");
+  const tool = toolOf(from);
+  const isThere = tool === "nc" ? hasNetcat : isInstalled(tool);
+  testIf(isThere, tool, `comparison: from ${from} to ${to}`, async () => {
+    const expected = from.includes(">job")
+      ? { reply: "", kept: "hello" }
+      : { reply: "HELLO", kept: "" };
+    assertEquals(await served(to), expected);
+    const before = await served(from);
+    // It answers only by chance.
+    if (tool === "ncat" && before.reply === "") return;
+    assertEquals(before, expected);
   });
 }

@@ -1,0 +1,4 @@
+#!/bin/sh
+file=$(mktemp inbox/XXXXXX)
+cat >"$file"
+echo "$file"

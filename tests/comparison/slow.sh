@@ -1,0 +1,4 @@
+#!/bin/sh
+size=$(wc -c)
+sleep 1
+echo "$size"
