@@ -186,7 +186,7 @@ function makeClient(
 }
 
 /** Has a request tell its own length, if its head can. */
-function tellLength(request: Uint8Array, headBytes: number): void {
+export function tellLength(request: Uint8Array, headBytes: number): void {
   let rest = request.length - headBytes;
   const digits = Math.min(headBytes, MOST_DIGITS);
   if (rest < 0 || rest >= 256 ** digits) return;
