@@ -11,11 +11,11 @@ import {
 } from "./comparison/lines.ts";
 import { RunningLine } from "./comparison/running_line.ts";
 import { tasks } from "./comparison/tasks.ts";
-import { root } from "./programs.ts";
+import { filesOf, readPage } from "./page.ts";
 import { ask } from "./sockets.ts";
 import { namesIn, temporaryFolder, testIf, until } from "./support.ts";
 
-const page = Deno.readTextFileSync(`${root}/docs/comparison.md`);
+const page = readPage("comparison.md");
 
 /** The rows below a heading of the page: the cells of each. */
 function rowsBelow(heading: string): string[][] {
@@ -125,13 +125,8 @@ for (
   }
 }
 
-/** The programs that the page shows, by name. */
-const files = Object.fromEntries(
-  Array.from(
-    page.matchAll(/^```\w+ (?:ignore )?(\S+\.\w+)\n([^]*?)^```$/gm),
-    ([, name = "", content = ""]) => [name, content],
-  ),
-);
+/** The programs that the page shows. */
+const files = filesOf(page);
 
 /** Which of the tools a line is for. */
 function toolOf(line: string): Tool | "nc" {
