@@ -1,8 +1,9 @@
 // The clients of a schedule: what each does, and what it comes to see.
 
+import { type Reply, request, TimeoutError } from "../../client.ts";
 import { RudeClient } from "../rude_client.ts";
 import { connect, pause, writeAll } from "../sockets.ts";
-import { connectTls } from "../tls.ts";
+import { caCerts, connectTls } from "../tls.ts";
 import type { Sight } from "./model.ts";
 import type { Client } from "./schedule.ts";
 
@@ -19,6 +20,10 @@ export interface Scene {
 /** Does all that a client does. */
 export async function act(client: Client, scene: Scene): Promise<Sight> {
   await pause(client.delay);
+  return await (client.ours ? actByRequest : actByHand)(client, scene);
+}
+
+async function actByHand(client: Client, scene: Scene): Promise<Sight> {
   let wire: Wire;
   try {
     wire = await dial(scene, client);
@@ -56,24 +61,92 @@ export async function act(client: Client, scene: Scene): Promise<Sight> {
   return { connected, port, bytes: reader.bytes, end: reader.end };
 }
 
-async function write(wire: Wire, { request, cuts }: Client): Promise<void> {
+/** What cuts a client of ours. */
+const scissors = new Error("cut by the schedule");
+
+async function actByRequest(client: Client, scene: Scene): Promise<Sight> {
+  const { ending, reading, patience } = client;
+  const sight: Sight = {
+    connected: "never",
+    port: undefined,
+    bytes: new Uint8Array(),
+    end: "left",
+  };
+  const body = (async function* () {
+    // It is asked for only once there is a connection.
+    sight.connected = scene.isStopping() ? "late" : "in time";
+    scene.arrived();
+    for await (const part of parts(client)) yield part;
+    if (ending === "body") throw scissors;
+    if (ending !== "fin") await new Promise(() => {});
+  })();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const timer = setTimeout(() => {
+    if (ending === "signal") controller.abort(scissors);
+  }, patience);
+  const limit = ending === "timeout" ? { timeout: patience } : {};
+  try {
+    await using reply = await request(
+      { ...placeOf(scene), ...limit, signal },
+      body,
+    );
+    const reader = new Reader(streamOf(reply));
+    if (reading === "after writing") await reply.sent.catch(() => {});
+    if (reading === "nothing") await scene.over;
+    else await reader.read(reading === "some" ? client.some : Infinity);
+    sight.bytes = reader.bytes;
+    sight.end = reader.end;
+  } catch (error) {
+    sight.end = isCut(error) ? "cut" : "error";
+    if (sight.connected === "never") scene.arrived();
+  } finally {
+    clearTimeout(timer);
+  }
+  return sight;
+}
+
+function placeOf({ addr, tls }: Scene) {
+  if ("path" in addr) return { path: addr.path };
+  const { hostname, port } = addr as Deno.NetAddr;
+  return tls
+    ? { hostname: "localhost", port, tls, caCerts }
+    : { hostname, port };
+}
+
+/** Whether that is what a schedule cuts with. */
+function isCut(error: unknown): boolean {
+  return error === scissors || error instanceof TimeoutError;
+}
+
+/** The pieces of a request, with pauses in between. */
+async function* parts({ request, pauses }: Client) {
   let from = 0;
-  for (const { at, delay } of cuts) {
-    await wire.write(request.subarray(from, at));
+  for (const { at, delay } of pauses) {
+    yield request.subarray(from, at);
     await pause(delay);
     from = at;
   }
-  await wire.write(request.subarray(from));
+  yield request.subarray(from);
+}
+
+async function write(wire: Wire, client: Client): Promise<void> {
+  for await (const part of parts(client)) await wire.write(part);
+}
+
+function streamOf(reply: Reply): Pick<Wire, "read"> {
+  const reader = reply.readable.getReader();
+  return { read: async () => (await reader.read()).value ?? null };
 }
 
 /** Gathers what a client reads. */
 class Reader {
   end: Sight["end"] = "left";
-  readonly #wire: Wire;
+  readonly #wire: Pick<Wire, "read">;
   #chunks: Uint8Array<ArrayBuffer>[] = [];
   #size = 0;
 
-  constructor(wire: Wire) {
+  constructor(wire: Pick<Wire, "read">) {
     this.#wire = wire;
   }
 
@@ -89,8 +162,8 @@ class Reader {
         this.#chunks.push(chunk);
         this.#size += chunk.length;
       }
-    } catch {
-      this.end = "error";
+    } catch (error) {
+      this.end = isCut(error) ? "cut" : "error";
     }
   }
 

@@ -3,7 +3,7 @@
 import type { ExchangeRecord, Outcome } from "../../server.ts";
 import { Random } from "../harness/random.ts";
 import { encode } from "../bytes.ts";
-import { type Client, lengthIn, type Schedule } from "./schedule.ts";
+import { type Client, cuts, lengthIn, type Schedule } from "./schedule.ts";
 
 /** What a client is told that is turned away. */
 export const refusal = "refused\n";
@@ -17,7 +17,8 @@ export interface Sight {
   /** Its port, where it has one. */
   port: number | undefined;
   bytes: Uint8Array;
-  end: "eof" | "error" | "left";
+  /** Whether it was cut by what its schedule cuts it with, and not by the server. */
+  end: "eof" | "error" | "left" | "cut";
 }
 
 /** All that happened. */
@@ -60,10 +61,47 @@ function askedOf({ options }: Schedule, { request }: Client): Asked {
 
 /** All up to a delimiter. */
 function upTo(delimiter: Uint8Array, request: Uint8Array): Uint8Array {
-  const end = request.findIndex((_, i) =>
+  const end = endOf(delimiter, request);
+  return end < 0 ? request : request.subarray(0, end);
+}
+
+/** Where a delimiter ends in a request, or -1. */
+function endOf(delimiter: Uint8Array, request: Uint8Array): number {
+  const at = request.findIndex((_, i) =>
     delimiter.every((byte, j) => request[i + j] === byte)
   );
-  return end < 0 ? request : request.subarray(0, end + delimiter.length);
+  return at < 0 ? at : at + delimiter.length;
+}
+
+/** Whether a request needs no FIN. */
+function endsByItself(schedule: Schedule, client: Client): boolean {
+  const { until } = schedule.options;
+  if (typeof until !== "number") {
+    return until !== undefined && endOf(until, client.request) >= 0;
+  }
+  const { bytes, fate } = askedOf(schedule, client);
+  return fate === "whole" && bytes.length > 0;
+}
+
+/** Whether `request()` is cut before it is done. */
+function isCut({ ending }: Client): boolean {
+  return cuts.some((cut) => cut === ending);
+}
+
+/** Whether the server must see that a request is not complete. */
+function isCutLoudly(schedule: Schedule, client: Client): boolean {
+  // Whoever reads just some sends a FIN before.
+  const isReset = client.ending === "reset" && client.reading !== "some";
+  return (isCut(client) || isReset) && schedule.transport !== "unix" &&
+    !endsByItself(schedule, client);
+}
+
+/** Whether a client that is cut can see nothing else before. */
+function mustBeCut(schedule: Schedule, client: Client): boolean {
+  const { hurried, stop } = schedule;
+  return isCut(client) && !hurried && !stop && client.reading !== "some" &&
+    isRead(schedule) && !endsByItself(schedule, client) &&
+    askedOf(schedule, client).fate !== "too-large";
 }
 
 /** What a handler answers to a whole request. */
@@ -153,7 +191,10 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     if (!possible.some((whole) => isPrefix(bytes, whole))) {
       tell("has seen what nobody sent");
     }
-    if (connected === "never" && !schedule.stop) tell("could not connect");
+    if (connected === "never" && end !== "cut" && !schedule.stop) {
+      tell("could not connect");
+    }
+    if (mustBeCut(schedule, client) && end !== "cut") tell("was not cut");
     const due = dueTo(schedule, client, sight);
     // An echo that is under way is cut as the request turns out to be no good.
     const isCut = due?.outcome === "too-large" || due?.outcome === "truncated";
@@ -224,9 +265,12 @@ function isPossible(
   const client = schedule.clients[index];
   if (!client || !sight) return false;
   const { remoteAddr, outcome, bytesRead, bytesWritten } = record;
-  // Who could not connect may yet have tried to shake hands.
-  if (sight.connected === "never") return schedule.transport === "tls";
-  if ("port" in remoteAddr && remoteAddr.port !== sight.port) return false;
+  // Who could not connect may yet have been accepted, or tried to shake hands.
+  if (sight.connected === "never") {
+    return client.ours || schedule.transport === "tls";
+  }
+  const isPortKnown = "port" in remoteAddr && sight.port !== undefined;
+  if (isPortKnown && remoteAddr.port !== sight.port) return false;
   const size = askedOf(schedule, client).bytes.length;
   if (bytesRead > size) return false;
   const due = dueTo(schedule, client, sight);
@@ -240,7 +284,8 @@ function isPossible(
 
 function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
   const { behaviour, hurried, stop, options, transport } = schedule;
-  const possible = new Set<Outcome>(["ok"]);
+  const possible = new Set<Outcome>();
+  if (!isCutLoudly(schedule, client) || !isRead(schedule)) possible.add("ok");
   const { fate } = askedOf(schedule, client);
   if (fate !== "whole") possible.add(fate);
   if (client.ending !== "fin" || client.reading === "some") {
@@ -262,10 +307,13 @@ function findWrongRequests(schedule: Schedule, { requests }: Events): string[] {
   const whole = (request: Uint8Array) =>
     schedule.clients.some((client) => {
       const { bytes: asked, fate } = askedOf(schedule, client);
-      if (fate !== "whole" || !isPrefix(request, asked)) return false;
-      if (request.length === asked.length) return true;
+      if (isCutLoudly(schedule, client) || !isPrefix(request, asked)) {
+        return false;
+      }
+      if (fate === "whole" && request.length === asked.length) return true;
       // Who leaves has ended its request, unless that has told its length.
-      return client.ending === "leave" &&
+      const hasLeft = fate === "whole" && client.ending === "leave";
+      return (hasLeft || isCut(client)) &&
         (typeof schedule.options.until !== "number" || request.length === 0);
     });
   return requests.every(whole)

@@ -21,14 +21,21 @@ export const behaviours = [
 ] as const;
 export type Behaviour = typeof behaviours[number];
 
+/** How a client of ours may be cut before it has sent its FIN. */
+export const cuts = ["signal", "timeout", "body"] as const;
+
 /** One client: it writes, ends its writing, reads, and leaves. */
 export interface Client {
+  /** Whether it does so by `request()`, or by hand. */
+  ours: boolean;
   /** How long it waits before it connects: see `pause()`. */
   delay: number;
   request: Uint8Array<ArrayBuffer>;
-  /** Where the request is cut into writes, and how long each is waited with. */
-  cuts: { at: number; delay: number }[];
-  ending: "fin" | "reset" | "leave" | "stay";
+  /** Where the request is parted into writes, and how long each is waited with. */
+  pauses: { at: number; delay: number }[];
+  ending: "fin" | "reset" | "leave" | "stay" | typeof cuts[number];
+  /** When a signal or the time limit cuts it. */
+  patience: number;
   reading: "at once" | "after writing" | "some" | "nothing";
   /** How many bytes are read by one that reads but some. */
   some: number;
@@ -157,9 +164,12 @@ function makeClient(
   const reading = good
     ? random.pick(["at once", "after writing"])
     : random.pick(["at once", "after writing", "some"]);
-  const never = hurried && !good;
+  const ours = random.chance(0.3);
+  const never = hurried && !good && !ours;
   const ending = good
     ? "fin"
+    : ours
+    ? random.pick(cuts)
     : transport === "tcp"
     ? random.pick(["fin", "leave", "reset"])
     : random.pick(["fin", "leave"]);
@@ -171,17 +181,19 @@ function makeClient(
   if (typeof options.until === "number" && random.chance(0.6)) {
     tellLength(request, options.until);
   }
-  const cuts = Array.from(
+  const pauses = Array.from(
     { length: random.chance(0.5) ? 0 : random.int(1, 4) },
     () => ({ at: random.int(0, size), delay: pickDelay(random) }),
   ).sort((a, b) => a.at - b.at);
   return {
+    ours,
     delay: pickDelay(random),
     request,
-    cuts,
+    pauses,
     ending: never && random.chance(0.3) ? "stay" : ending,
     reading: never && random.chance(0.3) ? "nothing" : reading,
     some: random.pick([0, 1, random.int(0, 100_000)]),
+    patience: random.pick([1, 5, random.int(1, 60)]),
   };
 }
 
