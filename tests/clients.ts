@@ -55,6 +55,7 @@ const installed = {
   "node": hasNode,
   "node and Unix sockets": hasNode && !windows,
   "bash": said("bash", "--version").includes("bash"),
+  "mconnect": said("sh", "-c", "command -v mconnect") !== "",
   "curl": said("curl", "--version").startsWith("curl"),
   "whois": said("whois", "--version").includes("whois"),
   "telnet": said("telnet", "--version").includes("inetutils"),
@@ -300,6 +301,13 @@ const endless: EndlessClient[] = [
     },
   },
   {
+    name: "mconnect",
+    needs: "mconnect",
+    addsItsOwn: true,
+    until: ["\n", { idle: 200 }],
+    command: ({ hostname, port }) => ["mconnect", hostname, `${port}`],
+  },
+  {
     name: "telnet",
     needs: "telnet",
     addsItsOwn: true,
@@ -386,7 +394,10 @@ export function testWith(
 
 /** Runs a client to its end, and gives the reply that it prints. */
 export async function talk<Addr extends Deno.Addr>(
-  { command, keepsInputOpen = false }: Client<Addr>,
+  { command, keepsInputOpen = false }: Pick<
+    Client<Addr>,
+    "command" | "keepsInputOpen"
+  >,
   addr: Addr,
   request: Uint8Array,
 ): Promise<Uint8Array> {
