@@ -131,12 +131,10 @@ export class IncomingRequest implements RequestReader {
   dropRest(bytes?: number): Promise<void> | undefined {
     if (!this.#reading.end && this.#use !== "dropped") {
       this.#use = "dropped";
-      const { cut, tooLarge } = this.#state;
-      const error = cut ? cut.error : tooLarge ??
-        new TypeError(
-          "The rest of the request was dropped: read it before you respond or close",
-        );
-      this.#stream?.fail(error);
+      const dropped = new TypeError(
+        "The rest of the request was dropped: read it before you respond or close",
+      );
+      this.#stream?.fail(this.#faultOr(dropped));
     }
     return this.#reading.drop(bytes);
   }
@@ -152,16 +150,17 @@ export class IncomingRequest implements RequestReader {
 
   #checkUnused(): void {
     if (!this.bodyUsed && !this.#stream?.readable.locked) return;
-    throw new TypeError(
+    const twice = new TypeError(
       "Cannot read the request twice: it has been read, is being read or was " +
         "dropped by a response, keep what the first reading gives",
     );
+    throw this.#use === "dropped" ? this.#faultOr(twice) : twice;
   }
 
-  /** The error of reading when the exchange has moved on, perhaps after a cut. */
-  #tooLate(): unknown {
-    const { cut } = this.#state;
-    return cut ? cut.error : tooLateToRead();
+  /** Why a request that nobody has read cannot be read: a cut, or else `error`. */
+  #faultOr(error: TypeError): unknown {
+    const { cut, tooLarge } = this.#state;
+    return cut ? cut.error : tooLarge ?? error;
   }
 
   #consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
@@ -180,9 +179,9 @@ export class IncomingRequest implements RequestReader {
     }
     this.#use = "read";
     const bytes = this.#bytes;
-    if (!bytes) throw this.#tooLate();
+    if (!bytes) throw this.#faultOr(tooLateToRead());
     if (!this.#isKept) await this.keep();
-    if (!this.#buffer) throw this.#tooLate();
+    if (!this.#buffer) throw this.#faultOr(tooLateToRead());
     this.#bytes = undefined;
     return convert(bytes);
   }
@@ -199,7 +198,7 @@ export class IncomingRequest implements RequestReader {
       }
       this.#use = "in pieces";
     }
-    if (!this.#buffer) throw this.#tooLate();
+    if (!this.#buffer) throw this.#faultOr(tooLateToRead());
     if (this.#isKept) {
       const copied = this.#bytes?.copyInto(buffer, this.#position) ?? 0;
       this.#position += copied;
@@ -222,8 +221,14 @@ export class IncomingRequest implements RequestReader {
   #openStream(): RequestStream {
     const bytes = this.bodyUsed ? undefined : this.#bytes;
     const buffer = this.#isKept ? undefined : this.#buffer;
+    const late = new TypeError(
+      "Cannot read the request: it has been read already, was dropped by a " +
+        "response, or the exchange has moved on",
+    );
+    const isRead = this.bodyUsed && this.#use !== "dropped";
     if (bytes) this.#use = "offered";
     return new RequestStream({
+      fault: isRead ? late : this.#faultOr(late),
       pieces: this.#isKept ? bytes?.takePieces() : undefined,
       buffer: bytes && buffer,
       onPull: () => {

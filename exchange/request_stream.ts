@@ -11,10 +11,11 @@ import { RequestChunks } from "./request_bytes.ts";
 export interface StreamSource {
   /**
    * All of the request in pieces if it is complete, or else a borrowed buffer.
-   * Both are `undefined` if the request was used in another way.
+   * Both are `undefined` if it can no longer be read: the fault says why.
    */
   readonly pieces: Uint8Array<ArrayBuffer>[] | undefined;
   readonly buffer: Uint8Array<ArrayBuffer> | undefined;
+  readonly fault: unknown;
   /** Called before anything is taken from the stream. */
   onPull(): void;
   /** Reads from the socket: returns the number of bytes, `null` at the end. */
@@ -36,13 +37,7 @@ export class RequestStream {
       type: "bytes",
       start: (controller) => {
         this.#controller = controller;
-        if (pieces || chunks) return;
-        this.fail(
-          new TypeError(
-            "Cannot read the request: it has been read already, was dropped by " +
-              "a response, or the exchange has moved on",
-          ),
-        );
+        if (!pieces && !chunks) this.fail(source.fault);
       },
       pull: async (controller) => {
         source.onPull();
