@@ -44,7 +44,7 @@ export interface Source
    *
    * @returns Those that were accepted and not taken.
    */
-  leave?(): Promise<Socket[]>;
+  leave?(): Socket[];
   /** Lets nobody else connect, and keeps the backlog. Only some can do this. */
   hide?(): void;
 }
@@ -115,7 +115,7 @@ export class Acceptor implements Backlog {
 
   /** Accepts no more, and gives all that were accepted. */
   async leave(): Promise<Socket[]> {
-    const rest = await this.#listener.leave?.() ?? [];
+    const rest = this.#listener.leave?.() ?? [];
     const first = this.isPending ? await this.accept() : undefined;
     this.take();
     return first ? [first, ...rest] : rest;

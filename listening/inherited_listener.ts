@@ -6,21 +6,17 @@
  */
 
 import type net from "node:net";
+import { denoError } from "../shared/node_error.ts";
 import { NodeSocket } from "../shared/node_socket.ts";
-import { turn } from "../shared/pause.ts";
-import { quietly } from "../shared/quiet.ts";
 import type { Socket } from "../shared/socket.ts";
 import { Wakeup } from "../shared/wakeup.ts";
 import type { Source } from "./accepting.ts";
 
-/** That of Node. The backlog of a socket that listens already stays as it is. */
-const BACKLOG = 511;
-
 /**
- * How often to look for connections that came when descriptors were lacking, in
- * milliseconds. Node looks again only when the next one comes.
+ * How long nobody may come until the socket is opened anew, in milliseconds. When
+ * descriptors have lacked once, Node accepts nobody any more, and does not say so.
  */
-const LOOK_AGAIN_MS = 1000;
+const RENEWAL_MS = 1000;
 
 /**
  * Accepts from an inherited socket. `node:net` accepts whoever comes, so the queue
@@ -28,12 +24,15 @@ const LOOK_AGAIN_MS = 1000;
  */
 export class InheritedListener implements Source {
   readonly addr: Deno.Addr;
-  readonly #server: net.Server;
+  #server: net.Server;
   /** Accepted, and not taken yet. */
   readonly #accepted: Socket[] = [];
+  /** Why nobody can be accepted at the moment. It is told once. */
+  #lack: { error: unknown } | undefined;
   readonly #change = new Wakeup();
-  readonly #lookingAgain: ReturnType<typeof setInterval>;
-  #leaving: Promise<void> | undefined;
+  readonly #renewing: ReturnType<typeof setInterval>;
+  #hasComeLately = false;
+  #isReferenced = true;
   #isClosed = false;
 
   /**
@@ -41,6 +40,69 @@ export class InheritedListener implements Source {
    * @throws {Deno.errors.BadResource} If it is no socket that can listen.
    */
   constructor(fd: number) {
+    this.#server = this.#open(fd);
+    if (!this.#server.listening) {
+      throw new Deno.errors.BadResource(
+        `Cannot listen on descriptor ${fd}: it is not a listening socket (TCP or ` +
+          "Unix), pass one that the process has inherited, such as 3 from systemd",
+      );
+    }
+    const address = this.#server.address();
+    this.addr = typeof address === "object" && address !== null
+      ? { transport: "tcp", hostname: address.address, port: address.port }
+      // The path is not known: Deno says it so of unnamed peers, too.
+      : { transport: "unix", path: null as unknown as string };
+    // The programs that this process starts inherit the first descriptor.
+    this.#renew();
+    this.#renewing = setInterval(() => this.#renew(), RENEWAL_MS);
+    Deno.unrefTimer(this.#renewing);
+  }
+
+  /**
+   * @throws {Deno.errors.Interrupted} When it is closed.
+   * @throws {Error} With the code `EMFILE`, when descriptors lack.
+   */
+  async accept(): Promise<Socket> {
+    for (;;) {
+      const socket = this.#accepted.shift();
+      if (socket) return socket;
+      if (this.#isClosed) {
+        throw new Deno.errors.Interrupted("The listener was closed");
+      }
+      const lack = this.#lack;
+      this.#lack = undefined;
+      if (lack) throw lack.error;
+      await this.#change.wait();
+    }
+  }
+
+  /** Leaves the socket to whoever else keeps it open. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // While Node hands out a batch of connections, this would reset the rest of it;
+    // but nobody is told of them before that is over.
+    this.#server.close();
+    clearInterval(this.#renewing);
+    this.#change.wake();
+  }
+
+  leave(): Socket[] {
+    this.close();
+    return this.#accepted.splice(0);
+  }
+
+  ref(): void {
+    this.#isReferenced = true;
+    this.#server.ref();
+  }
+
+  unref(): void {
+    this.#isReferenced = false;
+    this.#server.unref();
+  }
+
+  #open(fd: number): net.Server {
     const server = process.getBuiltinModule("node:net").createServer({
       allowHalfOpen: true,
       pauseOnConnect: true,
@@ -49,62 +111,11 @@ export class InheritedListener implements Source {
     server.on("error", () => {});
     server.on("connection", (socket) => this.#add(socket));
     server.listen({ fd });
-    if (!server.listening) {
-      throw new Deno.errors.BadResource(
-        `Cannot listen on descriptor ${fd}: it is not a listening socket (TCP or ` +
-          "Unix), pass one that the process has inherited, such as 3 from systemd",
-      );
-    }
-    this.#server = server;
-    const address = server.address();
-    this.addr = typeof address === "object" && address !== null
-      ? { transport: "tcp", hostname: address.address, port: address.port }
-      // The path is not known: Deno says it so of unnamed peers, too.
-      : { transport: "unix", path: null as unknown as string };
-    this.#lookingAgain = setInterval(() => this.#lookAgain(), LOOK_AGAIN_MS);
-    Deno.unrefTimer(this.#lookingAgain);
-  }
-
-  /** @throws {Deno.errors.Interrupted} When it is closed. */
-  async accept(): Promise<Socket> {
-    for (;;) {
-      const socket = this.#accepted.shift();
-      if (socket) return socket;
-      if (this.#isClosed) {
-        throw new Deno.errors.Interrupted("The listener was closed");
-      }
-      await this.#change.wait();
-    }
-  }
-
-  /** Leaves the socket to whoever else keeps it open. */
-  close(): void {
-    quietly(this.leave());
-  }
-
-  async leave(): Promise<Socket[]> {
-    await (this.#leaving ??= this.#leave());
-    return this.#accepted.splice(0);
-  }
-
-  ref(): void {
-    this.#server.ref();
-  }
-
-  unref(): void {
-    this.#server.unref();
-  }
-
-  async #leave(): Promise<void> {
-    // While Node hands out a batch of connections, a close would reset the rest.
-    await turn();
-    this.#server.close();
-    clearInterval(this.#lookingAgain);
-    this.#isClosed = true;
-    this.#change.wake();
+    return server;
   }
 
   #add(socket: net.Socket): void {
+    this.#hasComeLately = true;
     try {
       this.#accepted.push(new NodeSocket(socket));
     } catch {
@@ -113,11 +124,23 @@ export class InheritedListener implements Source {
     this.#change.wake();
   }
 
-  /** On TCP, to listen again is to look again. */
-  #lookAgain(): void {
-    const { _handle } = this.#server as {
-      _handle?: { listen?(backlog: number): number };
-    };
-    if (this.addr.transport === "tcp") _handle?.listen?.(BACKLOG);
+  /**
+   * Opens the socket anew, with another descriptor of it, if nobody has come. No
+   * program inherits that one.
+   */
+  #renew(): void {
+    const { _handle } = this.#server as { _handle?: { fdForIpc?(): number } };
+    const fd = this.#hasComeLately ? undefined : _handle?.fdForIpc?.();
+    this.#hasComeLately = false;
+    if (fd === undefined) return;
+    if (fd < 0) {
+      const lack = { code: "EMFILE", errno: -24 };
+      this.#lack = { error: denoError(lack) };
+      return this.#change.wake();
+    }
+    const former = this.#server;
+    this.#server = this.#open(fd);
+    if (!this.#isReferenced) this.#server.unref();
+    former.close();
   }
 }

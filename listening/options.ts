@@ -340,8 +340,8 @@ export interface FdOptions<
    * accepted in this process and not in the backlog, as many as come; a response
    * that is cut ends with a reset on TCP, so that the client knows; the path of a
    * Unix socket is not known (`null`); and there is no TLS, which a proxy can end.
-   * Without descriptors `onAcceptError` is not called: clients wait, on TCP for a
-   * second at most after there are some, on a Unix socket until the next one comes.
+   * When descriptors have lacked, it takes up to a second until clients are accepted
+   * again.
    */
   fd: number;
   /** Only {@linkcode UnixOptions} have one. */

@@ -6,13 +6,15 @@ import { kill, lines, spawn } from "./programs.ts";
 import { local, type Place } from "./sockets.ts";
 
 /** Where it listens. */
-export type Where = "tcp" | "tls" | "unix" | "given";
+export type Where = "tcp" | "tls" | "unix" | "given" | "inherited";
 
 export interface ToldOptions {
   where?: Where;
   readAhead?: number;
   /** The path of the Unix socket. */
   path?: string;
+  /** The descriptor of the inherited socket. */
+  fd?: number;
   /** The words before the program. */
   wrapper?: readonly string[];
 }
@@ -42,11 +44,12 @@ export class ToldServer implements AsyncDisposable {
   #place: Place = { port: 0 };
 
   private constructor(options: ToldOptions) {
-    const { wrapper = [], where = "tcp", readAhead = 0, path = "" } = options;
+    const { wrapper = [], where = "tcp", readAhead = 0 } = options;
+    const { path = "", fd = 0 } = options;
     const file = import.meta.resolve("./testdata/told_server.ts");
     const [program = "", ...args] = [
       ...[...wrapper, Deno.execPath(), "run", "--no-config", "-N", "-R", "-W"],
-      ...[file, where, `${readAhead}`, path],
+      ...[file, where, `${readAhead}`, path, `${fd}`],
     ];
     this.#child = spawn(program, args, {
       stdin: "piped",

@@ -4,7 +4,7 @@ import { serve } from "../../server.ts";
 // Deno wants descriptors for signals after half a second, and panics without.
 Deno.addSignalListener("SIGTERM", () => Deno.exit());
 
-const [where = "tcp", readAhead = "0", path = ""] = Deno.args;
+const [where = "tcp", readAhead = "0", path = "", fd = ""] = Deno.args;
 const local = { hostname: "127.0.0.1", port: 0 };
 const testdata = import.meta.dirname;
 const read = (name: string) => Deno.readTextFileSync(`${testdata}/${name}`);
@@ -14,6 +14,8 @@ const server = serve({
     ? { path }
     : where === "given"
     ? { listener: Deno.listen(local) }
+    : where === "inherited"
+    ? { fd: Number(fd) }
     : where === "tls"
     ? { ...local, cert: read("localhost.pem"), key: read("localhost.key") }
     : local,
