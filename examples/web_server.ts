@@ -167,5 +167,7 @@ export default {
     error.name === "RequestTooLargeError"
       ? "HTTP/1.0 431 Request Header Fields Too Large\r\n\r\n"
       : "",
+  // Without it a client would be told in a line, which is no HTTP.
+  onError: () => answer("500 Internal Server Error"),
   handler,
 };

@@ -532,6 +532,18 @@ testExample("web server: refuses what it must", async (example) => {
   assertEquals(big.status, "431 Request Header Fields Too Large");
 }, { needs: "curl" });
 
+testExample("web server: says in HTTP that it has failed", async () => {
+  const { default: options } = await import("../examples/web_server.ts");
+  await using server = serve({
+    ...options,
+    ...local,
+    handler: () => Promise.reject(new Error("broken")),
+  });
+  const { status, body } = await curl(server.addr, "/");
+  assertEquals(status, "500 Internal Server Error");
+  assertEquals(body, "500 Internal Server Error\n");
+}, { needs: "curl" });
+
 testExample("web server: takes a request by the book", async (example) => {
   const addr = await example.addr();
   for (
