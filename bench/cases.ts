@@ -165,6 +165,20 @@ export const cases: readonly Case[] = [
   },
   {
     ...usual,
+    name: "inherited-64B",
+    title: "64 B, 8 clients, on an inherited socket",
+    request: 64,
+    contenders: ["listen", "inherited"],
+  },
+  {
+    ...large,
+    name: "inherited-1MiB",
+    title: "1 MiB, 8 clients, on an inherited socket",
+    request: MIB,
+    contenders: ["listen", "inherited"],
+  },
+  {
+    ...usual,
     name: "log-64B",
     title: "64 B, the tool with its log and without",
     request: 64,

@@ -17,6 +17,7 @@ export type Name =
   | "read-256KiB"
   | "byob"
   | "no-limits"
+  | "inherited"
   | "serve"
   | "tool-quiet"
   | "tool-log"
@@ -133,6 +134,14 @@ export const contenders: { readonly [name in Name]: Contender } = {
     note: "this module, `listen()` without its limits",
     version: denoVersion,
     start: onDeno("halfclose_listen.ts", "off"),
+  },
+  inherited: {
+    title: "listen(), inherited",
+    ours: true,
+    note: "this module, `listen()` with the `fd` of an inherited socket",
+    version: denoVersion,
+    start: (work, where) =>
+      onDeno("halfclose_listen.ts")(work, `inherited:${where}`),
   },
   serve: {
     title: "serve()",

@@ -1,5 +1,7 @@
-// Where the servers listen that run on Deno: `tcp`, `tls`, or the path of a Unix
-// socket.
+// Where the servers listen that run on Deno: `tcp`, `tls`, the path of a Unix
+// socket, or `inherited:` before the first or the last of these.
+
+import { KeptSocket } from "../../tests/kept_socket.ts";
 
 const local = { hostname: "127.0.0.1", port: 0 };
 
@@ -13,8 +15,14 @@ function certificate() {
 
 /** The options of ours. */
 export function place(where = "tcp") {
+  const [, inherited] = where.split("inherited:");
+  if (inherited !== undefined) return { fd: kept(inherited).lend() };
   if (where === "tcp") return local;
   return where === "tls" ? { ...local, ...certificate() } : { path: where };
+}
+
+function kept(where: string): KeptSocket {
+  return where === "tcp" ? KeptSocket.tcp() : KeptSocket.unix(where);
 }
 
 /** A listener to write a loop for. */
