@@ -18,11 +18,13 @@ import { checkFlags, checkStreaming } from "./args/checks.ts";
 import type { ServeFlags, serveFlags } from "./args/flags.ts";
 import { type CommandLine, UsageError } from "./args/parsing.ts";
 import { failureFor, limitsOf, refusalOf } from "./args/limits.ts";
+import { withPassedSocket } from "./args/passed_socket.ts";
 import {
   checkAllow,
   checkMetricsApart,
   type Place,
   placeOf,
+  transportOf,
 } from "./args/place.ts";
 import { Reloading } from "./lifecycle/reloading.ts";
 import { ServiceManager } from "./lifecycle/service_manager.ts";
@@ -82,14 +84,16 @@ async function serveTelling(
   { log, trace, view, uncaught }: Surroundings,
   line: CommandLine<typeof serveFlags>,
 ): Promise<number> {
-  const { flags, operands: [module] } = line;
-  const answer = await chooseAnswer(line, log);
+  const { operands: [module] } = line;
+  const flags = withPassedSocket(line.flags, (message) => log.warn(message));
+  checkFlags(flags);
+  const answer = await chooseAnswer({ ...line, flags }, log);
   checkStreaming(flags, module, answer.options);
   const readPlace = (options: Answer["options"]) => placeOf(flags, options);
   const place = await readPlace(answer.options);
   const where = { ...answer.options, ...place } as Place;
   if (flags.metrics) checkMetricsApart(flags.metrics, where);
-  if (flags.allow) checkAllow(flags.allow, where);
+  checkAllow(flags.allow, transportOf(where));
   await using monitor = flags.metrics && await Monitor.open(flags.metrics, log);
   await using manager = await ServiceManager.find(log);
   const reloading = new Reloading(answer, place, readPlace, log);
@@ -121,6 +125,12 @@ async function serveTelling(
     observers.turn(conn);
     return reloading.handler(conn, server);
   });
+  try {
+    checkAllow(flags.allow, server.addr.transport);
+  } catch (error) {
+    server.close();
+    throw error;
+  }
   const stopped = stopping.follow(server);
   observers.listening(server.addr, server);
   await stopped;

@@ -7,7 +7,8 @@
 
 import type { BodyChunk } from "./body.ts";
 
-const ignore = () => {};
+/** Does nothing with whatever it is told. */
+export const ignore = () => {};
 
 /** Keeps the process alive if `promise` rejects and nobody awaits it. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {

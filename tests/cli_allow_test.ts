@@ -207,7 +207,7 @@ testUnix("cli: --allow is a usage error on a Unix socket", async (folder) => {
       await Tool.run(["--allow", "::1", ...place], Tool.allowing(folder)),
       2,
       "--allow cannot be ::1 on a Unix socket: who connects there has no " +
-        "address, give the socket a --mode",
+        "address, give the socket a mode",
     );
   }
   // A flag for TCP wins over the place of a module.

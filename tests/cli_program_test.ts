@@ -342,9 +342,11 @@ testWithSignals(
       IPCREMOTEEUID: "0",
       UNIXREMOTEEUID: "0",
       TCPCONNNUM: "7",
+      LISTEN_PID: "1",
+      LISTEN_FDNAMES: "http",
     };
     // They look similar, but are settings.
-    const settings = { SSL_CERT_FILE: "/ca.pem", LISTEN_PID: "1" };
+    const settings = { SSL_CERT_FILE: "/ca.pem" };
     const kept = Object.entries(settings).sort()
       .map(([name, value]) => `${name}=${value}\n`).join("");
     const names = Object.keys({ ...stale, ...settings }).join("|");

@@ -90,14 +90,19 @@ export class Tool implements AsyncDisposable {
   }
 
   /** Starts it, on a free port unless told otherwise, and waits until it listens. */
-  static async listening(
-    args: string[] = [],
-    options?: ToolOptions,
-  ): Promise<Tool> {
-    const anywhere = args.includes("--unix")
+  static listening(args: string[] = [], options?: ToolOptions): Promise<Tool> {
+    const anywhere = args.includes("--unix") || args.includes("--fd")
       ? []
       : ["--host", "127.0.0.1", "--port", "0"];
-    const tool = new Tool([...anywhere, ...args], options);
+    return Tool.listeningAsIs([...anywhere, ...args], options);
+  }
+
+  /** Starts it with just these arguments, and waits until it listens. */
+  static async listeningAsIs(
+    args: string[],
+    options?: ToolOptions,
+  ): Promise<Tool> {
+    const tool = new Tool(args, options);
     try {
       const line = new RegExp(`${listening.source}|${listeningAsJson.source}`);
       const [, port, path, jsonPort, jsonPath] = await tool.line(line);

@@ -11,9 +11,18 @@ import { UsageError } from "./parsing.ts";
 
 type Name = keyof ServeFlags;
 
+/** The flags of a socket on TCP that the server opens itself. */
+const ofTcp = [
+  ...["host", "port", "tls-cert", "tls-key", "reuse-port", "backlog"] as const,
+];
+
 const exclusive: readonly [Name, Name, why?: string][] = [
-  ...(["host", "port", "tls-cert", "tls-key", "reuse-port", "backlog"] as const)
-    .map((name): [Name, Name] => ["unix", name]),
+  ...ofTcp.map((name): [Name, Name] => ["unix", name]),
+  ...[...ofTcp, "unix" as const].map((name): [Name, Name, string] => [
+    "fd",
+    name,
+    "an inherited socket is bound already, and has no TLS",
+  ]),
   [
     "proxy-protocol",
     "tls-cert",

@@ -43,6 +43,9 @@ export const places = {
   }),
   unix: path("PATH", "Unix socket to listen on", "the path of a socket"),
   mode: mode("permission bits of that socket, such as 660"),
+  fd: integer("FD", "inherited socket to listen on: its descriptor, 3", {
+    ...{ min: 0, max: 2 ** 31 - 1 },
+  }),
   "tls-cert": path("FILE", "certificates for TLS, in PEM", "a PEM file"),
   "tls-key": path("FILE", "private key for TLS, in PEM", "a PEM file"),
   "reuse-port": toggle("share the port; needs deno's --unstable-net"),

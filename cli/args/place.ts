@@ -22,6 +22,7 @@ export interface Place {
   tcpBacklog?: number | undefined;
   cert?: string | undefined;
   key?: string | undefined;
+  fd?: number | undefined;
   path?: string | undefined;
   mode?: number | undefined;
   listener?: unknown;
@@ -53,7 +54,10 @@ export async function placeOf(
  * @throws {UsageError} If both are the same.
  */
 export function checkMetricsApart(metrics: HostPort, place: Place): void {
-  if (place.path !== undefined || place.listener !== undefined) return;
+  const isElsewhere = [place.path, place.listener, place.fd].some((other) =>
+    other !== undefined
+  );
+  if (isElsewhere) return;
   const { hostname, port } = tcpPlace(place);
   if (port === 0 || port !== metrics.port) return;
   const hosts = [hostname, metrics.hostname];
@@ -70,17 +74,24 @@ export function checkMetricsApart(metrics: HostPort, place: Place): void {
  * Checks that those who connect have addresses, if these decide who may.
  *
  * @param allow Who may connect.
- * @param place Where the server is to listen.
+ * @param transport What the server listens on.
  * @throws {UsageError} If they have none.
  */
-export function checkAllow(allow: AddressRanges, place: Place): void {
-  const { addr } = Object(place.listener) as Partial<Deno.Listener>;
-  const isUnix = place.path !== undefined || addr?.transport === "unix";
-  if (!isUnix) return;
+export function checkAllow(
+  allow: AddressRanges | undefined,
+  transport: string,
+): void {
+  if (!allow || transport === "tcp") return;
   throw new UsageError(
     `--allow cannot be ${allow} on a Unix socket: who connects there has no ` +
-      "address, give the socket a --mode",
+      "address, give the socket a mode",
   );
+}
+
+/** What a server listens on. Of an inherited socket it is not known yet. */
+export function transportOf({ path, listener }: Place): string {
+  const { addr } = Object(listener) as Partial<Deno.Listener>;
+  return path === undefined ? addr?.transport ?? "tcp" : "unix";
 }
 
 /** The place as one would write it. */
@@ -93,21 +104,32 @@ function tcpPlace({ hostname = "0.0.0.0", port = 8080 }: Place): HostPort {
 }
 
 async function placeByFlags(flags: ServeFlags): Promise<Place> {
-  const { unix: path, mode, host: hostname, port, backlog: tcpBacklog } = flags;
-  const { "reuse-port": reusePort, "tls-cert": cert, "tls-key": key } = flags;
+  const { unix: path, mode, fd, host: hostname, port } = flags;
+  const {
+    backlog: tcpBacklog,
+    "reuse-port": reusePort,
+    "tls-cert": cert,
+    "tls-key": key,
+  } = flags;
   const tcp = { hostname, port, tcpBacklog, reusePort, cert, key };
-  if (path !== undefined) return { ...tcp, listener: undefined, path, mode };
+  const none = { fd: undefined, listener: undefined };
+  if (path !== undefined) return { ...tcp, ...none, path, mode };
+  if (fd !== undefined) {
+    // TLS of a module stays, so that it is an error and does not vanish.
+    const { cert: _cert, key: _key, ...others } = tcp;
+    return { ...others, path, mode, ...none, fd };
+  }
   const given: Place = defined(tcp);
   if (Object.keys(given).length === 0) return {};
   if (cert !== undefined) {
     given.cert = await readPem(cert, `use ${cert} for TLS`);
   }
   if (key !== undefined) given.key = await readPem(key, `use ${key} for TLS`);
-  return { path: undefined, mode: undefined, listener: undefined, ...given };
+  return { path: undefined, mode: undefined, ...none, ...given };
 }
 
 async function ensureAllowed(place: Place): Promise<void> {
-  if (place.listener !== undefined) return;
+  if (place.listener !== undefined || place.fd !== undefined) return;
   const name = nameOfPlace(place);
   const action = `listen on ${name}`;
   // Without the flag, Deno ends the whole process when asked for this. The

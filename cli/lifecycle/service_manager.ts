@@ -9,9 +9,10 @@ import { printable } from "../../shared/printable.ts";
 import { LONGEST_TIMER_MS } from "../../shared/timer.ts";
 import type { Log } from "../log/log.ts";
 import type { Observer } from "../shared/observer.ts";
+import { variable } from "../shared/environment.ts";
 import { endsInTime } from "../shared/patience.ts";
 import { missingFlag } from "../shared/permissions.ts";
-import { messageOf, nameOf } from "../shared/wording.ts";
+import { messageOf, serverName } from "../shared/wording.ts";
 
 /** A socket for datagrams. The types of Deno have it with a flag only. */
 interface DatagramSocket extends Disposable {
@@ -73,7 +74,7 @@ export class ServiceManager implements Observer, AsyncDisposable {
 
   /** The server listens. */
   listening(addr: Deno.Addr): void {
-    this.#status = `Listening on ${nameOf(addr)}`;
+    this.#status = `Listening on ${serverName(addr)}`;
     this.#tell("READY=1", `STATUS=${this.#status}`);
     if (this.#period === undefined) return;
     this.#heartbeat = setInterval(
@@ -131,10 +132,4 @@ function watchdogPeriod(): number | undefined {
   const microseconds = Number(variable("WATCHDOG_USEC"));
   if (!(microseconds > 0)) return undefined;
   return Math.min(Math.max(microseconds / 2000, 1), LONGEST_TIMER_MS);
-}
-
-/** A variable of the environment, if we may read it. */
-function variable(name: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
-  return state === "granted" ? Deno.env.get(name) : undefined;
 }

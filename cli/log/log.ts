@@ -6,7 +6,8 @@
  *
  * - `time` (ISO 8601), `level` (`"DEBUG"`, `"INFO"`, `"WARN"`, `"ERROR"`),
  *   `event` and `msg`, always;
- * - with the event `"listening"`: `server`, the address;
+ * - with the event `"listening"`: `server`, the address, `null` on an inherited
+ *   Unix socket;
  * - with `"metrics"`: `url`, where they are;
  * - with `"accept"` (at `DEBUG`): `client`, which may be a proxy;
  * - with `"request"` (at `DEBUG`): `id` and `head`, its first 64 bytes, escaped;
@@ -35,7 +36,13 @@ import type { ExchangeRecord, Outcome, RequestStart } from "../../server.ts";
 import type { Observer, Renewable } from "../shared/observer.ts";
 import { receiptFor } from "../shared/receipt.ts";
 import { reasonOf } from "../shared/reasons.ts";
-import { messageOf, nameOf, quoted, sourceOf } from "../shared/wording.ts";
+import {
+  messageOf,
+  nameOf,
+  quoted,
+  serverName,
+  sourceOf,
+} from "../shared/wording.ts";
 import {
   type Diversion,
   type Fields,
@@ -81,8 +88,8 @@ export class Log implements Observer {
 
   /** The server listens. */
   listening(addr: Deno.Addr): void {
-    const server = nameOf(addr);
-    this.#lines.add("info", "listening", `listening on ${server}`, { server });
+    const message = `listening on ${serverName(addr)}`;
+    this.#lines.add("info", "listening", message, { server: endOf(addr) });
   }
 
   /** Monitoring is answered there. */

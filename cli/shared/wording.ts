@@ -18,6 +18,12 @@ export function nameOf(addr: Deno.Addr): string {
   return hostPort(addr.hostname, addr.port);
 }
 
+/** The address of a server. That of an inherited Unix socket is not known. */
+export function serverName(addr: Deno.Addr): string {
+  const isKnown = addr.transport !== "unix" || addr.path as string | null;
+  return isKnown ? nameOf(addr) : "an inherited Unix socket";
+}
+
 /** The message of whatever was thrown, on one line. It cannot throw. */
 export function messageOf(thrown: unknown): string {
   return wordsOf(thrown).replaceAll(/\s*\n\s*/g, " ");

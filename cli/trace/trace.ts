@@ -19,7 +19,7 @@ import { LineQueue, type Losses } from "../log/line_queue.ts";
 import type { Log } from "../log/log.ts";
 import type { Observer } from "../shared/observer.ts";
 import { TracedConnection } from "./traced_connection.ts";
-import { messageOf, nameOf } from "../shared/wording.ts";
+import { messageOf, serverName } from "../shared/wording.ts";
 
 /** The version of the format. */
 const VERSION = 1;
@@ -77,7 +77,7 @@ export class Trace implements Observer, AsyncDisposable {
     this.#start = performance.now();
     this.#write(this.#start, "listening", {
       version: VERSION,
-      server: nameOf(addr),
+      server: serverName(addr),
       startedAt: performance.timeOrigin + this.#start,
       readAhead: this.#options.readAhead ?? 0,
     });

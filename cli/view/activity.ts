@@ -13,7 +13,7 @@ import type {
 import type { LogLine } from "../log/line_logger.ts";
 import type { Observer } from "../shared/observer.ts";
 import { reasonOf } from "../shared/reasons.ts";
-import { nameOf } from "../shared/wording.ts";
+import { nameOf, serverName } from "../shared/wording.ts";
 import { Rates } from "./rates.ts";
 
 /** Enough for any screen. */
@@ -77,7 +77,7 @@ export class Activity implements Observer {
   }
 
   listening(addr: Deno.Addr): void {
-    this.server = nameOf(addr);
+    this.server = serverName(addr);
     this.#changed();
   }
 
