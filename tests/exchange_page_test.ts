@@ -63,7 +63,7 @@ const stories: Record<string, RegExp[]> = {
     /^The server sends its FIN to client 1 and moves on\. .* lingers/,
     /^12 bytes of client 1 arrive\. .* dropped\.$/,
     /^It is the turn of client 2: /,
-    /^Client 1 reads the answer only now: all 6 bytes are there/,
+    /^Client 1 reads the reply only now: all 6 bytes are there/,
   ],
   drain: [
     /^Client 3 sends 5 bytes and its FIN\. .* still in line\.$/,
@@ -154,7 +154,10 @@ Deno.test("docs/exchange.html holds a trace of each scenario", () => {
 
 Deno.test("docs/exchange.html asks for nothing from elsewhere", () => {
   assertMatch(html, /Content-Security-Policy[^>]*default-src 'none'/);
-  assert(!/(?:src|href)=(?!"#)/.test(html), "all of it is in the page");
+  const links = html.match(/(?:src|href)=(?!"#)\S+/g);
+  assertEquals(links, [
+    'href="https://jsr.io/@halfclose/server">halfclose</a>.',
+  ]);
 });
 
 testPage("tells each scenario, step by step, by keyboard", async (open) => {
@@ -183,6 +186,7 @@ testPage("tells each scenario by buttons, on a phone", async (open) => {
       ),
       name,
     );
+    await page.clickOn("#first");
     checkStory(await tell(page, () => page.clickOn("#next")), story);
     assertEquals(await tooWide(page, 360), []);
     await page.clickOn("#back");
@@ -242,8 +246,75 @@ testPage("is scrubbed by the picture and by the address", async (open) => {
   assert((await step(page))[0] > at);
 });
 
+/** What the titles take at the left of the picture, which covers lines. */
+const GUTTER = 72;
+
+/** The words of the picture that a line crosses. */
+function crossed(page: Page): Promise<string[]> {
+  return page.evaluate(`(() => {
+    const { left } = document.querySelector("#picture").getBoundingClientRect();
+    const seen = (words) => Array.from(
+      document.querySelectorAll(words), (one) => ({
+        text: one.textContent, box: one.getBoundingClientRect(),
+        isThere: getComputedStyle(one).visibility === "visible",
+      }),
+    ).filter(({ isThere, box }) => isThere && box.height > 0);
+    const lines = seen("#picture .arrow line, #picture .event, #picture .now")
+      .filter(({ box }) => box.left >= left + ${GUTTER});
+    return seen("#picture text:not(.number)").filter(({ text, box }) =>
+      text !== "" && lines.some((line) =>
+        line.box.left > box.left && line.box.right < box.right &&
+        line.box.top < box.bottom - 3 && line.box.bottom > box.top + 3)
+    ).map(({ text }) => text);
+  })()`);
+}
+
+testPage("opens on the finished picture, all of it", async (open) => {
+  for (const looks of [{}, phone]) {
+    for (const name of Object.keys(scenarios)) {
+      const page = await open(`#scenario=${name}`, looks);
+      const [at, steps] = await step(page);
+      assertEquals(at, steps);
+      const isSeen = await page.evaluate<boolean[]>(`(() => {
+        const { right } = document.querySelector("#picture")
+          .getBoundingClientRect();
+        return Array.from(document.querySelectorAll("#picture .arrow line"),
+          (line) => {
+            const { left } = line.getBoundingClientRect();
+            return left > ${GUTTER} && left < right &&
+              getComputedStyle(line).visibility === "visible";
+          });
+      })()`);
+      assert(isSeen.length > 4 && isSeen.every(Boolean), name);
+    }
+  }
+});
+
+testPage("has no line across a word, and no time twice", async (open) => {
+  for (const looks of [{}, phone]) {
+    for (const name of Object.keys(scenarios)) {
+      const page = await open(`#scenario=${name}`, {
+        ...looks,
+        reducedMotion: true,
+      });
+      const times = await page.evaluate<string[]>(
+        `Array.from(document.querySelectorAll("#picture .time"),
+          ({ textContent }) => textContent)`,
+      );
+      assertEquals(times, [...new Set(times)]);
+      assertEquals(await crossed(page), [], name);
+      await page.press("Home");
+      await tell(page, async () => {
+        await page.press("ArrowRight");
+        assertEquals(await crossed(page), [], `${name}, ${await told(page)}`);
+      });
+    }
+  }
+});
+
 testPage("tells the step to screen readers", async (open) => {
   const page = await open();
+  await page.press("Home");
   const heard = `(() => {
     const scrubber = document.querySelector("#scrubber");
     const live = document.querySelector("[aria-live=polite]");
@@ -298,6 +369,7 @@ for (const [name, give] of Object.entries(gifts)) {
         `document.querySelector("#about").textContent`,
       )) === "Your trace: trace.jsonl"
     );
+    await page.press("Home");
     checkStory(
       await tell(page, () => page.press("ArrowRight")),
       [
@@ -327,6 +399,7 @@ testPage("says of a file that it is no trace", async (open) => {
     )
   );
   // What was shown is still there.
+  await page.press("Home");
   await page.press("ArrowRight");
   assertEquals((await step(page))[0], 2);
 });
@@ -346,6 +419,7 @@ for (const [name, scenario] of Object.entries(scenarios)) {
       await Deno.writeTextFile(path, fresh);
       await using browser = await Browser.start();
       const page = await browser.open(`file://${path}#scenario=${name}`);
+      await page.press("Home");
       const story = await tell(page, () => page.press("ArrowRight"));
       assertEquals(page.complaints, []);
       // Which of several things at once comes first may differ.
