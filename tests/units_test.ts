@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
 import { seconds, unknownFlags, valueOf } from "./deploy.ts";
 import { importMap, printed, root, runProgram } from "./programs.ts";
+import { passing } from "./passing_parent.ts";
 import { hasManagers, Manager } from "./service_manager.ts";
 import { ask, freePorts } from "./sockets.ts";
 import { namesIn, temporaryFolder, testIf } from "./support.ts";
@@ -21,6 +22,22 @@ function settingsOf(unit: string): Map<string, string[]> {
     if (name) settings.set(name, [...settings.get(name) ?? [], value]);
   }
   return settings;
+}
+
+const hasAnalyzer =
+  await printed(["systemd-analyze", "--version"]) !== undefined;
+
+/** Has systemd-analyze verify units that lie in one folder. */
+async function checkUnits(units: Record<string, string>): Promise<void> {
+  await using folder = await temporaryFolder();
+  for (const [name, text] of Object.entries(units)) {
+    const there = text.replace("/usr/local/bin/deno", Deno.execPath());
+    await Deno.writeTextFile(`${folder.path}/${name}`, there);
+  }
+  const paths = Object.keys(units).map((name) => `${folder.path}/${name}`);
+  const args = ["verify", "--man=no", ...paths];
+  const verified = await runProgram("systemd-analyze", args);
+  assertEquals(verified, { code: 0, stdout: "", stderr: "" });
 }
 
 const units = ["halfclose.service", "halfclose@.service"].map((name) => {
@@ -45,19 +62,27 @@ for (const { name, settings, words, args } of units) {
     assert(words.includes("--no-prompt"));
   });
 
+  const socket = name.replace("service", "socket");
+
+  Deno.test(`deploy/${name} listens where deploy/${socket} does`, () => {
+    for (const flag of ["--port", "--host", "--unix", "--fd"]) {
+      assertEquals(valueOf(args, flag), undefined);
+    }
+    const { settings: own } = socketUnit(socket);
+    assertEquals(own.get("ListenStream"), ["8080"]);
+    assertEquals(own.get("WantedBy"), ["sockets.target"]);
+  });
+
   testIf(
-    await printed(["systemd-analyze", "--version"]) !== undefined,
+    hasAnalyzer,
     "systemd-analyze",
     `deploy/${name} is right and hardened, says systemd-analyze`,
     async () => {
-      await using folder = await temporaryFolder();
-      const path = `${folder.path}/${name}`;
-      const unit = read(`deploy/${name}`);
-      const there = unit.replace("/usr/local/bin/deno", Deno.execPath());
-      await Deno.writeTextFile(path, there);
-      const verify = ["verify", "--man=no", path];
-      const verified = await runProgram("systemd-analyze", verify);
-      assertEquals(verified, { code: 0, stdout: "", stderr: "" });
+      await checkUnits({
+        [name]: read(`deploy/${name}`),
+        [socket]: read(`deploy/${socket}`),
+      });
+      const path = `${root}/deploy/${name}`;
       // In tenths: up to 2.0 is "OK".
       const security = ["security", "--offline=true", "--threshold=20", path];
       const judged = await runProgram("systemd-analyze", security);
@@ -81,20 +106,21 @@ for (const { name, settings, words, args } of units) {
         "export default async (conn) => (await conn.text()) + '!';";
       await Deno.writeTextFile(`${path}/etc/handler.ts`, module);
       await using manager = await Manager.at(`${path}/notify`);
-      const [port = "", monitoringPort = ""] = freePorts(2).map(String);
+      const [monitoringPort = ""] = freePorts(1).map(String);
       const [program = "", ...rest] = words.flatMap((word) =>
         word.startsWith("jsr:")
           ? [...importMap(), `${root}/cli.ts`]
-          : word.replaceAll("8080", port)
-            .replace(/(?<=^127\.0\.0\.1:)908[0%]i?$/, monitoringPort)
+          : word.replace(/(?<=^127\.0\.0\.1:)908[0%]i?$/, monitoringPort)
             .replace("/usr/local/bin/deno", Deno.execPath())
             .replaceAll("/run/systemd/notify", manager.name)
             .replaceAll("/var/lib/halfclose", `${path}/state`)
             .replaceAll("/etc/halfclose", `${path}/etc`)
       );
       const env = { NOTIFY_SOCKET: manager.name, WATCHDOG_USEC: "30000000" };
-      await using tool = new Tool(rest, { command: program, env });
+      const [parent = "", ...launched] = [...passing(), program, ...rest];
+      await using tool = new Tool(launched, { command: parent, env });
       assertEquals((await manager.next()).READY, "1");
+      const [, port] = await tool.line(/"listening on 127\.0\.0\.1:(\d+)"/);
       const answer = await ask({ port: Number(port) }, "hello");
       if (args.includes("--sink")) {
         const [, name] = answer.trim().split("  ");
@@ -117,14 +143,70 @@ for (const { name, settings, words, args } of units) {
   );
 }
 
-Deno.test("deploy/ has one user for all processes on one port", () => {
+/** The settings of a socket's unit, and its text. */
+function socketUnit(name: string) {
+  const text = read(`deploy/${name}`);
+  return { text, settings: settingsOf(text) };
+}
+
+Deno.test("deploy/halfclose@.socket lets all processes share one port", () => {
+  const { settings } = socketUnit("halfclose@.socket");
+  assertEquals(settings.get("ReusePort"), ["yes"]);
   const [, template] = units;
-  // Without a name, each instance would have a user of its own, and the kernel
-  // lets none share a port with another.
-  assertEquals(template?.settings.get("User"), ["halfclose"]);
-  assert(template?.args.includes("--reuse-port"));
-  assert(template?.words.includes("--unstable-net"));
+  const socket = ["halfclose@%i.socket"];
+  assertEquals(template?.settings.get("Requires"), socket);
+  assertEquals(template?.settings.get("After"), socket);
 });
+
+/** The other places that the comments of the socket's unit name. */
+const elsewhere: Record<string, string[]> = {
+  "a port below 1024": ["ListenStream=515"],
+  "one address": ["ListenStream=127.0.0.1:8080"],
+  "a Unix socket": [
+    ...["ListenStream=/run/halfclose.sock", "SocketMode=0660"],
+    ...["SocketUser=root", "SocketGroup=lp", "RemoveOnStop=yes"],
+  ],
+};
+
+for (const [place, lines] of Object.entries(elsewhere)) {
+  testIf(
+    hasAnalyzer,
+    "systemd-analyze",
+    `deploy/halfclose.socket may listen on ${place}, says systemd-analyze`,
+    async () => {
+      const { text } = socketUnit("halfclose.socket");
+      for (const line of lines) assert(text.includes(`#   ${line}\n`), line);
+      await checkUnits({
+        "halfclose.socket": text.replace("ListenStream=8080", lines.join("\n")),
+        "halfclose.service": read("deploy/halfclose.service"),
+      });
+    },
+  );
+}
+
+testIf(
+  hasManagers,
+  "Linux and python3",
+  "deploy/halfclose.service also listens by itself",
+  async () => {
+    await using folder = await temporaryFolder();
+    const [port = "", monitoringPort = ""] = freePorts(2).map(String);
+    const [program = "", ...rest] = (units[0]?.words ?? []).flatMap((word) =>
+      word.startsWith("jsr:")
+        ? [...importMap(), `${root}/cli.ts`, "--port", port]
+        : word.replace("8080", port).replace(
+          "127.0.0.1:9080",
+          `127.0.0.1:${monitoringPort}`,
+        )
+          .replace("/usr/local/bin/deno", Deno.execPath())
+          .replaceAll("/var/lib/halfclose", folder.path)
+    );
+    await using tool = new Tool(rest, { command: program });
+    await tool.line(/"listening on 0\.0\.0\.0:\d+"/);
+    const [, name] = (await ask({ port: Number(port) }, "hello")).split("  ");
+    assertEquals(namesIn(folder.path), [name?.trim()]);
+  },
+);
 
 Deno.test("deploy/halfclose@.service gives each process a port for /metrics", () => {
   const [single, template] = units;
