@@ -44,7 +44,11 @@ import { writeToConsole } from "./shared/thrown.ts";
 
 export type { Conn } from "./conn.ts";
 export type { BodyChunk, ResponseBody } from "./shared/body.ts";
-export { RequestTooLargeError, TimeoutError } from "./shared/errors.ts";
+export {
+  IncompleteReadError,
+  RequestTooLargeError,
+  TimeoutError,
+} from "./shared/errors.ts";
 export type {
   ExchangeRecord,
   Outcome,

@@ -13,7 +13,7 @@ import type { Socket } from "../shared/socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
 import { type Unhurried, unhurried } from "../shared/unhurried.ts";
-import { wrongBuffer } from "../shared/view.ts";
+import { changedBuffer } from "../shared/view.ts";
 
 /** Settings that all reading halves of one listener share. */
 export interface ReadingSettings extends Unhurried {
@@ -40,8 +40,6 @@ export class ReadingHalf {
   #end: RequestEnd | undefined;
   #hasFin = false;
   #isStopped = false;
-  /** What has stopped it, if that was a fault of the caller's code. */
-  #fault: { error: unknown } | undefined;
   /** Whether reads go straight to a buffer of the caller's. */
   #isDirect = false;
   #dropping: Dropping | undefined;
@@ -91,11 +89,6 @@ export class ReadingHalf {
     return this.#onSilence ? this.#settings.silence : Infinity;
   }
 
-  /** Reads the request to its end. */
-  readAll(into: RequestBytes): Promise<number | null> {
-    return this.#read(into);
-  }
-
   /**
    * Reads the next bytes of the request into a stream's buffer.
    *
@@ -105,7 +98,7 @@ export class ReadingHalf {
    */
   readForStream(into: Uint8Array, ours: Uint8Array): Promise<number | null> {
     return this.#settings.silence === Infinity
-      ? this.#read(into)
+      ? this.read(into)
       : this.#readThrough(ours.subarray(0, into.length), into);
   }
 
@@ -121,7 +114,7 @@ export class ReadingHalf {
     const { silence, outlivesCuts } = this.#settings;
     this.#isDirect = silence === Infinity && !outlivesCuts;
     return this.#isDirect
-      ? this.#read(into)
+      ? this.read(into)
       : this.#readThrough(ours.subarray(0, into.length), into);
   }
 
@@ -129,7 +122,7 @@ export class ReadingHalf {
     ours: Uint8Array,
     into: Uint8Array,
   ): Promise<number | null> {
-    const read = await this.#read(ours);
+    const read = await this.read(ours);
     if (read === null) return null;
     this.#checkRoom(into, read);
     into.set(ours.subarray(0, read));
@@ -144,6 +137,24 @@ export class ReadingHalf {
     // The read stays pending, but nothing waits for it. Its bytes are dropped.
     this.#limits.readEnds();
     onSilence?.();
+  }
+
+  /** Throws if a request of this size is too large. */
+  checkSize(bytes: number): void {
+    const { maxRequestBytes } = this.#settings;
+    if (bytes <= maxRequestBytes) return;
+    this.#end = undefined;
+    const error = new RequestTooLargeError(maxRequestBytes);
+    this.#state.exceed(error);
+    throw error;
+  }
+
+  /** Throws if nothing more can be read. */
+  checkReadable(): void {
+    const { cut, unreadable } = this.#state;
+    if (cut) throw cut.error;
+    if (unreadable) throw unreadable.error;
+    if (this.#isStopped) throw tooLateToRead();
   }
 
   /** Lets all further reads fail. */
@@ -168,7 +179,7 @@ export class ReadingHalf {
   }
 
   /** Reads all into a request, or once into a view. It rejects after a cut. */
-  #read(into: Uint8Array | RequestBytes): Promise<number | null> {
+  read(into: Uint8Array | RequestBytes): Promise<number | null> {
     const { silence, outlivesCuts } = this.#settings;
     let reading = this.#readWithinLimits(into);
     if (silence !== Infinity) reading = this.#unlessSilent(reading);
@@ -179,7 +190,7 @@ export class ReadingHalf {
     into: Uint8Array | RequestBytes,
   ): Promise<number | null> {
     while (!this.#end) {
-      this.#checkReadable();
+      this.checkReadable();
       const room = into instanceof RequestBytes ? into.room : into;
       this.#limits.readBegins();
       let read: number | null;
@@ -187,7 +198,7 @@ export class ReadingHalf {
         read = await this.#socket.read(room);
       } catch (error) {
         if (this.#end) break;
-        this.#checkReadable();
+        this.checkReadable();
         // Nothing can be read into a buffer that has shrunk to none.
         this.#checkRoom(room, 1);
         throw this.#state.cutByPeer(outcomeOf(error), "reading", error);
@@ -196,7 +207,7 @@ export class ReadingHalf {
       }
       // A silence has ended it meanwhile.
       if (this.#end) break;
-      this.#checkReadable();
+      this.checkReadable();
       if (read === null) {
         this.#endByFin();
         break;
@@ -208,7 +219,8 @@ export class ReadingHalf {
         // What was handed out before cannot be taken back.
         if (count <= 0 && !(into instanceof RequestBytes)) break;
       }
-      this.#count(count);
+      this.bytesRead += count;
+      this.checkSize(this.bytesRead);
       if (this.#settings[unhurried]) this.#limits.forgiveReads();
       if (!(into instanceof RequestBytes)) return count;
       into.add(count);
@@ -220,13 +232,8 @@ export class ReadingHalf {
   #endByFin(): void {
     this.#hasFin = true;
     const missing = this.#search?.missing;
-    if (missing !== undefined) {
-      const error = new Deno.errors.UnexpectedEof(
-        `The request is cut: the client has ended it ${missing}`,
-      );
-      throw this.#state.cutByPeer("truncated", "reading", error);
-    }
-    this.#end = "fin";
+    if (missing === undefined) this.#end = "fin";
+    else throw this.#state.cutByPeer("truncated", "reading", cutShort(missing));
   }
 
   /** How many of the bytes that were read belong to the request. */
@@ -236,9 +243,7 @@ export class ReadingHalf {
       end = search.endIn(chunk);
     } catch (error) {
       this.bytesRead += chunk.length;
-      this.#fault = { error };
-      this.stop();
-      this.#state.recordFault("failed", "reading", error);
+      this.#state.failReading(error);
       throw error;
     }
     const excess = search.excess?.(this.#settings.maxRequestBytes);
@@ -250,17 +255,6 @@ export class ReadingHalf {
     if (end === undefined) return chunk.length;
     this.#end = search.end;
     return end;
-  }
-
-  /** Counts bytes of the request, and throws if these are too many. */
-  #count(bytes: number): void {
-    this.bytesRead += bytes;
-    const { maxRequestBytes } = this.#settings;
-    if (this.bytesRead <= maxRequestBytes) return;
-    this.#end = undefined;
-    const error = new RequestTooLargeError(maxRequestBytes);
-    this.#state.exceed(error);
-    throw error;
   }
 
   /** Waits for a read, or for the silence that ends the request. */
@@ -278,22 +272,9 @@ export class ReadingHalf {
   /** Throws if a caller has taken away the buffer that it wanted read into. */
   #checkRoom(room: Uint8Array, read: number): void {
     if (read <= room.length) return;
-    const error = wrongBuffer(
-      "it was transferred, or has shrunk, while it was read into, keep it until " +
-        "the promise settles",
-    );
+    const error = changedBuffer();
     this.#state.recordFault("failed", "reading", error);
     throw error;
-  }
-
-  /** Throws if nothing more can be read. */
-  #checkReadable(): void {
-    const { cut, tooLarge } = this.#state;
-    if (cut) throw cut.error;
-    if (tooLarge) throw tooLarge;
-    if (this.#isStopped) {
-      throw this.#fault ? this.#fault.error : tooLateToRead();
-    }
   }
 }
 
@@ -302,6 +283,12 @@ export function tooLateToRead(): TypeError {
   return new TypeError(
     "Cannot read the request: the exchange has moved on and the rest was " +
       "dropped, await the reading before you respond, close or go on",
+  );
+}
+
+function cutShort(missing: string): Error {
+  return new Deno.errors.UnexpectedEof(
+    `The request is cut: the client has ended it ${missing}`,
   );
 }
 

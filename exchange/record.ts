@@ -15,7 +15,7 @@
  * - `"reset"`: the peer reset the connection, and a read or a write has shown
  *   it.
  * - `"truncated"`: a TLS request stopped without a `close_notify`, or a request
- *   ended before its length was reached.
+ *   ended before its length was reached, or within what a dialogue wanted.
  * - `"handshake"`: a TLS handshake failed.
  * - `"proxy"`: with `proxyProtocol`, the header was malformed or missing.
  * - `"health-check"`: with `proxyProtocol`, the peer left without a request and

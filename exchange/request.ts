@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Dialogue, type Piece } from "./dialogue.ts";
 import { parseJson } from "../shared/printable.ts";
 import { quietly } from "../shared/quiet.ts";
 import { type ReadingHalf, tooLateToRead } from "./reading.ts";
@@ -18,10 +19,17 @@ export type OnHead = (head: Uint8Array<ArrayBuffer>) => void;
 
 /**
  * What has happened to the request: nothing yet, its stream was handed out, it
- * is or was read, it is read piece by piece, its stream was cancelled, or its
- * rest is dropped.
+ * is or was read, it is read piece by piece, also by line or length, its stream was
+ * cancelled, or its rest is dropped.
  */
-type Use = "none" | "offered" | "read" | "in pieces" | "cancelled" | "dropped";
+type Use =
+  | "none"
+  | "offered"
+  | "read"
+  | "in pieces"
+  | "in dialogue"
+  | "cancelled"
+  | "dropped";
 
 const READ_BUFFER_BYTES = 65_536;
 /** How much of a request is copied for `onHead`. */
@@ -43,8 +51,7 @@ export class IncomingRequest implements RequestReader {
   #isKept = false;
   #use: Use = "none";
   #stream: RequestStream | undefined;
-  /** How many bytes of a kept request were read piece by piece. */
-  #position = 0;
+  #dialogue: Dialogue | undefined;
 
   /** @param freeBuffers Read buffers that can be reused. */
   constructor(
@@ -92,14 +99,21 @@ export class IncomingRequest implements RequestReader {
       checkReadable(buffer);
     } catch (error) {
       this.#state.recordFault("failed", "handling", error);
-      return quietly(Promise.reject(error));
+      return this.#rejected(error);
     }
     try {
       return this.#readPiece(buffer);
     } catch (error) {
-      const rejected = Promise.reject(error);
-      return this.#state.cut ? quietly(rejected) : rejected;
+      return this.#rejected(error);
     }
+  }
+
+  readUntil(delimiter: string | Uint8Array): Promise<Piece> {
+    return this.#talk((dialogue) => dialogue.readUntil(delimiter));
+  }
+
+  readExactly(size: number): Promise<Piece> {
+    return this.#talk((dialogue) => dialogue.readExactly(size));
   }
 
   /** Whether somebody reads the request, or has taken its stream. */
@@ -117,7 +131,7 @@ export class IncomingRequest implements RequestReader {
   async keep(): Promise<void> {
     const bytes = this.#bytes;
     if (!bytes) return;
-    await this.#reading.readAll(bytes);
+    await this.#reading.read(bytes);
     this.#isKept = true;
     this.#onHead?.(bytes.head(HEAD_BYTES));
   }
@@ -131,10 +145,7 @@ export class IncomingRequest implements RequestReader {
   dropRest(bytes?: number): Promise<void> | undefined {
     if (!this.#reading.end && this.#use !== "dropped") {
       this.#use = "dropped";
-      const dropped = new TypeError(
-        "The rest of the request was dropped: read it before you respond or close",
-      );
-      this.#stream?.fail(this.#faultOr(dropped));
+      this.#stream?.fail(this.#faultOr(restDropped()));
     }
     return this.#reading.drop(bytes);
   }
@@ -150,17 +161,13 @@ export class IncomingRequest implements RequestReader {
 
   #checkUnused(): void {
     if (!this.bodyUsed && !this.#stream?.readable.locked) return;
-    const twice = new TypeError(
-      "Cannot read the request twice: it has been read, is being read or was " +
-        "dropped by a response, keep what the first reading gives",
-    );
-    throw this.#use === "dropped" ? this.#faultOr(twice) : twice;
+    throw this.#use === "dropped" ? this.#faultOr(readTwice()) : readTwice();
   }
 
   /** Why a request that nobody has read cannot be read: a cut, or else `error`. */
   #faultOr(error: TypeError): unknown {
-    const { cut, tooLarge } = this.#state;
-    return cut ? cut.error : tooLarge ?? error;
+    const { cut, unreadable } = this.#state;
+    return (cut ?? unreadable ?? { error }).error;
   }
 
   #consume<T>(convert: (request: WholeRequest) => T): Promise<T> {
@@ -186,30 +193,23 @@ export class IncomingRequest implements RequestReader {
     return convert(bytes);
   }
 
+  /** What the record tells of must not end a process that ignores it. */
+  #rejected(error: unknown): Promise<never> {
+    const rejected = Promise.reject(error);
+    return this.#state.verdict ? quietly(rejected) : rejected;
+  }
+
   /** Reads a piece. It is not async, as each layer costs as much as a read. */
   #readPiece(buffer: Uint8Array): Promise<number | null> {
-    if (this.#use !== "in pieces") {
-      this.#checkUnused();
-      if (this.#stream) {
-        throw new TypeError(
-          "Cannot read the request piece by piece: `readable` has been taken, " +
-            "use either of them",
-        );
-      }
-      this.#use = "in pieces";
-    }
+    if (this.#use !== "in pieces") this.#claimPieces("in pieces");
     if (!this.#buffer) throw this.#faultOr(tooLateToRead());
-    if (this.#isKept) {
-      const copied = this.#bytes?.copyInto(buffer, this.#position) ?? 0;
-      this.#position += copied;
-      return Promise.resolve(copied === 0 ? null : copied);
+    if (this.#use === "in dialogue" && this.#dialogue) {
+      this.#checkNotPending();
+      const given = this.#dialogue.give(buffer);
+      if (given > 0) return Promise.resolve(given);
     }
-    if (!this.#reading.end && this.#reading.isPending) {
-      throw new TypeError(
-        "Cannot read the next piece of the request: a read is pending, await it " +
-          "first",
-      );
-    }
+    if (this.#isKept) return Promise.resolve(this.#bytes?.read(buffer) ?? null);
+    this.#checkNotPending();
     const reading = this.#reading.readForCaller(buffer, this.#buffer);
     if (!this.#onHead) return quietly(reading);
     return quietly(reading.then((read) => {
@@ -218,17 +218,50 @@ export class IncomingRequest implements RequestReader {
     }));
   }
 
+  /** Reads by line or by length. */
+  #talk<T>(read: (dialogue: Dialogue) => Promise<T>): Promise<T> {
+    try {
+      this.#claimPieces("in dialogue");
+      this.#checkNotPending();
+      return quietly(read(this.#dialogue ??= this.#openDialogue()));
+    } catch (error) {
+      return this.#rejected(error);
+    }
+  }
+
+  #claimPieces(use: "in pieces" | "in dialogue"): void {
+    if (this.#use === "in dialogue") return;
+    if (this.#use !== "in pieces") this.#checkUnused();
+    if (this.#stream) throw streamTaken();
+    this.#use = use;
+  }
+
+  #checkNotPending(): void {
+    const isPending = !this.#reading.end && this.#reading.isPending;
+    if (isPending || this.#dialogue?.isReading) throw readPending();
+  }
+
+  #openDialogue(): Dialogue {
+    const kept = this.#isKept ? this.#bytes : undefined;
+    const borrowed = kept ? undefined : this.#buffer;
+    const buffer = borrowed ?? new Uint8Array(READ_BUFFER_BYTES);
+    return new Dialogue(buffer, this.#reading, this.#state, {
+      kept,
+      onRead: (room, read) => this.#tellHead(room, read),
+      isOpen: () => this.#buffer !== undefined,
+    });
+  }
+
   #openStream(): RequestStream {
     const bytes = this.bodyUsed ? undefined : this.#bytes;
     const buffer = this.#isKept ? undefined : this.#buffer;
-    const late = new TypeError(
-      "Cannot read the request: it has been read already, was dropped by a " +
-        "response, or the exchange has moved on",
-    );
-    const isRead = this.bodyUsed && this.#use !== "dropped";
     if (bytes) this.#use = "offered";
     return new RequestStream({
-      fault: isRead ? late : this.#faultOr(late),
+      fault: () => {
+        const error = streamTooLate();
+        const isRead = this.bodyUsed && this.#use !== "dropped";
+        return isRead ? error : this.#faultOr(error);
+      },
       pieces: this.#isKept ? bytes?.takePieces() : undefined,
       buffer: bytes && buffer,
       onPull: () => {
@@ -254,6 +287,40 @@ export class IncomingRequest implements RequestReader {
     this.#onHead(head);
     this.#onHead = undefined;
   }
+}
+
+function restDropped(): TypeError {
+  return new TypeError(
+    "The rest of the request was dropped: read it before you respond or close",
+  );
+}
+
+function readTwice(): TypeError {
+  return new TypeError(
+    "Cannot read the request twice: it has been read, is being read or was " +
+      "dropped by a response, keep what the first reading gives",
+  );
+}
+
+function streamTaken(): TypeError {
+  return new TypeError(
+    "Cannot read the request piece by piece: `readable` has been taken, use " +
+      "either of them",
+  );
+}
+
+function streamTooLate(): TypeError {
+  return new TypeError(
+    "Cannot read the request: it has been read already, was dropped by a " +
+      "response, or the exchange has moved on",
+  );
+}
+
+function readPending(): TypeError {
+  return new TypeError(
+    "Cannot read the next piece of the request: a read is pending, await it " +
+      "first",
+  );
 }
 
 /** A request that has been read to its end. */

@@ -19,10 +19,16 @@ export class RequestBytes {
   #full: Uint8Array<ArrayBuffer>[] = [];
   #last: Uint8Array<ArrayBuffer>;
   #filled = 0;
+  #position = 0;
 
   constructor(borrowed: Uint8Array<ArrayBuffer>) {
     this.#borrowed = borrowed;
     this.#last = borrowed;
+  }
+
+  /** How many bytes have been read of it. */
+  get position(): number {
+    return this.#position;
   }
 
   /** Where the next bytes go. It is never empty. */
@@ -62,22 +68,22 @@ export class RequestBytes {
   }
 
   /**
-   * Copies bytes, as many as one piece has, into a buffer.
+   * Copies the next bytes, as many as one piece has, into a buffer.
    *
-   * @param position Where they begin in the request.
-   * @returns How many were copied: 0 at the end of the request.
+   * @returns How many were copied: `null` at the end of the request.
    */
-  copyInto(buffer: Uint8Array, position: number): number {
-    let start = position;
+  read(buffer: Uint8Array): number | null {
+    let start = this.#position;
     for (const piece of this.#pieces()) {
       if (start < piece.length) {
         const part = piece.subarray(start, start + buffer.length);
         buffer.set(part);
+        this.#position += part.length;
         return part.length;
       }
       start -= piece.length;
     }
-    return 0;
+    return null;
   }
 
   /** All bytes in pieces, to keep. */

@@ -6,7 +6,8 @@
 
 /**
  * The request of a connection. It can be read once, in one of three ways: whole,
- * as a stream, or piece by piece with {@linkcode RequestReader.read}.
+ * as a stream, or piece by piece with {@linkcode RequestReader.read},
+ * {@linkcode RequestReader.readUntil} and {@linkcode RequestReader.readExactly}.
  *
  * @example Read a request of any size into one buffer
  * ```ts
@@ -104,4 +105,74 @@ export interface RequestReader {
    * pending, or the exchange has moved on. Other errors: as with {@linkcode RequestReader.bytes}.
    */
   read(buffer: Uint8Array): Promise<number | null>;
+  /**
+   * Reads up to a delimiter, such as the end of a line: for dialogues, with
+   * `streaming: true`. It claims the request when it is called, as `read()` and
+   * `readExactly()` do, and these three may be mixed. Bytes that come after the
+   * delimiter are kept for the next call.
+   *
+   * @param delimiter Text (in UTF-8) or bytes, not empty.
+   * @returns What came, with the delimiter, in a buffer of its own; `null` if the
+   * request has ended and nothing is left.
+   * @throws {IncompleteReadError} If the request ends before the delimiter; its
+   * `partial` is what came. The outcome is `"truncated"` then.
+   * @throws {RequestTooLargeError} If there is no delimiter within 65 536 bytes (its
+   * `part` is `"line"`), or the request is larger than `maxRequestBytes`.
+   * @throws {TypeError} If `delimiter` is wrong: the outcome is `"failed"` then. Also
+   * if the request has been read in another way, a read is pending, or the exchange
+   * has moved on. Other errors: as with {@linkcode RequestReader.bytes}.
+   *
+   * @example Greet, and answer line by line
+   * ```ts
+   * import { request, serve } from "@halfclose/server";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const decoder = new TextDecoder();
+   * await using server = serve(
+   *   { hostname: "127.0.0.1", port: 0, streaming: true },
+   *   async function* (conn) {
+   *     yield "hello, who is there?\n";
+   *     const name = await conn.readUntil("\n");
+   *     if (name) yield `welcome, ${decoder.decode(name)}`;
+   *   },
+   * );
+   * const reply = await request(server.addr, "Ada\n");
+   * assertEquals(await reply.text(), "hello, who is there?\nwelcome, Ada\n");
+   * ```
+   */
+  readUntil(
+    delimiter: string | Uint8Array,
+  ): Promise<Uint8Array<ArrayBuffer> | null>;
+  /**
+   * Reads so many bytes, no less and no more: for dialogues in which a line, or a
+   * head, tells how many follow.
+   *
+   * @param size How many: a whole number from 0.
+   * @returns The bytes, in a buffer of their own; `null` if the request has ended
+   * and nothing is left.
+   * @throws {IncompleteReadError} If the request ends before; its `partial` is what
+   * came. The outcome is `"truncated"` then.
+   * @throws {RequestTooLargeError} At once, if the request would be larger than
+   * `maxRequestBytes` with them.
+   * @throws {RangeError} If `size` is wrong: the outcome is `"failed"` then. Other
+   * errors: as with {@linkcode RequestReader.readUntil}.
+   *
+   * @example A line, and as many bytes as it says
+   * ```ts
+   * import { request, serve } from "@halfclose/server";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = serve(
+   *   { hostname: "127.0.0.1", port: 0, streaming: true },
+   *   async (conn) => {
+   *     const line = await conn.readUntil("\n");
+   *     const size = parseInt(new TextDecoder().decode(line ?? undefined));
+   *     return await conn.readExactly(size);
+   *   },
+   * );
+   * const reply = await request(server.addr, "5\nhello, and more");
+   * assertEquals(await reply.text(), "hello");
+   * ```
+   */
+  readExactly(size: number): Promise<Uint8Array<ArrayBuffer> | null>;
 }

@@ -11,11 +11,12 @@ import { RequestChunks } from "./request_bytes.ts";
 export interface StreamSource {
   /**
    * All of the request in pieces if it is complete, or else a borrowed buffer.
-   * Both are `undefined` if it can no longer be read: the fault says why.
+   * Both are `undefined` if it can no longer be read.
    */
   readonly pieces: Uint8Array<ArrayBuffer>[] | undefined;
   readonly buffer: Uint8Array<ArrayBuffer> | undefined;
-  readonly fault: unknown;
+  /** Why it can no longer be read. */
+  fault(): unknown;
   /** Called before anything is taken from the stream. */
   onPull(): void;
   /** Reads from the socket: returns the number of bytes, `null` at the end. */
@@ -37,7 +38,7 @@ export class RequestStream {
       type: "bytes",
       start: (controller) => {
         this.#controller = controller;
-        if (!pieces && !chunks) this.fail(source.fault);
+        if (!pieces && !chunks) this.fail(source.fault());
       },
       pull: async (controller) => {
         source.onPull();

@@ -5,7 +5,10 @@
  * @module
  */
 
-import type { RequestTooLargeError } from "../shared/errors.ts";
+import type {
+  IncompleteReadError,
+  RequestTooLargeError,
+} from "../shared/errors.ts";
 import { closeQuietly } from "../shared/quiet.ts";
 import type { ExchangeRecord, Outcome, Phase } from "./record.ts";
 import type { Socket } from "../shared/socket.ts";
@@ -57,6 +60,8 @@ export class State {
   #verdict: Verdict | undefined;
   #cut: Cut | undefined;
   #tooLarge: RequestTooLargeError | undefined;
+  #incomplete: IncompleteReadError | undefined;
+  #unreadable: { error: unknown } | undefined;
   #callbackFault: { error: unknown } | undefined;
   #isClosed = false;
   /** Rejects the work that is pending when the exchange is cut short. */
@@ -154,10 +159,16 @@ export class State {
     return this.#tooLarge;
   }
 
+  /** Why no more is read, if that is no cut. */
+  get unreadable(): { error: unknown } | undefined {
+    return this.#unreadable;
+  }
+
   /** Whether an error comes from the client, a limit or the end of the server. */
   isFromOutside(error: unknown): boolean {
     const cut = this.#cut;
     return (this.#tooLarge !== undefined && error === this.#tooLarge) ||
+      (this.#incomplete !== undefined && error === this.#incomplete) ||
       (cut !== undefined && error === cut.error && cut.outcome !== "failed");
   }
 
@@ -184,7 +195,20 @@ export class State {
   /** Records that no more of the request is read. It can still be answered. */
   exceed(error: RequestTooLargeError): void {
     this.#tooLarge = error;
+    this.#unreadable = { error };
     this.recordFault("too-large", "reading", error);
+  }
+
+  /** Records that the caller's code cannot tell where the request ends. */
+  failReading(error: unknown): void {
+    this.#unreadable = { error };
+    this.recordFault("failed", "reading", error);
+  }
+
+  /** Records that the request ended too early. It can still be answered. */
+  endEarly(error: IncompleteReadError): void {
+    this.#incomplete = error;
+    this.recordFault("truncated", "reading", error);
   }
 
   /**

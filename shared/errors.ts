@@ -1,5 +1,5 @@
 /**
- * The errors of a request that exceeds a limit.
+ * The errors of a request that exceeds a limit, or ends too early.
  *
  * @module
  */
@@ -59,6 +59,47 @@ function tooLargeMessage(
     case "line":
       return `A line of the request is longer than the ${limit} bytes that ` +
         "`readUntil()` keeps: send its delimiter earlier";
+  }
+}
+
+/**
+ * The error of a request that ends in the middle of what
+ * {@linkcode RequestReader.readUntil} or {@linkcode RequestReader.readExactly} was
+ * asked for.
+ *
+ * @example Usage
+ * ```ts
+ * import { IncompleteReadError } from "@halfclose/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const error = new IncompleteReadError(new TextEncoder().encode("QUI"), 4);
+ * assertEquals(new TextDecoder().decode(error.partial), "QUI");
+ * assertEquals(error.expected, 4);
+ * ```
+ */
+export class IncompleteReadError extends Deno.errors.UnexpectedEof {
+  /** The name of the error: `"IncompleteReadError"`. */
+  override readonly name = "IncompleteReadError";
+  /** What came, at least one byte. */
+  readonly partial: Uint8Array<ArrayBuffer>;
+  /** How many bytes were asked for, unless that was a delimiter. */
+  readonly expected: number | undefined;
+
+  /**
+   * Creates the error for what came.
+   *
+   * @param partial What came.
+   * @param expected How many bytes were asked for, unless that was a delimiter.
+   */
+  constructor(partial: Uint8Array<ArrayBuffer>, expected?: number) {
+    super(
+      `The request ended after ${partial.length} bytes ` +
+        (expected === undefined
+          ? "of a line: end it with its delimiter"
+          : `of ${expected}: send all of them`),
+    );
+    this.partial = partial;
+    this.expected = expected;
   }
 }
 

@@ -42,6 +42,14 @@ export function checkReadable(buffer: unknown): asserts buffer is Uint8Array {
 }
 
 /** The error of a buffer that cannot be read into. */
-export function wrongBuffer(why: string): TypeError {
+function wrongBuffer(why: string): TypeError {
   return new TypeError(`Cannot read the request into the buffer: ${why}`);
+}
+
+/** The error of a buffer that is not what it was when it was given. */
+export function changedBuffer(): TypeError {
+  return wrongBuffer(
+    "it was transferred, or has shrunk, while it was read into, keep it until " +
+      "the promise settles",
+  );
 }

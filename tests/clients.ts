@@ -60,6 +60,7 @@ const installed = {
   "whois": said("whois", "--version").includes("whois"),
   "telnet": said("telnet", "--version").includes("inetutils"),
   "finger and port 79": hasFinger && canListenOn(79),
+  "zabbix_sender": said("zabbix_sender", "-V").includes("zabbix_sender"),
   "chromium": said("chromium", "--version").includes("Chromium"),
 };
 

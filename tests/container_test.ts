@@ -3,6 +3,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { serveFlags } from "../cli/args/flags.ts";
+import { fromNpm } from "./npm.ts";
 import { importMap, root, runDeno } from "./programs.ts";
 import { ask, freePort } from "./sockets.ts";
 import { temporaryFolder, testIf, testWithSignals } from "./support.ts";
@@ -11,15 +12,6 @@ import { Tool } from "./tool.ts";
 
 function read(path: string): string {
   return Deno.readTextFileSync(`${root}/${path}`);
-}
-
-/** A module of npm, if it can be had: for tests only. */
-async function fromNpm<Module>(specifier: string): Promise<Module | undefined> {
-  try {
-    return await import(`npm:${specifier}`);
-  } catch {
-    return undefined;
-  }
 }
 
 const dockerfile = read("Dockerfile").replaceAll(/\\\n\s*/g, "");

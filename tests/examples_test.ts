@@ -13,7 +13,15 @@ import { assertSame, encode, pattern } from "./bytes.ts";
 import { clients, talk, testWith } from "./clients.ts";
 import { importMap, root, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { ask, begin, exchange, freePort, local, readText } from "./sockets.ts";
+import {
+  ask,
+  begin,
+  exchange,
+  freePort,
+  local,
+  readText,
+  writeAll,
+} from "./sockets.ts";
 import { namesIn, until } from "./support.ts";
 import { Tool } from "./tool.ts";
 
@@ -278,6 +286,79 @@ testExample(
   },
 );
 
+testExample("SMTP double: prints each mail", async (example) => {
+  const addr = await example.addr();
+  assertEquals(await example.talk(addr), "");
+  const dialogue = [
+    ...["HELO me", "DATA", "MAIL FROM:<a@b>", "RCPT TO:<nobody@c>", "DATA"],
+    ...["RCPT TO:<c@d>", "RCPT TO:<e@f>", "DATA", "..dot\x1b", "two", "."],
+    ...["VRFY c", "QUIT", ""],
+  ];
+  const replies = (await ask(addr, dialogue.join("\r\n"))).split("\r\n");
+  assertEquals(replies.map((reply) => reply.slice(0, 3)), [
+    ...["220", "250", "503", "250", "550", "503"],
+    ...["250", "250", "354", "250", "502", "221", ""],
+  ]);
+  // One that leaves in the middle leaves nothing.
+  await ask(addr, dialogue.slice(0, 9).join("\r\n"));
+  example.tool.kill("SIGTERM");
+  const { stdout } = await example.tool.ending();
+  assertEquals(
+    stdout,
+    "from a@example.com to b@example.com\nSubject: hi\n\nLunch?\n\n" +
+      "from a@b to c@d,e@f\n.dot\ntwo\n\n",
+  );
+}, { needs: "curl" });
+
+testExample(
+  "printer status: answers in the middle of a job",
+  async (example) => {
+    const addr = await example.addr();
+    const status = 'CODE=10001\r\nDISPLAY="Ready"\r\nONLINE=TRUE\r\n\f';
+    const answer = `@PJL INFO STATUS\r\n${status}`;
+    assertEquals(await example.talk(addr), answer);
+    const client = await begin(addr, "@PJL INFO ID\r\n@PJL INFO STA");
+    await writeAll(client, encode("TUS\n@PJL INFO WHAT\r\n"));
+    await writeAll(client, pattern(1_000_000));
+    await client.closeWrite();
+    assertEquals(
+      await readText(client),
+      `@PJL INFO ID\r\n"halfclose"\r\n\f${answer}@PJL INFO WHAT\r\n"?"\r\n\f`,
+    );
+    const [, large = ""] = namesIn(`${example.dir}/jobs`);
+    const { size } = await Deno.stat(`${example.dir}/jobs/${large}`);
+    assertEquals(size, 1_000_000 + 47);
+  },
+);
+
+testExample(
+  "printer status: keeps nothing of a job that is cut off",
+  async (example) => {
+    const addr = await example.addr();
+    const client = await RudeClient.connect(addr);
+    await client.write("@PJL INFO STATUS\r\nhalf");
+    await client.received();
+    await client.reset();
+    assertEquals(await ask(addr), "");
+    assertEquals(namesIn(`${example.dir}/jobs`), []);
+  },
+);
+
+testExample(
+  "Zabbix trapper: takes what zabbix_sender sends",
+  async (example) => {
+    const addr = await example.addr();
+    const said = await example.talk(addr);
+    assertStringIncludes(said, "processed: 1; failed: 0; total: 1");
+    const stranger = await begin(addr, "GET / HTTP/1.1\r\n");
+    assertStringIncludes(await readText(stranger), "larger than");
+    example.tool.kill("SIGTERM");
+    const { stdout } = await example.tool.ending();
+    assertEquals(stdout, "web1 disk.free 42\n");
+  },
+  { needs: "zabbix_sender" },
+);
+
 testExample("paste bin: gives a paste back", async (example) => {
   const addr = await example.addr();
   assertEquals(await example.talk(addr), "hello\n");
@@ -380,6 +461,7 @@ for (
   const [name, folder, reply] of [
     ["receipts", "kept", "nothing to keep\n"],
     ["raw printer", "jobs", ""],
+    ["printer status", "jobs", ""],
     ["printer queue", "queue", "an empty job is not queued\n"],
     ["rotating log", "logs", ""],
   ] as const

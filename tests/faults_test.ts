@@ -456,6 +456,7 @@ testFault("a request that ends before its length", () => ({
   options: { until: firstByte },
   client: async (addr) => await ask(addr, "\x09hello"),
   sees: "",
+  isCut: true,
   outcome: "truncated",
   phase: "reading",
 }));
@@ -490,6 +491,43 @@ for (const streaming of [false, true]) {
     phase: "reading",
   }));
 }
+
+// Dialogues
+
+testFault("a line of a dialogue that is too long", () => ({
+  options: { streaming: true },
+  handler: async (conn) => await conn.readUntil("\n"),
+  client: async (addr) => await readText(await begin(addr, moreThanFits)),
+  sees: "refused: RequestTooLargeError",
+  outcome: "too-large",
+  phase: "reading",
+}));
+
+testFault("a dialogue that ends within a line", () => ({
+  options: { streaming: true },
+  async *handler(conn) {
+    yield "hello\n";
+    await conn.readUntil("\n");
+  },
+  client: async (addr) => await ask(addr, "QUI"),
+  sees: "hello\n",
+  isCut: true,
+  outcome: "truncated",
+  phase: "reading",
+}));
+
+testFault("a client that is silent in a dialogue", () => ({
+  options: { streaming: true, idleTimeout: 50 },
+  async *handler(conn) {
+    yield "hello\n";
+    await conn.readUntil("\n");
+  },
+  client: async (addr) => await readText(await connect(addr)),
+  sees: "hello\n",
+  isCut: true,
+  outcome: "idle",
+  phase: "writing",
+}));
 
 // Handlers
 
