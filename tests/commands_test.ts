@@ -260,6 +260,7 @@ serves("deno run -N jsr:@halfclose/server --until '\\n'", {
 serves("deno run -N jsr:@halfclose/server --metrics 127.0.0.1:9090", {
   "curl localhost:9090/healthz": /^ok\n$/,
 });
+serves("deno task halfclose -- wc -w", { [nc]: /^\s*1\n$/ });
 serves("deno task start", { [nc]: /^hello$/ });
 serves("deno task start --port 9000", {
   "printf hello | nc -N localhost 9000": /^hello$/,

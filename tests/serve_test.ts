@@ -185,6 +185,19 @@ Deno.test("serve() sends what onError() returns", async () => {
   assertEquals(record.bytesWritten, 19);
 });
 
+Deno.test("serve() lets onError() tell a client that it has sent no JSON", async () => {
+  const { server, records } = serveLocally({
+    onError(error) {
+      if (error instanceof SyntaxError) return "this is no JSON\n";
+      throw error;
+    },
+  }, async (conn) => (await conn.json() as { name: string }).name);
+  assertEquals(await ask(server.addr, '{"name":"Ada"}'), "Ada");
+  assertEquals(await ask(server.addr, "{no"), "this is no JSON\n");
+  await server.shutdown();
+  assertEquals(records.outcomes, ["ok", "failed"]);
+});
+
 Deno.test("serve() lets the first answer stand", async (t) => {
   await t.step("if the handler throws after it", async () => {
     const { errors, answer, record } = await withFault(async (conn) => {
