@@ -7,8 +7,7 @@
 
 import type { BodyChunk } from "./body.ts";
 
-/** Does nothing with whatever it is told. */
-export const ignore = () => {};
+const ignore = () => {};
 
 /** Keeps the process alive if `promise` rejects and nobody awaits it. */
 export function quietly<T>(promise: Promise<T>): Promise<T> {

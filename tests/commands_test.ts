@@ -278,6 +278,9 @@ serves(
   "halfclose --deadline 10s --idle-timeout 5s --max-request-bytes 1MiB --read-ahead 8",
   { [nc]: /^hello$/ },
 );
+serves("halfclose --allow 127.0.0.1,10.0.0.0/8,2001:db8::/32", {
+  [nc]: /^hello$/,
+});
 serves("halfclose --trace trace.jsonl", { [nc]: /^hello$/ }, {
   afterwards: {
     "head -n 5 trace.jsonl":
@@ -355,6 +358,10 @@ notTried(
   'sed -i "s/server@[^/]*/server@$version/" /etc/systemd/system/halfclose*.service',
   "systemctl daemon-reload",
   "for i in 1 2 3 4; do systemctl restart halfclose@$i || break; done",
+);
+notTried(
+  "cli_fd_test.ts does it, with a port of its own",
+  "systemd-socket-activate --listen=8080 --setenv=HOME deno run --allow-env=LISTEN_FDS,LISTEN_PID,LISTEN_FDNAMES jsr:@halfclose/server",
 );
 notTried(
   "balancer_test.ts runs this configuration, with replicas",

@@ -49,7 +49,7 @@ export async function chooseAnswer(
     const [command, ...args] = rest;
     if (!command) throw new UsageError("-- needs a command after it");
     const tls = flags["tls-cert"] !== undefined;
-    return await program(command, args, { log, tls, fd: flags.fd });
+    return await program(command, args, { log, tls });
   }
   return echo();
 }

@@ -15,11 +15,6 @@ import { chunksOf, linesOf } from "../shared/streams.ts";
 import { explainLimit } from "../shared/reasons.ts";
 import { inShell, messageOf } from "../shared/wording.ts";
 import { environmentOf } from "./program_environment.ts";
-import {
-  type ProgramProcess,
-  startProgram,
-  wouldGet,
-} from "./program_process.ts";
 
 /** How long a program may take to end after its output, for its status to count. */
 const EXIT_MS = 250;
@@ -41,24 +36,17 @@ const MAX_LINE = 8192;
  *
  * @param command The program.
  * @param args Its arguments.
- * @param context Where its standard error goes, whether there is TLS, and the
- * descriptor of the socket that the server has inherited.
+ * @param context Where its standard error goes, and whether there is TLS.
  * @throws {Deno.errors.NotCapable} If the permission to run it is missing.
  * @throws {Error} If there is no such program.
  */
 export async function program(
   command: string,
   args: string[],
-  { log, tls, fd }: { log: Log; tls: boolean; fd: number | undefined },
+  { log, tls }: { log: Log; tls: boolean },
 ): Promise<Answer> {
   try {
     await ensurePermissions(`run ${command}`, { name: "run", command });
-    // What keeps the descriptor from it passes no environment on by itself.
-    if (wouldGet(fd)) {
-      await ensurePermissions(`keep descriptor ${fd} from ${command}`, {
-        name: "env",
-      });
-    }
     await trying(`run ${command}`, () => ensureExists(command));
   } catch (error) {
     const words = command.split(/\s+/).filter(Boolean);
@@ -84,11 +72,10 @@ export async function program(
     async handler(conn) {
       conn.signal.throwIfAborted();
       const environment = environmentOf(conn, tls, canRemove);
-      const child = await trying(
-        `run ${command}`,
-        () => startProgram(command, args, environment, fd),
-      );
-      const run = new Run(child, conn, command, killsGroup);
+      const run = await trying(`run ${command}`, () => {
+        const child = start(command, args, environment);
+        return new Run(child, conn, command, killsGroup);
+      });
       const ended = run.logErrors((line) =>
         log.program(conn.id, command, line)
       );
@@ -116,9 +103,25 @@ function ensureExists(command: string): void {
   }
 }
 
+function start(
+  command: string,
+  args: string[],
+  environment: Pick<Deno.CommandOptions, "env" | "clearEnv">,
+): Deno.ChildProcess {
+  return new Deno.Command(command, {
+    args,
+    ...environment,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+    // A process group of its own: a Ctrl-C must reach only the server.
+    detached: true,
+  }).spawn();
+}
+
 /** One run of a program, for one connection. */
 class Run {
-  readonly #child: ProgramProcess;
+  readonly #child: Deno.ChildProcess;
   readonly #conn: Conn;
   readonly #command: string;
   readonly #killsGroup: boolean;
@@ -135,7 +138,7 @@ class Run {
   #fault: { error: unknown } | undefined;
 
   constructor(
-    child: ProgramProcess,
+    child: Deno.ChildProcess,
     conn: Conn,
     command: string,
     killsGroup: boolean,
@@ -149,9 +152,7 @@ class Run {
     this.#output = child.stdout.getReader();
     this.#errors = child.stderr.getReader();
     child.status.then(() => this.#hasEnded = true);
-    // It may have been cut while the program was started.
-    if (conn.signal.aborted) this.#onAbort();
-    else conn.signal.addEventListener("abort", this.#onAbort);
+    conn.signal.addEventListener("abort", this.#onAbort);
     this.#fed = this.#feed();
   }
 
