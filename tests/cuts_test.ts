@@ -27,9 +27,9 @@ const isWindows = Deno.build.os === "windows";
 
 /** A server of each transport. On a Unix socket there is no reset. */
 const transports = [
-  { name: "TCP", isLoud: true },
-  { name: "TLS", isLoud: true },
-  { name: "Unix", isLoud: false },
+  { name: "TCP", isLoud: true, whenKilled: ["ok"] },
+  { name: "TLS", isLoud: true, whenKilled: ["truncated", "reset"] },
+  { name: "Unix", isLoud: false, whenKilled: ["ok"] },
 ] as const;
 
 /** A server, and how it is reached. */
@@ -45,12 +45,17 @@ interface Place extends AsyncDisposable {
 /** A server that echoes while it reads: a client with a reply is in the middle. */
 async function serveOn(
   transport: typeof transports[number]["name"],
-  { streaming = true, handler = ((conn) => conn.readable) as Handler } = {},
+  {
+    streaming = true,
+    handler = ((conn) => conn.readable) as Handler,
+    until = undefined as ((head: Uint8Array) => number | undefined) | undefined,
+  } = {},
 ): Promise<Place> {
   const records = new Records();
   const accepted = Promise.withResolvers<void>();
   const options = {
     streaming,
+    ...(until && { until }),
     allow: () => {
       accepted.resolve();
       return true;
@@ -166,6 +171,29 @@ for (const { name, isLoud } of transports) {
     });
   }
 
+  test(`request() that is cut when all is sent leaves a complete request on ${name}`, async () => {
+    const given = Promise.withResolvers<string>();
+    const cut = Promise.withResolvers<void>();
+    await using place = await serveOn(name, {
+      streaming: false,
+      handler: async (conn) => {
+        given.resolve(await conn.text());
+        await cut.promise;
+        return "too late";
+      },
+    });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const asking = request({ ...place.options, signal }, "all of it");
+    assertEquals(await given.promise, "all of it");
+    controller.abort();
+    await assertRejects(() => asking, DOMException);
+    cut.resolve();
+    // Its response may find nobody.
+    const outcome = await place.outcome();
+    assert(["ok", "reset"].includes(outcome), outcome);
+  });
+
   test(
     `half a request ${
       isLoud ? "never reaches a handler" : "reaches a handler"
@@ -267,6 +295,51 @@ for (const { name, isLoud } of transports) {
       },
     );
   }
+}
+
+/** Kills a client of half a request in its middle. */
+async function killMidway(place: Place): Promise<void> {
+  const [program = "", ...args] = Tool.command(["send", ...place.args], {
+    permissions: ["-N", "-R", "-W"],
+  });
+  const child = spawn(program, args, { stdin: "piped" });
+  const writer = child.stdin.getWriter();
+  const reader = child.stdout.getReader();
+  await writer.write(encode("half a requ"));
+  await reader.read();
+  child.kill("SIGKILL");
+  await child.status;
+  await Promise.allSettled([
+    writer.close(),
+    reader.cancel(),
+    child.stderr.cancel(),
+  ]);
+}
+
+for (const { name, whenKilled } of transports) {
+  const [outcome] = whenKilled;
+  testIf(
+    !isWindows,
+    "signals",
+    `send that is killed is "${outcome}" on ${name}`,
+    async () => {
+      await using place = await serveOn(name);
+      await killMidway(place);
+      const recorded = await place.outcome();
+      assert(whenKilled.some((one) => one === recorded), recorded);
+    },
+  );
+
+  testIf(
+    !isWindows,
+    "signals",
+    `send that is killed looks cut on ${name} if a length tells`,
+    async () => {
+      await using place = await serveOn(name, { until: () => 20 });
+      await killMidway(place);
+      assertOutcome(await place.outcome(), true);
+    },
+  );
 }
 
 testOnLinux("send that cannot read its input looks cut", async () => {
