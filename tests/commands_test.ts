@@ -27,6 +27,7 @@ const pages = [
   "docs/production.md",
   "docs/promises.md",
   "docs/speed.md",
+  "bench/README.md",
 ];
 
 /** What is shown after each command of a page: nothing in a block of `sh`. */

@@ -18,6 +18,7 @@ const documents = [
   "SECURITY.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
+  "bench/README.md",
   "examples/README.md",
   "offline/README.md",
   ...Array.from(Deno.readDirSync(`${root}/docs`), ({ name }) => `docs/${name}`)
