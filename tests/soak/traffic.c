@@ -2,7 +2,7 @@
 //
 // CLIENTS connect, ask, wait for their answer and connect again. Others arrive at
 // random, RATE a second, whatever becomes of the rest. All of them come until the
-// server refuses one. ADDRESS is a port of 127.0.0.1, or the path of a Unix socket.
+// server refuses one, or SIGTERM comes. ADDRESS is a port of 127.0.0.1, or the path of a Unix socket.
 // Prints a line for each connection: "answered", "refused", or "lost" and why.
 //
 // It is in C so that it leaves the processor to the server: two cores are few.
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +25,10 @@
 static atomic_int next_client;
 static atomic_int present;
 static atomic_bool is_over;
+
+static void end(int signal) {
+  is_over = signal != 0;
+}
 
 static void fail(const char *what) {
   fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
@@ -83,7 +88,7 @@ static bool come(void) {
 }
 
 static void *come_again(void *unused) {
-  while (come());
+  while (!is_over && come());
   present--;
   return unused;
 }
@@ -117,6 +122,7 @@ int main(int argc, char **argv) {
   if (argc != 5) return 2;
   set_address(argv[1]);
   srand48(atol(argv[4]));
+  signal(SIGTERM, end);
   for (int i = atoi(argv[2]); i > 0; i--) start(come_again);
   double rate = atof(argv[3]);
   if (rate > 0) arrive(rate);

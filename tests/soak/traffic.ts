@@ -1,6 +1,7 @@
 // The clients of a stop: traffic.c, a program of its own.
 
-import { printed, runProgram } from "../programs.ts";
+import { decoded, kill, printed, spawn } from "../programs.ts";
+import type { Place } from "../sockets.ts";
 
 /** Who comes. */
 export interface Traffic {
@@ -36,18 +37,19 @@ export async function buildTraffic(folder: string): Promise<string> {
   throw new Error("cannot build traffic.c, install a C compiler as cc");
 }
 
-/** Lets clients come until the server refuses one. */
+/** Lets clients come until the server refuses one, or `signal` is aborted. */
 export async function come(
   program: string,
-  addr: Deno.Addr,
+  place: Place,
   { clients, rate }: Traffic,
   seed: number,
+  signal?: AbortSignal,
 ): Promise<Outcomes> {
-  const place = addr.transport === "tcp"
-    ? addr.port
-    : (addr as Deno.UnixAddr).path;
-  const args = [place, clients, rate, seed].map(String);
-  const { code, stdout, stderr } = await runProgram(program, args);
+  const where = "port" in place ? place.port : (place as Deno.UnixAddr).path;
+  const args = [where, clients, rate, seed].map(String);
+  const child = spawn(program, args);
+  signal?.addEventListener("abort", () => kill(child, "SIGTERM"));
+  const { code, stdout, stderr } = decoded(await child.output());
   if (code !== 0) throw new Error(stderr.trim());
   const lines = stdout.trim().split("\n");
   return {
