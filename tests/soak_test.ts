@@ -170,3 +170,27 @@ testOfStops("notices a server that just closes", async () => {
   assertMatch(stdout, /^lost +[1-9]/m);
   assertMatch(stdout, /^amiss: \d stops lost some, 0 may$/m);
 });
+
+testOfStops(
+  "restarts the tool on a socket that is kept, and loses nobody",
+  async () => {
+    if (Deno.build.os !== "linux") return;
+    for (const flags of [[], ["--unix"], ["--program", "--rate=20"]]) {
+      const { code, stdout } = await end(
+        start(["-n3", ...flags], "tests/soak/restarts.ts"),
+      );
+      assertMatch(stdout, /^restarts +3$/m);
+      assertMatch(stdout, /^answered +[1-9]/m);
+      assertMatch(stdout, /^refused +0\nlost +0$/m);
+      assertEquals(code, 0);
+    }
+  },
+);
+
+testOfStops("notices a restart that loses those who wait", async () => {
+  if (Deno.build.os !== "linux") return;
+  const { stdout } = await end(
+    start(["-n3", "--kill"], "tests/soak/restarts.ts"),
+  );
+  assertMatch(stdout, /^refused +0\nlost +[1-9]/m);
+});

@@ -85,7 +85,8 @@ async function start(kept: KeptSocket, options: Options): Promise<Tool> {
     ...program ? echoLate : [],
   ];
   const permissions = ["-N", ...program ? ["--allow-run=sh"] : []];
-  const tool = await Tool.listening(args, { entry: server, permissions });
+  const tool = new Tool(args, { entry: server, permissions });
+  await tool.line(/ listening on /);
   kept.giveBack(fd);
   return tool;
 }
