@@ -154,6 +154,15 @@ Deno.test("every file of the module belongs to a place", () => {
   assertEquals(homeless, []);
 });
 
+Deno.test("every file of the module says first what it does", () => {
+  const silent = allSources().filter((path) =>
+    !/^\/\*\*(?:\n \*.*)+\n \* @module\n/.test(
+      Deno.readTextFileSync(join(root, path)),
+    )
+  );
+  assertEquals(silent, []);
+});
+
 Deno.test("docs/architecture.md names only files that exist", () => {
   const page = Deno.readTextFileSync(join(root, "docs/architecture.md"));
   const named = Array.from(
