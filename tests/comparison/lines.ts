@@ -114,9 +114,9 @@ export const lines = {
     tcpserver: [echo.tcpserver, `tcpserver -b 511 ${at} cat`],
   },
 
-  "An answer after clients that reset": withoutNcat(echo),
+  "A reply after clients that reset": withoutNcat(echo),
 
-  "An answer while another client is silent": {
+  "A reply while another client is silent": {
     ...withoutNcat(echo),
     halfclose: [halfclose, `${halfclose} --read-ahead 8`],
   },
@@ -145,7 +145,7 @@ export const lines = {
 
   // Where each has a process of its own, those go on: only lines that are stopped
   // while clients wait are compared.
-  "A stop that answers all who wait": {
+  "A stop that serves all who wait": {
     ...oneAtATime("./slow.sh"),
     Python: slow.Python,
     Deno: slow.Deno,

@@ -76,7 +76,7 @@ export const tasks: Record<
     return replies.every((reply) => areSame(reply, request));
   },
 
-  async "An answer after clients that reset"({ place }) {
+  async "A reply after clients that reset"({ place }) {
     try {
       for (let count = 0; count < 5; count++) {
         const clients = await Promise.all(
@@ -90,7 +90,7 @@ export const tasks: Record<
     return await answered(place, "hello") === "hello";
   },
 
-  async "An answer while another client is silent"({ place }, does) {
+  async "A reply while another client is silent"({ place }, does) {
     const silent = await begin(place, "s");
     const meanwhile = answered(place, "hello");
     if (does) {
@@ -172,7 +172,7 @@ export const tasks: Record<
     return (await Promise.all(clients)).every((reply) => reply === "alone\n");
   },
 
-  async "A stop that answers all who wait"(running) {
+  async "A stop that serves all who wait"(running) {
     const { place } = running;
     const clients = await Promise.all(
       Array.from({ length: 5 }, () => send(place, "hello")),
