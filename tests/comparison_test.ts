@@ -12,7 +12,7 @@ import {
 import { RunningLine } from "./comparison/running_line.ts";
 import { tasks } from "./comparison/tasks.ts";
 import { filesOf, readPage } from "./page.ts";
-import { ask } from "./sockets.ts";
+import { ask, begin, readText } from "./sockets.ts";
 import { namesIn, temporaryFolder, testIf, until } from "./support.ts";
 
 const page = readPage("comparison.md");
@@ -124,6 +124,22 @@ for (
     }
   }
 }
+
+testIf(
+  isInstalled("ncat"),
+  "ncat",
+  "comparison: ncat answers before the client's FIN",
+  async () => {
+    await using folder = await temporaryFolder();
+    const line = lines["An echo"].ncat;
+    await using running = new RunningLine(line, folder.path);
+    await running.listens();
+    const conn = await begin(running.place, "hello");
+    await conn.read(new Uint8Array(1));
+    await conn.closeWrite();
+    assertEquals(await readText(conn), "ello");
+  },
+);
 
 /** The programs that the page shows. */
 const files = filesOf(page);
