@@ -10,7 +10,6 @@ import { temporaryFolder, testIf } from "./support.ts";
 const files = filesOf(readPage("testing.md"));
 const imports = ["--config", `${root}/deno.json`, ...importMap()];
 
-const curl = /Protocols:.* smtp /.test(said("curl", "--version"));
 const node = said("node", "--version").startsWith("v");
 const bun = /^\d/.test(said("bun", "--version"));
 
@@ -20,7 +19,6 @@ Deno.test("docs/testing.md has the programs that are tried", () => {
     "directory_test.ts",
     "double.mjs",
     "forgotten_fin_test.ts",
-    "mail_server.ts",
   ]);
 });
 
@@ -29,45 +27,11 @@ Deno.test("docs/testing.md: the tests for Deno pass", async () => {
   await writeFiles(folder.path, files);
   const { code, stdout, stderr } = await runProgram(Deno.execPath(), [
     ...["test", "-N", "--parallel", ...imports],
-    // The last one has no tests, and is only checked.
-    ...["directory_test.ts", "forgotten_fin_test.ts", "mail_server.ts"],
+    ...["directory_test.ts", "forgotten_fin_test.ts"],
   ], { cwd: folder.path, env: { NO_COLOR: "1" } });
   assertEquals(code, 0, stdout + stderr);
   assertStringIncludes(stdout, "2 passed");
 });
-
-testIf(
-  curl,
-  "curl with SMTP",
-  "docs/testing.md: the dialogue is SMTP enough for curl",
-  async () => {
-    await using folder = await temporaryFolder();
-    const script = `
-      import { mailServer } from "./mail_server.ts";
-      const mails = [];
-      const server = mailServer(mails);
-      const url = \`smtp://127.0.0.1:\${server.addr.port}\`;
-      const { code } = await new Deno.Command("curl", {
-        args: [
-          ...["-s", "--mail-from", "ada@example.com", "--mail-rcpt"],
-          ...["bob@example.com", "--upload-file", "mail.txt", url],
-        ],
-      }).output();
-      await server.shutdown();
-      console.log(JSON.stringify({ code, mails }));
-    `;
-    await writeFiles(folder.path, {
-      ...files,
-      "deliver.js": script,
-      "mail.txt": "Subject: hello\r\n\r\nHello.\r\n",
-    });
-    const { stdout, stderr } = await runProgram(Deno.execPath(), [
-      ...["run", "-N", "--allow-run=curl", ...imports, "deliver.js"],
-    ], { cwd: folder.path });
-    const mails = ["Subject: hello\n\nHello.\n"];
-    assertEquals(stdout, `${JSON.stringify({ code: 0, mails })}\n`, stderr);
-  },
-);
 
 for (
   const { program, args, isThere } of [
