@@ -79,7 +79,7 @@ export function readListenOptions(options: OptionReader<AnyListenOptions>) {
     [tap]: options.callback(tap),
     [unhurried]: options.boolean(unhurried),
   } satisfies Record<keyof AnyListenOptions, unknown>;
-  options.checkNames();
+  options.checkNames({ timeout: ["idleTimeout", "deadline"] });
   return given;
 }
 

@@ -184,6 +184,7 @@ export function checkServing(given: object, handler: unknown): Serving {
     "serve",
     isHandler ? { handler: given } : given,
   );
+  if (handler !== undefined) options.isGivenElsewhere("handler");
   const { onListen, onError, ...own } = readCallbacks(options);
   const listening = checkOptions(options);
   const answering = handler === undefined ? own.handler : handler;

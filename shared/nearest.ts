@@ -4,8 +4,34 @@
  * @module
  */
 
+/** How short a part of a word may be to tell which word it is. */
+const SHORTEST_PART = 3;
+
 /**
- * Finds the word that is nearest to a mistyped one.
+ * Finds the name that was meant by another one: the nearest, or else one that
+ * begins or ends with it, or with which it begins or ends, as `host` and
+ * `hostname`.
+ *
+ * @param typed What was typed.
+ * @param names What could have been meant.
+ * @returns The name, or `undefined` if none is similar.
+ */
+export function nearestName(
+  typed: string,
+  names: readonly string[],
+): string | undefined {
+  return nearest(typed, names) ??
+    names.find((name) => isPart(typed, name) || isPart(name, typed));
+}
+
+function isPart(part: string, whole: string): boolean {
+  const [small, large] = [part.toLowerCase(), whole.toLowerCase()];
+  return small.length >= SHORTEST_PART &&
+    (large.startsWith(small) || large.endsWith(small));
+}
+
+/**
+ * Finds the word that is nearest to a mistyped one, in capitals or not.
  *
  * @param typed What was typed.
  * @param words What could have been meant.
@@ -19,7 +45,7 @@ export function nearest(
   let best = Math.max(1, Math.floor(typed.length / 3)) + 1;
   let found: string | undefined;
   for (const word of words) {
-    const distance = editDistance(typed, word);
+    const distance = editDistance(typed.toLowerCase(), word.toLowerCase());
     if (distance >= Math.min(best, word.length)) continue;
     best = distance;
     found = word;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nearest } from "./nearest.ts";
+import { findUnknown, isOfClass } from "./option_names.ts";
 import { inspected } from "./thrown.ts";
 import { isAbstract, noAbstractSockets } from "./unix_path.ts";
 
@@ -20,6 +20,8 @@ export class OptionReader<Options extends object> {
   readonly #given: object;
   readonly #prefix: string;
   readonly #values = new Map<PropertyKey, unknown>();
+  readonly #callbacks = new Set<keyof Options>();
+  readonly #elsewhere = new Set<keyof Options>();
 
   /**
    * @param doing What fails if they are wrong, to follow "Cannot".
@@ -69,6 +71,7 @@ export class OptionReader<Options extends object> {
   callback<Name extends keyof Options>(
     name: Name,
   ): Options[Name] | undefined {
+    this.#callbacks.add(name);
     const value = this.value(name);
     if (value === undefined) return undefined;
     if (!isCallable(value)) throw this.wrong(name, "a function");
@@ -182,24 +185,45 @@ export class OptionReader<Options extends object> {
     return new OptionReader(this.#doing, this.value(name), prefix);
   }
 
+  /** Says that an option is given in another way: it is not missing. */
+  isGivenElsewhere(name: keyof Options): void {
+    this.#elsewhere.add(name);
+  }
+
   /**
    * Checks that there is no other option than those that were read.
    *
+   * @param otherNames What others call some options.
    * @throws {TypeError} If there is one.
    */
-  checkNames(): void {
-    const known = [...this.#values.keys()]
+  checkNames(
+    otherNames: Readonly<Record<string, (keyof Options)[]>> = {},
+  ): void {
+    const all = [...this.#values.keys()]
       .filter((name) => typeof name === "string");
-    const unknown = Object.keys(this.#given)
-      .find((name) => !known.includes(name));
-    if (unknown === undefined) return;
-    const meant = nearest(unknown, known);
+    const missing = all.filter((name) =>
+      this.#values.get(name) === undefined &&
+      !this.#elsewhere.has(name as keyof Options)
+    );
+    const missingCallbacks = missing.filter((name) =>
+      this.#callbacks.has(name as keyof Options)
+    );
+    const known = { all, missing, missingCallbacks };
+    const unknown = findUnknown(this.#given, known);
+    if (!unknown) return;
+    const { name } = unknown;
+    const meant = Object.hasOwn(otherNames, name)
+      ? otherNames[name]
+      : unknown.meant;
+    const names = [meant ?? []].flat().map((one) => this.#quoted(one));
     throw this.fault(
-      `there is no option ${this.#quoted(unknown)}` +
-        (meant !== undefined
-          ? `, did you mean ${this.#quoted(meant)}?`
-          : isOfClass(this.#given)
-          ? `, name it #${unknown} if it is a field of your own`
+      `there is no option ${this.#quoted(name)}` +
+        (names.length > 0 ? `, did you mean ${names.join(" or ")}?` : "") +
+        (isOfClass(this.#given)
+          ? `${
+            names.length > 0 ? " Otherwise" : ","
+          } name it #${name} if it is ` +
+            "a member of your own"
           : ""),
     );
   }
@@ -253,12 +277,6 @@ export function mayHoldOptions(value: unknown): value is object {
 export function isCallable(value: unknown): value is CallableFunction {
   return typeof value === "function" &&
     !/^class\b/.test(Function.prototype.toString.call(value));
-}
-
-/** Whether something is made by a class. */
-function isOfClass(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value);
-  return prototype !== null && prototype !== Object.prototype;
 }
 
 /** Whether something is a signal, and no object that merely inherits from one. */

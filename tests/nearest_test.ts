@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nearest } from "../shared/nearest.ts";
+import { nearest, nearestName } from "../shared/nearest.ts";
 
 Deno.test("nearest() finds what was meant", () => {
   const words = ["port", "host", "log-level", "log-format", "help"];
@@ -12,12 +12,31 @@ Deno.test("nearest() finds what was meant", () => {
     ["loglevel", "log-level"],
     ["log-formt", "log-format"],
     ["hlep", "help"],
+    ["PORT", "port"],
     ["quiet", undefined],
     ["x", undefined],
     ["", undefined],
   ];
   for (const [typed, meant] of cases) {
     assertEquals(nearest(typed, words), meant, typed);
+  }
+});
+
+Deno.test("nearestName() also knows names by their beginnings and ends", () => {
+  const names = ["hostname", "tcpBacklog", "idleTimeout", "key"];
+  const cases: [typed: string, meant: string | undefined][] = [
+    ["host", "hostname"],
+    ["HOST", "hostname"],
+    ["backlog", "tcpBacklog"],
+    ["timeout", "idleTimeout"],
+    ["keyFile", "key"],
+    ["tlsKey", "key"],
+    ["me", undefined],
+    ["stna", undefined],
+    ["colour", undefined],
+  ];
+  for (const [typed, meant] of cases) {
+    assertEquals(nearestName(typed, names), meant, typed);
   }
 });
 

@@ -276,6 +276,20 @@ const unknown: [call: (options: object) => unknown, object, string][] = [
   [listen, { prot: 1 }, 'Cannot listen: there is no option "prot", did you'],
   [listen, { prot: undefined }, 'no option "prot", did you mean "port"?'],
   [listen, { idletimeout: 1 }, 'did you mean "idleTimeout"?'],
+  [listen, { PORT: 1 }, 'no option "PORT", did you mean "port"?'],
+  [listen, { host: "::1" }, 'no option "host", did you mean "hostname"?'],
+  [listen, { backlog: 5 }, 'no option "backlog", did you mean "tcpBacklog"?'],
+  [listen, { keyFile: "a" }, 'no option "keyFile", did you mean "key"?'],
+  [
+    listen,
+    { timeout: 5 },
+    'no option "timeout", did you mean "idleTimeout" or "deadline"?',
+  ],
+  [
+    listen,
+    Object.create({ prot: 1 }),
+    'no option "prot", did you mean "port"?',
+  ],
   [listen, { onListen() {} }, 'there is no option "onListen"'],
   [listen, { until: { idel: 1 } }, '"until.idel", did you mean "until.idle"?'],
   [serveNothing, { alow: () => false }, 'Cannot serve: there is no option "al'],
@@ -285,7 +299,7 @@ const unknown: [call: (options: object) => unknown, object, string][] = [
     new (class {
       served = 0;
     })(),
-    'no option "served", name it #served if it is a field of your own',
+    'no option "served", name it #served if it is a member of your own',
   ],
   [
     serveNothing,
@@ -296,6 +310,55 @@ const unknown: [call: (options: object) => unknown, object, string][] = [
   ],
   [metrics, { bucket: [1] }, 'Cannot count: there is no option "bucket", did'],
 ];
+
+Deno.test("listen() and serve() tell a misspelt member of a class, and leave others alone", async () => {
+  class Getter {
+    get prot(): number {
+      throw new Error("it is never called");
+    }
+  }
+  class Method {
+    onExchnage() {}
+  }
+  class Derived extends Getter {
+    port = 0;
+    hostname = local.hostname;
+  }
+  const prot =
+    'no option "prot", did you mean "port"? Otherwise name it #prot if';
+  assertThrows(() => listen(new Getter() as never), TypeError, prot);
+  assertThrows(
+    () => serve(new Method() as never, () => {}),
+    TypeError,
+    'no option "onExchnage", did you mean "onExchange"?',
+  );
+  const prots: unique symbol = Symbol("prot");
+  class Service {
+    hostname = local.hostname;
+    port = 0;
+    [prots] = 1;
+    // Near to an option that is a number, to one that is given, and to none.
+    node() {}
+    ports() {}
+    colour() {}
+    get size() {
+      return 0;
+    }
+    handle(conn: Conn) {
+      return conn.text();
+    }
+  }
+  const service = new Service();
+  await using server = serve(service, (conn) => service.handle(conn));
+  assertEquals(await (await request(server.addr, "hello")).text(), "hello");
+  await using other = listen(new Derived());
+  assertEquals(other.addr.hostname, local.hostname);
+  assertThrows(
+    () => serve(service as never),
+    TypeError,
+    'no option "handle", did you mean "handler"?',
+  );
+});
 
 function serveNothing(options: object): void {
   serve(options, () => {});

@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { nearest } from "../../shared/nearest.ts";
+import { nearestName } from "../../shared/nearest.ts";
 import type { Flags, FlagTable } from "./flag_kinds.ts";
 
 /** The error of arguments that cannot be understood. It names the argument. */
@@ -116,7 +116,7 @@ function withEmptyValues(table: FlagTable, args: string[]): string[] {
 
 function unknownFlag(arg: string, names: string[]): string {
   const flag = arg.replace(/=.*/s, "");
-  const name = nearest(flag.replace(/^-+/, ""), names);
+  const name = nearestName(flag.replace(/^-+/, ""), names);
   return name === undefined
     ? `unknown flag ${flag}`
     : `unknown flag ${flag}, did you mean --${name}?`;
