@@ -230,6 +230,26 @@ testWithDaemon(
 
 testWithDaemon(
   "cupsd",
+  "interop: CUPS is told a status in the middle of a job by examples/printer_status.ts",
+  async () => {
+    await using folder = await temporaryFolder();
+    await using tool = await startExample("printer_status", folder.path);
+    await using cups = await Cups.printingTo(tool.port);
+    const status = encode("\x1b%-12345X@PJL INFO STATUS\r\n");
+    const job = new Uint8Array([...status, ...pattern(2_000_000), ...status]);
+    await cups.print(...await filesOf(folder.path, [job]));
+    await cups.printed(1);
+    await assertKept(`${folder.path}/jobs`, [job]);
+    // The backend reads what comes back: an answer to each question.
+    await cups.logs("bytes of back-channel data");
+    const [exchange] = await tool.stop();
+    assertEquals(exchange?.outcome, "ok");
+    assertEquals(exchange?.bytesOut, 2 * 61);
+  },
+);
+
+testWithDaemon(
+  "cupsd",
   "interop: a job of CUPS waits for a server that is down",
   async () => {
     await using folder = await temporaryFolder();
