@@ -359,6 +359,20 @@ testExample(
   { needs: "zabbix_sender" },
 );
 
+testExample("Zabbix trapper: takes many values at once", async (example) => {
+  const addr = await example.addr();
+  const data = [1, 2].map((value) => ({ host: "h", key: "\x1bk", value }));
+  const text = JSON.stringify({ request: "sender data", data });
+  const message = encode(`ZBXD\x01${"\0".repeat(8)}${text}`);
+  new DataView(message.buffer).setUint32(5, text.length, true);
+  const reply = await readText(await begin(addr, message));
+  assertEquals(reply.slice(0, 5), "ZBXD\x01");
+  assertStringIncludes(reply, "processed: 2; failed: 0; total: 2");
+  example.tool.kill("SIGTERM");
+  const { stdout } = await example.tool.ending();
+  assertEquals(stdout, "h ?k 1\nh ?k 2\n");
+});
+
 testExample("paste bin: gives a paste back", async (example) => {
   const addr = await example.addr();
   assertEquals(await example.talk(addr), "hello\n");

@@ -16,12 +16,15 @@ import { apology, type Events, refusal } from "./model.ts";
 import { lengthIn, type Schedule } from "./schedule.ts";
 
 /**
- * Where nobody comes by chance: tests beside it connect to ports of 127.0.0.1. With
- * TLS the certificate is for that alone.
+ * Where nobody comes by chance: tests beside it connect to ports of 127.0.0.1, and
+ * late clients of other schedules to ports that are free again. With TLS the
+ * certificate is for that address alone.
  */
-const apart = Deno.build.os === "linux"
-  ? { ...local, hostname: "127.70.85.90" }
-  : local;
+function apart(seed: number): typeof local {
+  if (Deno.build.os !== "linux") return local;
+  const [high, low] = [Math.floor(seed / 250) % 250, seed % 250];
+  return { ...local, hostname: `127.70.${high}.${low + 1}` };
+}
 
 /** A server that is played with, whichever way it was made. */
 interface Subject {
@@ -58,7 +61,7 @@ export async function play(schedule: Schedule): Promise<Events> {
       ? { path: `${folder}/socket` }
       : transport === "tls"
       ? local
-      : apart),
+      : apart(schedule.seed)),
     ...(transport === "tls" && { cert, key }),
     signal: controller.signal,
     onRefuse: () => refusal,
