@@ -8,6 +8,8 @@ const AF_INET = 2;
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 
+const local = "127.0.0.1";
+
 /** The calls of the C library of Linux that Deno has no words for. */
 function libc() {
   return Deno.dlopen("libc.so.6", {
@@ -28,10 +30,16 @@ export class KeptSocket implements Disposable {
   /** Where clients connect to. */
   readonly place: Place;
 
-  private constructor(family: number, type: number, path?: string) {
+  private constructor(
+    family: number,
+    type: number,
+    { path, hostname }: { path?: string; hostname: string },
+  ) {
     const { symbols: c } = this.#libc;
     this.#fd = checked(c.socket(family, type, 0));
-    const address = family === AF_INET ? loopback(0) : unixAddress(path ?? "");
+    const address = family === AF_INET
+      ? inetAddress(hostname, 0)
+      : unixAddress(path ?? "");
     checked(c.bind(this.#fd, address, address.length));
     if (path !== undefined) {
       this.place = { transport: "unix", path };
@@ -40,35 +48,36 @@ export class KeptSocket implements Disposable {
     const own = new Uint8Array(16);
     checked(c.getsockname(this.#fd, own, new Uint32Array([own.length])));
     this.place = {
-      hostname: "127.0.0.1",
+      hostname,
       port: new DataView(own.buffer).getUint16(2),
     };
   }
 
   /** One that listens on TCP. */
-  static tcp(): KeptSocket {
-    return KeptSocket.bound().#listening();
+  static tcp(hostname = local): KeptSocket {
+    return KeptSocket.bound(hostname).#listening();
   }
 
   /** One that listens at a path. */
   static unix(path: string): KeptSocket {
-    return new KeptSocket(AF_UNIX, SOCK_STREAM, path).#listening();
+    return new KeptSocket(AF_UNIX, SOCK_STREAM, { hostname: local, path })
+      .#listening();
   }
 
   /** One that is bound, and does not listen. */
-  static bound(): KeptSocket {
-    return new KeptSocket(AF_INET, SOCK_STREAM);
+  static bound(hostname = local): KeptSocket {
+    return new KeptSocket(AF_INET, SOCK_STREAM, { hostname });
   }
 
   /** One of UDP. */
   static udp(): KeptSocket {
-    return new KeptSocket(AF_INET, SOCK_DGRAM);
+    return new KeptSocket(AF_INET, SOCK_DGRAM, { hostname: local });
   }
 
   /** A connection to somebody who listens on this machine. */
   static connected(port: number): KeptSocket {
     const socket = KeptSocket.bound();
-    const address = loopback(port);
+    const address = inetAddress(local, port);
     checked(
       socket.#libc.symbols.connect(socket.#fd, address, address.length),
     );
@@ -101,12 +110,12 @@ function checked(result: number): number {
   return result;
 }
 
-function loopback(port: number): Uint8Array<ArrayBuffer> {
+function inetAddress(hostname: string, port: number): Uint8Array<ArrayBuffer> {
   const address = new Uint8Array(16);
   const view = new DataView(address.buffer);
   view.setUint16(0, AF_INET, true);
   view.setUint16(2, port);
-  address.set([127, 0, 0, 1], 4);
+  address.set(hostname.split(".").map(Number), 4);
   return address;
 }
 

@@ -2,14 +2,14 @@
 
 import { type Reply, request, TimeoutError } from "../../client.ts";
 import { RudeClient } from "../rude_client.ts";
-import { connect, pause, writeAll } from "../sockets.ts";
+import { connect, pause, type Place, writeAll } from "../sockets.ts";
 import { caCerts, connectTls } from "../tls.ts";
 import type { Sight } from "./model.ts";
 import type { Client } from "./schedule.ts";
 
 /** What a client has to know of the server. */
 export interface Scene {
-  addr: Deno.Addr;
+  addr: Place;
   tls: boolean;
   isStopping: () => boolean;
   /** To be called when it is connected, or cannot be. */

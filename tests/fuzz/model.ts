@@ -135,6 +135,22 @@ function isRead({ behaviour, options }: Schedule): boolean {
   return !options.streaming || !unread.includes(behaviour);
 }
 
+/** Whether the server cuts connections with a RST. */
+function canReset({ inherited, transport }: Schedule): boolean {
+  return inherited && transport === "tcp";
+}
+
+/** Whether a response is cut, so that its client must see that. */
+function isCutByReset(schedule: Schedule, request: Uint8Array): boolean {
+  return schedule.behaviour === "break" && canReset(schedule) &&
+    request.length > 0;
+}
+
+/** Whether a client may be cut before it knows that it is connected. */
+function isCutAtOnce(schedule: Schedule): boolean {
+  return schedule.behaviour === "abort" && canReset(schedule);
+}
+
 /** What is at odds with what the server promises: nothing, if all is well. */
 export function findFaults(schedule: Schedule, events: Events): string[] {
   return [
@@ -168,6 +184,7 @@ function dueTo(
     case "abort":
       return undefined;
     case "break":
+      if (isCutByReset(schedule, request)) return undefined;
       // What is unread when a response is cut may reset it on its way.
       if (request.length < client.request.length) return undefined;
       return { outcome: "failed", bytes };
@@ -191,16 +208,25 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     if (!possible.some((whole) => isPrefix(bytes, whole))) {
       tell("has seen what nobody sent");
     }
-    if (connected === "never" && end !== "cut" && !schedule.stop) {
+    const mayFail = schedule.stop || isCutAtOnce(schedule);
+    if (connected === "never" && end !== "cut" && !mayFail) {
       tell("could not connect");
     }
     if (mustBeCut(schedule, client) && end !== "cut") tell("was not cut");
+    const { bytes: request, fate } = askedOf(schedule, client);
+    // Of whoever is still writing, the write may be told instead.
+    const isHalf = fate === "whole" && isCutByReset(schedule, request) &&
+      request.length === client.request.length;
+    if (isHalf && bytes.length > 0 && end === "eof") {
+      tell("has taken a cut response for a whole one");
+    }
     const due = dueTo(schedule, client, sight);
     // An echo that is under way is cut as the request turns out to be no good.
     const isCut = due?.outcome === "too-large" || due?.outcome === "truncated";
     const echoed = isCut && schedule.options.streaming &&
       ["stream", "chunks"].includes(schedule.behaviour);
-    if (!due || echoed) continue;
+    const isReset = due?.outcome === "truncated" && canReset(schedule);
+    if (!due || echoed || isReset) continue;
     if (end !== "eof") tell("has not seen the end");
     else if (bytes.length !== due.bytes.length || !isPrefix(bytes, due.bytes)) {
       tell(`should have seen ${due.bytes.length} bytes`);
@@ -267,7 +293,8 @@ function isPossible(
   const { remoteAddr, outcome, bytesRead, bytesWritten } = record;
   // Who could not connect may yet have been accepted, or tried to shake hands.
   if (sight.connected === "never") {
-    return client.ours || schedule.transport === "tls";
+    return client.ours || schedule.transport === "tls" ||
+      isCutAtOnce(schedule);
   }
   const isPortKnown = "port" in remoteAddr && sight.port !== undefined;
   if (isPortKnown && remoteAddr.port !== sight.port) return false;

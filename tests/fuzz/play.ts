@@ -9,6 +9,7 @@ import {
   serve,
 } from "../../server.ts";
 import { Random } from "../harness/random.ts";
+import { KeptSocket } from "../kept_socket.ts";
 import { local, pause } from "../sockets.ts";
 import { cert, key } from "../tls.ts";
 import { act, type Scene } from "./clients.ts";
@@ -51,14 +52,22 @@ export async function play(schedule: Schedule): Promise<Events> {
     }
   };
   const folder = await Deno.makeTempDir({ prefix: "halfclose-fuzz-" });
+  const path = `${folder}/socket`;
+  const kept = !schedule.inherited
+    ? undefined
+    : transport === "unix"
+    ? KeptSocket.unix(path)
+    : KeptSocket.tcp(apart.hostname);
   const controller = new AbortController();
   const subject = begin(schedule.api, {
     ...options,
     until: typeof until === "number"
       ? (head: Uint8Array) => lengthIn(head, until)
       : until,
-    ...(transport === "unix"
-      ? { path: `${folder}/socket` }
+    ...(kept
+      ? { fd: kept.lend() }
+      : transport === "unix"
+      ? { path }
       : transport === "tls"
       ? local
       : apart(schedule.seed)),
@@ -72,7 +81,7 @@ export async function play(schedule: Schedule): Promise<Events> {
   const allArrived = Promise.withResolvers<void>();
   let missing = schedule.clients.length;
   const scene: Scene = {
-    addr: subject.addr,
+    addr: kept?.place ?? subject.addr,
     tls: transport === "tls",
     isStopping: () => stopping,
     arrived: () => {
@@ -95,6 +104,7 @@ export async function play(schedule: Schedule): Promise<Events> {
     if (stop?.by === "close") subject.close();
     if (stop?.by === "signal") controller.abort();
     await subject.shutdown();
+    kept?.[Symbol.dispose]();
     over.resolve();
   };
   try {

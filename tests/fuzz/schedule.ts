@@ -44,6 +44,8 @@ export interface Client {
 export interface Schedule {
   seed: number;
   transport: "tcp" | "unix" | "tls";
+  /** Whether the server has inherited its socket. */
+  inherited: boolean;
   /** Whether `serve()` or a loop over `listen()` is asked. */
   api: "serve" | "listen";
   options: {
@@ -77,6 +79,7 @@ export function lengthIn(
 }
 
 const MOST_DIGITS = 3;
+const isOnLinux = Deno.build.os === "linux";
 const LONG = 60_000;
 /** About what goes into the buffers of a connection that nobody reads. */
 const FITS = 50_000;
@@ -129,9 +132,13 @@ export function makeSchedule(seed: number): Schedule {
     }
     : undefined;
   const fixedSize = random.pick([0, 1, 1000, 70_000, 2_000_000]);
+  // Whoever waits when it shuts down waits for the next server: there is none.
+  const inherited = isOnLinux && transport !== "tls" &&
+    stop?.by !== "shutdown" && random.chance(0.3);
   return {
     seed,
     transport,
+    inherited,
     api,
     options,
     behaviour,
