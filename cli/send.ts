@@ -32,11 +32,13 @@ interface Destination {
 
 /** What is sent. */
 interface Input {
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly stream: AsyncIterable<Uint8Array<ArrayBuffer>>;
   /** Its size in bytes, if that is known. */
   readonly size?: number;
 }
 
+/** How much of a file is read, hashed and sent at a time. */
+const READ_BYTES = 262_144;
 /** The same as that of timeout(1). */
 const TIMED_OUT = 124;
 /** 128 plus the number of SIGPIPE, which ends most programs in this case. */
@@ -221,8 +223,19 @@ async function openInput(path: string | undefined): Promise<Input> {
     const file = await Deno.open(path);
     const { isDirectory, isFile, size } = await file.stat();
     if (isDirectory) throw new Error("it is a directory");
-    return { stream: file.readable, ...(isFile && { size }) };
+    return { stream: chunksOfFile(file), ...(isFile && { size }) };
   });
+}
+
+/** A file in chunks, each of which is gone when the next one is asked for. */
+async function* chunksOfFile(
+  file: Deno.FsFile,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  using _ = file;
+  const buffer = new Uint8Array(READ_BYTES);
+  for (let read; (read = await file.read(buffer)) !== null;) {
+    yield buffer.subarray(0, read);
+  }
 }
 
 /** What to do about certificates that are not trusted, by words of the fault. */

@@ -5,6 +5,7 @@
  */
 
 import type { Conn } from "../../server.ts";
+import { quietly } from "../../shared/quiet.ts";
 import type { Log } from "../log/log.ts";
 import { trying } from "../shared/files.ts";
 import { ensurePermissions } from "../shared/permissions.ts";
@@ -14,6 +15,8 @@ import type { Answer } from "./answer.ts";
 
 /** How many random bytes end a name, so that nobody can guess it. */
 const SECRET_BYTES = 8;
+/** How much is read, hashed and written at a time. */
+const READ_BYTES = 262_144;
 /** Clients that send nothing, as scanners and probes do, leave no file. */
 const EMPTY = "halfclose: request not kept, it is empty\n";
 
@@ -70,7 +73,7 @@ async function keep(conn: Conn, folder: string, log: Log): Promise<string> {
   const part = partOf(folder, name);
   let sha256: string;
   try {
-    sha256 = await write(conn.readable, part);
+    sha256 = await write(conn, part);
     // No `await` from here on: a request that is cut must not get its name.
     conn.signal.throwIfAborted();
     if (conn.bytesRead === 0) {
@@ -92,18 +95,24 @@ async function keep(conn: Conn, folder: string, log: Log): Promise<string> {
  *
  * @returns The SHA-256 of what was written.
  */
-async function write(
-  stream: ReadableStream<Uint8Array>,
-  path: string,
-): Promise<string> {
+async function write(conn: Conn, path: string): Promise<string> {
   const hash = await startHash();
   using file = await Deno.open(path, { write: true, createNew: true });
-  for await (const chunk of stream) {
-    const writing = writeAll(file, chunk);
-    // Another thread writes meanwhile.
-    hash.update(chunk);
+  const buffer = new Uint8Array(2 * READ_BYTES);
+  let [next, other] = [
+    buffer.subarray(0, READ_BYTES),
+    buffer.subarray(READ_BYTES),
+  ];
+  // Another thread writes while this one hashes, and reads on.
+  let writing = Promise.resolve();
+  for (let read; (read = await conn.read(next)) !== null;) {
     await writing;
+    const chunk = next.subarray(0, read);
+    writing = quietly(writeAll(file, chunk));
+    hash.update(chunk);
+    [next, other] = [other, next];
   }
+  await writing;
   await file.sync();
   return hash.digest("hex");
 }
