@@ -5,6 +5,7 @@ import { Browser, type Looks, type Page } from "./browser.ts";
 import { testWith } from "./clients.ts";
 import { ask } from "./sockets.ts";
 import { temporaryFolder, until } from "./support.ts";
+import { draw, picture } from "./traces/picture.ts";
 import {
   page as file,
   recorded,
@@ -311,6 +312,19 @@ testPage("has no line across a word, and no time twice", async (open) => {
     }
   }
 });
+
+testWith(
+  { needs: "chromium" },
+  "exchange page: docs/exchange.svg is what the page shows at first",
+  async () => {
+    // Where things stand depends on the fonts of the machine.
+    const words = (svg: string) => svg.match(/(?<=<text[^>]*>)[^<]+/g);
+    const svg = Deno.readTextFileSync(picture);
+    assertEquals(words(svg), words(await draw()));
+    assertMatch(svg, /prefers-color-scheme: dark/);
+    assert(!/href|url\((?!"?#)/.test(svg), "all of it is in the picture");
+  },
+);
 
 testPage("tells the step to screen readers", async (open) => {
   const page = await open();
