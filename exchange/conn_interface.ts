@@ -96,7 +96,8 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
    * @throws {TypeError} If there has been a response already, the connection
    * was closed, or `body` is not a {@linkcode ResponseBody}.
    * @throws {unknown} What `body` throws while it is read, unless the client
-   * caused it. The cut response looks complete to the client.
+   * caused it. The cut response looks complete to the client, except on an
+   * inherited TCP socket.
    *
    * @example Usage
    * ```ts ignore
@@ -117,7 +118,8 @@ export interface Conn<Addr extends Deno.Addr = Deno.Addr>
   close(): Promise<void>;
   /**
    * Closes at once, whatever is under way. The client cannot tell a cut
-   * response from a complete one, because Deno can only send a FIN.
+   * response from a complete one, because Deno can only send a FIN; on an
+   * inherited TCP socket it sees a reset.
    *
    * @param reason The reason. An `AbortError` by default.
    */
