@@ -57,7 +57,7 @@ export async function play(schedule: Schedule): Promise<Events> {
     ? undefined
     : transport === "unix"
     ? KeptSocket.unix(path)
-    : KeptSocket.tcp(apart.hostname);
+    : KeptSocket.tcp(apart(schedule.seed).hostname);
   const controller = new AbortController();
   const subject = begin(schedule.api, {
     ...options,
