@@ -43,9 +43,15 @@ for (const readAhead of [0, 1, 32]) {
 Deno.test("soak finds nothing amiss with a delimiter", async () => {
   const until = String.raw`--until=\r\n`;
   const stdout = await findsNothing("--read-ahead=8", until);
-  for (const does of ["breaks off in", "floods after", "resets after"]) {
-    assertMatch(stdout, new RegExp(`^ {2}${does} its delimiter +[1-9]`, "m"));
+  for (const does of ["breaks off before", "floods after", "resets after"]) {
+    assertMatch(stdout, new RegExp(`^ {2}${does} its end +[1-9]`, "m"));
   }
+});
+
+Deno.test("soak finds nothing amiss with lengths", async () => {
+  const stdout = await findsNothing("--length");
+  assertMatch(stdout, /^ {2}half-closes before its end +[1-9]/m);
+  assertMatch(stdout, /^ {2}truncated +[1-9]/m);
 });
 
 Deno.test("soak notices answers that are cut or wrong, and handlers that fail", async () => {
@@ -130,6 +136,7 @@ Deno.test("soak says in one line which argument it cannot understand", async () 
     [["-c0"], '--clients must be a whole number from 1 to 32, received "0"'],
     [["--hostile=2"], '--hostile must be from 0 to 1, received "2"'],
     [["--minutes="], '--minutes must be over 0, received ""'],
+    [["--until=x", "--length"], "--until and --length exclude each other"],
     [["--until="], '--until must be ASCII text, received ""'],
     [["--until=é"], '--until must be ASCII text, received "é"'],
     [["--server="], "--server needs a value: a file"],

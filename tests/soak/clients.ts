@@ -2,7 +2,7 @@
 
 import { messageOf } from "../harness/errors.ts";
 import { behave, Fault } from "./behaved.ts";
-import { drawRequest, random } from "./exchanges.ts";
+import { drawRequest, random, type Until } from "./exchanges.ts";
 import { drawKind, kindsFor } from "./hostile.ts";
 import { heard, say } from "./processes.ts";
 import { emptyTally } from "./tally.ts";
@@ -21,8 +21,8 @@ export interface Task {
   hostile: number;
   /** How many of those there have been, and are in other processes. */
   ordinal: number;
-  /** The delimiter that ends requests, if the FIN alone does not. */
-  until: string | undefined;
+  /** What ends requests, if the FIN alone does not. */
+  until: Until | undefined;
 }
 
 const TOLD_EVERY_MS = 250;

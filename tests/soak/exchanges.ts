@@ -36,19 +36,44 @@ export interface Ending {
   readonly halfCloses: boolean;
 }
 
+/** What ends requests besides the FIN: a delimiter, or the length in their heads. */
+export type Until = { delimiter: string } | "length";
+
 const byFin: Ending = { delimiter: new Uint8Array(), halfCloses: true };
 
-/** Ends a request with a delimiter alone. */
-export function byDelimiter(until: string): Ending {
-  return { delimiter: new TextEncoder().encode(until), halfCloses: false };
+/** Ends a request without a FIN. */
+export function by(until: Until): Ending {
+  const text = until === "length" ? "" : until.delimiter;
+  return { delimiter: new TextEncoder().encode(text), halfCloses: false };
 }
 
 /** All bytes of a request have it set, so that no delimiter occurs in them. */
 const HIGH_BIT = 0x80;
 
+/** How many bytes a head has that tells a length. */
+const HEAD = 10;
+/** What four digits of the length are worth. */
+const DIGIT = 128;
+
+/** How long a request is, by its head. */
+export function lengthIn(head: Uint8Array): number | undefined {
+  if (head.length < HEAD) return undefined;
+  const digits = head.subarray(HEAD - 4, HEAD);
+  return digits.reduce((sum, digit) => sum * DIGIT + (digit & ~HIGH_BIT), 0);
+}
+
+/** Has the head of a request tell how long that is. */
+export function tellLength(bytes: Uint8Array, length: number): void {
+  for (let i = HEAD - 1; i >= HEAD - 4; i--) {
+    bytes[i] = HIGH_BIT | length % DIGIT;
+    length = Math.floor(length / DIGIT);
+  }
+}
+
 /**
  * A request that no other exchange sends. Its first byte says how often it is to
- * come back, the next five number the exchange, the others are noise.
+ * come back, the next five number the exchange, the next four how long it is, the
+ * others are noise.
  */
 export class Request implements Expected {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -71,6 +96,7 @@ export class Request implements Expected {
         this.bytes[1 + i] = HIGH_BIT | number / 2 ** (7 * i);
       }
       this.bytes[0] = HIGH_BIT | times;
+      tellLength(this.bytes, size);
     }
     this.bytes.set(delimiter, size);
     this.#echoed = this.bytes.length * times;
@@ -104,8 +130,8 @@ export function random(seed: number, number: number): () => number {
   return () => random.next();
 }
 
-/** It holds its number. */
-const LEAST = 6;
+/** It holds its head. */
+const LEAST = HEAD;
 const LARGEST = 1024 ** 2;
 const NOISE_STARTS = 65_521;
 const noise = new Uint8Array(LARGEST + NOISE_STARTS);
@@ -116,7 +142,7 @@ for (let i = 0; i < noise.length; i++) noise[i] = HIGH_BIT | draw() * 128;
 export function drawRequest(
   number: number,
   draw: () => number,
-  until: string | undefined,
+  until: Until | undefined,
 ): Request {
   const kind = draw();
   if (kind < 0.01) return new Request(number, 0, 1);
@@ -127,9 +153,9 @@ export function drawRequest(
 }
 
 /** Mostly the delimiter, if there is one; some half-close after it, or instead. */
-function drawEnding(draw: () => number, until: string | undefined): Ending {
+function drawEnding(draw: () => number, until: Until | undefined): Ending {
   if (until === undefined) return byFin;
   const kind = draw();
   if (kind < 0.1) return byFin;
-  return { ...byDelimiter(until), halfCloses: kind < 0.2 };
+  return { ...by(until), halfCloses: kind < 0.2 };
 }

@@ -5,11 +5,13 @@ import { RudeClient } from "../rude_client.ts";
 import { pause, writeAll } from "../sockets.ts";
 import { connectTo, expect, reach } from "./behaved.ts";
 import {
-  byDelimiter,
+  by,
   expectRefusal,
   limits,
   type Refusal,
   Request,
+  tellLength,
+  type Until,
 } from "./exchanges.ts";
 
 /** One way not to behave. */
@@ -21,10 +23,10 @@ export interface Kind {
   readonly outcomes: readonly Outcome[];
   /** Whether it may be gone before it is accepted, and then has no record. */
   readonly unseen?: true;
-  /** Whether it takes a server with a delimiter. */
-  readonly delimited?: true;
+  /** Whether a server can meet it with which requests end so. By default each can. */
+  meets?(until: Until | undefined): boolean;
   /** Rejects if what is promised to it does not come true. */
-  act(port: number, number: number, until?: string): Promise<void>;
+  act(port: number, number: number, until?: Until): Promise<void>;
 }
 
 const CHUNK = 65_536;
@@ -52,7 +54,8 @@ export const kinds: readonly Kind[] = [
     unseen: true,
     act: async (port, number) => {
       const client = await connectRudely(port);
-      await client.write(new Request(number, CHUNK, 1).bytes);
+      const { bytes } = new Request(number, CHUNK, 1);
+      await client.write(bytes.subarray(0, -1));
       await client.reset();
     },
   },
@@ -87,6 +90,7 @@ export const kinds: readonly Kind[] = [
     act: async (port, number) => {
       using conn = await connectTo(port);
       const { bytes } = new Request(number, CHUNK, 1);
+      tellLength(bytes, 8 * limits.maxRequestBytes);
       // It still sends as it is refused: that must not cost it the refusal.
       for (let sent = 0; sent < 8 * limits.maxRequestBytes; sent += CHUNK) {
         await writeAll(conn, bytes);
@@ -100,7 +104,7 @@ export const kinds: readonly Kind[] = [
     outcomes: ["ok"],
     act: async (port, number) => {
       using conn = await connectTo(port);
-      const request = new Request(number, 8, 1);
+      const request = new Request(number, 12, 1);
       for (const byte of request.bytes) {
         await writeAll(conn, Uint8Array.of(byte));
         await pause(5);
@@ -113,16 +117,17 @@ export const kinds: readonly Kind[] = [
     name: "drips without end",
     weight: 0.5,
     outcomes: ["deadline"],
-    act: async (port) => {
+    act: async (port, number) => {
       using conn = await connectTo(port);
       let told = false;
       const telling = refused(conn, "deadline");
       const settled = telling.catch(() => {}).then(() => {
         told = true;
       });
-      while (!told) {
+      const { bytes } = new Request(number, CHUNK, 1);
+      for (let at = 0; !told; at++) {
         // Once it is refused, nobody need take what it still has to say.
-        await writeAll(conn, Uint8Array.of(1)).catch(() => {});
+        await writeAll(conn, bytes.subarray(at, at + 1)).catch(() => {});
         await Promise.race([settled, pause(100)]);
       }
       await telling;
@@ -134,7 +139,7 @@ export const kinds: readonly Kind[] = [
     outcomes: ["idle"],
     act: async (port, number) => {
       using conn = await connectTo(port);
-      await writeAll(conn, new Request(number, 100, 1).bytes.subarray(50));
+      await writeAll(conn, new Request(number, 100, 1).bytes.subarray(0, 50));
       await refused(conn, "idleTimeout");
     },
   },
@@ -142,6 +147,7 @@ export const kinds: readonly Kind[] = [
     name: "never half-closes",
     weight: 5,
     outcomes: ["idle"],
+    meets: (until) => until !== "length",
     act: async (port, number) => {
       using conn = await connectTo(port);
       await writeAll(conn, new Request(number, 100, 1).bytes);
@@ -164,25 +170,38 @@ export const kinds: readonly Kind[] = [
     },
   },
   {
-    name: "breaks off in its delimiter",
+    name: "breaks off before its end",
     weight: 5,
     outcomes: ["idle"],
-    delimited: true,
-    act: async (port, number, until = "") => {
+    meets: isEnded,
+    act: async (port, number, until = "length") => {
       using conn = await connectTo(port);
-      const { bytes } = new Request(number, 100, 1, byDelimiter(until));
+      const { bytes } = new Request(number, 100, 1, by(until));
       await writeAll(conn, bytes.subarray(0, -1));
       await refused(conn, "idleTimeout");
     },
   },
   {
-    name: "floods after its delimiter",
+    name: "half-closes before its end",
+    weight: 50,
+    outcomes: ["truncated"],
+    meets: (until) => until === "length",
+    act: async (port, number) => {
+      using conn = await connectTo(port);
+      const { bytes } = new Request(number, 100, 1);
+      await writeAll(conn, bytes.subarray(0, -1));
+      await conn.closeWrite();
+      await expect({ size: 0, byteAt: () => undefined }, conn);
+    },
+  },
+  {
+    name: "floods after its end",
     weight: 50,
     outcomes: ["ok"],
-    delimited: true,
-    act: async (port, number, until = "") => {
+    meets: isEnded,
+    act: async (port, number, until = "length") => {
       using conn = await connectTo(port);
-      const request = new Request(number, CHUNK, 1, byDelimiter(until));
+      const request = new Request(number, CHUNK, 1, by(until));
       // It still sends as it is answered: that must not cost it the answer.
       for (let sent = 0; sent < 4 * limits.maxRequestBytes; sent += CHUNK) {
         await writeAll(conn, request.bytes);
@@ -191,23 +210,27 @@ export const kinds: readonly Kind[] = [
     },
   },
   {
-    name: "resets after its delimiter",
+    name: "resets after its end",
     weight: 150,
     outcomes: ["ok", "reset"],
     unseen: true,
-    delimited: true,
-    act: async (port, number, until = "") => {
+    meets: isEnded,
+    act: async (port, number, until = "length") => {
       const client = await connectRudely(port);
-      const request = new Request(number, CHUNK, 1, byDelimiter(until));
+      const request = new Request(number, CHUNK, 1, by(until));
       await client.write(request.bytes);
       await client.reset();
     },
   },
 ];
 
-/** Those that a server can meet, with or without a delimiter. */
-export function kindsFor(until: string | undefined): readonly Kind[] {
-  return kinds.filter(({ delimited }) => !delimited || until !== undefined);
+/** Those that a server can meet with which requests end so. */
+export function kindsFor(until: Until | undefined): readonly Kind[] {
+  return kinds.filter(({ meets }) => !meets || meets(until));
+}
+
+function isEnded(until: Until | undefined): boolean {
+  return until !== undefined;
 }
 
 /** One of each kind first, and then as their weights have it. */

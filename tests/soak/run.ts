@@ -5,7 +5,7 @@ import { peakMemory, resetPeak } from "../harness/proc.ts";
 import { pause, writeAll } from "../sockets.ts";
 import { behave, connectTo } from "./behaved.ts";
 import type { Task } from "./clients.ts";
-import { limits, Request } from "./exchanges.ts";
+import { limits, Request, type Until } from "./exchanges.ts";
 import { type Footprint, footprintOf } from "./footprint.ts";
 import { Child } from "./processes.ts";
 import type { Counts, Measures, Settings } from "./server.ts";
@@ -22,8 +22,8 @@ export interface Plan {
   seed: number;
   /** How many requests the server reads ahead. */
   readAhead: number;
-  /** The delimiter that ends requests, if the FIN alone does not. */
-  until: string | undefined;
+  /** What ends requests, if the FIN alone does not. */
+  until: Until | undefined;
   /** The file of the server under test. */
   server: string;
 }

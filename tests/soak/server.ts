@@ -2,14 +2,21 @@
 
 import process from "node:process";
 import { type Conn, type Handler, type Outcome, serve } from "../../server.ts";
-import { END, limits, refusal, Request } from "./exchanges.ts";
+import {
+  END,
+  lengthIn,
+  limits,
+  refusal,
+  Request,
+  type Until,
+} from "./exchanges.ts";
 import { heard, say } from "./processes.ts";
 
 /** What the server is told as it starts. */
 export interface Settings {
   readAhead: number;
-  /** The delimiter that ends requests, if the FIN alone does not. */
-  until: string | undefined;
+  /** What ends requests, if the FIN alone does not. */
+  until: Until | undefined;
 }
 
 /** What the server says when it is told to `"measure"`. */
@@ -59,7 +66,9 @@ export async function serveForSoak(
   const server = serve({
     ...limits,
     readAhead,
-    ...(until !== undefined && { until }),
+    ...(until !== undefined && {
+      until: until === "length" ? lengthIn : until.delimiter,
+    }),
     hostname: "127.0.0.1",
     port: 0,
     allow: () => {

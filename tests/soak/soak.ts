@@ -8,6 +8,7 @@
  * deno task soak
  * deno task soak -n 100000 --hostile 0.05 --minutes 5
  * deno task soak --read-ahead 8 --until '\r\n'
+ * deno task soak --length
  * ```
  *
  * It measures after the first tenth, once the runtime has warmed up, and again
@@ -23,6 +24,7 @@ import { messageOf } from "../harness/errors.ts";
 import { bytes } from "../../cli/args/flag_kinds.ts";
 import { execute, type Flags, onStop, UsageError } from "../harness/options.ts";
 import { Progress } from "../harness/progress.ts";
+import type { Until } from "./exchanges.ts";
 import { count, report } from "./report.ts";
 import { type Plan, Run } from "./run.ts";
 
@@ -38,6 +40,7 @@ Options:
       --seed S       what the clients do is drawn from it [1]
       --read-ahead N how many requests the server reads ahead [0]
       --until TEXT   a delimiter that ends requests, in ASCII: \\n, \\r\\n
+      --length       requests tell their length, as a function for \`until\` reads it
       --server FILE  the server under test [tests/soak/server.ts]
   -h, --help         print this help`;
 
@@ -58,9 +61,19 @@ function read(flags: Flags): Options {
     minutes: flags.number("minutes", (m) => m > 0 && m <= 10_000, "over 0", 20),
     seed: flags.whole("seed", 0, 2 ** 32 - 1, 1),
     readAhead: flags.whole("read-ahead", 0, 1000, 0),
-    until: readDelimiter(flags),
+    until: readUntil(flags),
     server: resolve(flags.file("server") ?? `${import.meta.dirname}/server.ts`),
   };
+}
+
+/** What ends requests besides the FIN. */
+function readUntil(flags: Flags): Until | undefined {
+  const delimiter = readDelimiter(flags);
+  if (!flags.has("length")) {
+    return delimiter === undefined ? undefined : { delimiter };
+  }
+  if (delimiter === undefined) return "length";
+  throw new UsageError("--until and --length exclude each other");
 }
 
 /** In ASCII, as what clients send is not, and must not hold it. */
@@ -114,6 +127,7 @@ await execute({
       "until",
       "server",
     ],
+    boolean: ["length"],
     alias: { clients: "c" },
   },
   read,
