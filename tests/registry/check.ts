@@ -1,12 +1,13 @@
 /**
- * Runs the `jsr:` lines of README.md and docs/cli.md as they stand there, in a
- * fresh cache: from a registry of its own, into which it publishes the checkout,
- * and the stand-ins if JSR does not answer; or with `--jsr` all from JSR. The port
- * 8080 must be free.
+ * Runs the `jsr:` lines of README.md and docs/cli.md, and the tests of
+ * docs/testing.md, as they stand there, in a fresh cache: from a registry of its
+ * own, into which it publishes the checkout, and the stand-ins if JSR does not
+ * answer; or with `--jsr` all from JSR. The port 8080 must be free.
  */
 
 import { linksTo } from "../../offline/dry_run.ts";
 import { importMapFlag, registryUrl } from "../../offline/flag.ts";
+import { filesOf, readPage } from "../page.ts";
 import { Registry } from "./registry.ts";
 
 const root = `${import.meta.dirname}/../..`;
@@ -104,6 +105,12 @@ const excess = registry.requests.filter((path) =>
   /@std|\/cli(\/|\.ts)/.test(path)
 );
 if (excess.length > 0) throw new Error(`An import fetches ${excess}`);
+for (const [name, content] of Object.entries(filesOf(readPage("testing.md")))) {
+  if (!name.endsWith("_test.ts")) continue;
+  await Deno.writeTextFile(`${folder}/${name}`, content);
+  console.log(`deno test -N ${name}`);
+  await run(folder, `deno test --no-config -N ${name}`);
+}
 const lines = new Set(
   `${read("README.md")}\n${read("docs/cli.md")}`
     .match(/^deno (?:run|install) .*jsr:@halfclose.*$/gm),
