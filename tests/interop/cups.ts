@@ -287,6 +287,40 @@ testWithDaemon(
   },
 );
 
+testWithDaemon(
+  "cupsd",
+  "interop: CUPS takes a job that is all sent for printed, though the server is killed",
+  async () => {
+    await using folder = await temporaryFolder();
+    const dir = `${folder.path}/inbox`;
+    await using tool = await startSink(dir, asPrinter);
+    await using cups = await Cups.printingTo(tool.port);
+    // The kernel takes all of it, and nobody reads it.
+    tool.kill("SIGSTOP");
+    await cups.print(...await filesOf(folder.path, [text]));
+    await cups.logs("Waiting for printer to finish");
+    tool.kill("SIGKILL");
+    await tool.ending();
+    await cups.printed(1);
+    assertEquals(namesIn(dir), []);
+  },
+);
+
+testWithDaemon(
+  "cupsd",
+  "interop: CUPS takes a small job that --allow keeps out for printed",
+  async () => {
+    await using folder = await temporaryFolder();
+    const dir = `${folder.path}/inbox`;
+    const flags = ["--allow", "10.0.0.0/8"];
+    await using tool = await startSink(dir, flags);
+    await using cups = await Cups.printingTo(tool.port);
+    await cups.print(...await filesOf(folder.path, [text]));
+    await cups.printed(1);
+    assertEquals(namesIn(dir), []);
+  },
+);
+
 for (
   const [what, flags, outcome] of [
     ["is too large", ["--max-request-bytes", "1000"], "too-large"],
