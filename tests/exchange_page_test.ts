@@ -262,7 +262,7 @@ function crossed(page: Page): Promise<string[]> {
     ).filter(({ isThere, box }) => isThere && box.height > 0);
     const lines = seen("#picture .arrow line, #picture .event, #picture .now")
       .filter(({ box }) => box.left >= left + ${GUTTER});
-    return seen("#picture text:not(.number)").filter(({ text, box }) =>
+    return seen("#picture text:not(.bubble + text)").filter(({ text, box }) =>
       text !== "" && lines.some((line) =>
         line.box.left > box.left && line.box.right < box.right &&
         line.box.top < box.bottom - 3 && line.box.bottom > box.top + 3)

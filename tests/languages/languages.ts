@@ -25,6 +25,12 @@ interface Language {
 /** Those that each machine with the programs of `.ci/run` has. */
 export const atHand: readonly Language[] = [
   {
+    name: "Bun",
+    file: "bun.js",
+    version: ["bun", "--version"],
+    run: (file) => ["bun", file],
+  },
+  {
     name: "C",
     file: "client.c",
     version: ["cc", "--version"],
@@ -65,12 +71,6 @@ export const atHand: readonly Language[] = [
 
 /** The others. */
 export const further: readonly Language[] = [
-  {
-    name: "Bun",
-    file: "bun.js",
-    version: ["bun", "--version"],
-    run: (file) => ["bun", file],
-  },
   {
     name: "Erlang",
     file: "client.erl",
