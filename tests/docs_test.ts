@@ -9,6 +9,8 @@ import {
 import { dirname, join } from "node:path";
 import { metrics } from "../metrics/mod.ts";
 import { faults } from "./fault_table.ts";
+import { runDeno } from "./programs.ts";
+import { temporaryFolder } from "./support.ts";
 
 const root = join(import.meta.dirname ?? "", "..");
 
@@ -157,4 +159,32 @@ Deno.test("documents have nothing that is yet to be filled in", () => {
   for (const path of documents) {
     assertEquals(read(path).match(/@@\w+|\b(?:TODO|TBD|FIXME)\b/g), null, path);
   }
+});
+
+Deno.test("documents have handlers that type-check", async () => {
+  await using folder = await temporaryFolder();
+  const pages = ["docs/library.md", "docs/protocols.md"].map(read);
+  const blocks = pages.join("\n").matchAll(/```ts ignore\n(.*?)```/gs);
+  // Others are parts of something.
+  const whole = Array.from(blocks, ([, block = ""]) => block)
+    .filter((block) => /^import .*\n|^export default /m.test(block));
+  assert(whole.length > 15, `${whole.length}`);
+  for (const [i, block] of whole.entries()) {
+    await Deno.writeTextFile(`${folder.path}/${i}.ts`, block);
+  }
+  const imports = Object.fromEntries(
+    Object.entries<string>(JSON.parse(read("deno.json")).exports).map((
+      [name, path],
+    ) => [
+      `jsr:@halfclose/server${name.slice(1)}`,
+      `${root}/${path}`,
+    ]),
+  );
+  const config = JSON.stringify({ imports });
+  await Deno.writeTextFile(`${folder.path}/deno.json`, config);
+  const files = whole.map((_, i) => `${folder.path}/${i}.ts`);
+  const { code, stderr } = await runDeno(
+    ...["check", "--config", `${folder.path}/deno.json`, ...files],
+  );
+  assertEquals(code, 0, stderr);
 });
