@@ -19,8 +19,9 @@ const env: Record<string, string> = {
 };
 const read = (path: string) => Deno.readTextFileSync(`${root}/${path}`);
 
-/** What each line replies to `hello`. */
+/** What each line replies to `hello`, or prints. */
 const replies: [line: RegExp, reply: RegExp][] = [
+  [/ send --receipt /, /^[\da-f]{64} {2}\d{8}T\S+\n$/],
   [/--sink inbox$/, /^[\da-f]{64} {2}\d{8}T\S+\n$/],
   [/-- wc -w$/, /^\s*1\n$/],
   [/upper\.ts$/, /^HELLO\n$/],
@@ -38,8 +39,11 @@ async function run(cwd: string, command: string): Promise<string> {
   throw new Error(`${command}\n${said}${new TextDecoder().decode(stderr)}`);
 }
 
-/** Starts a server, says hello to it, and gives its reply. */
-async function reply(line: string): Promise<string> {
+/** Starts a server, and has `ask` talk to it. */
+async function withServer(
+  line: string,
+  ask: () => Promise<string>,
+): Promise<string> {
   const server = new Deno.Command("sh", {
     args: ["-c", `exec ${line}`],
     cwd: folder,
@@ -52,16 +56,20 @@ async function reply(line: string): Promise<string> {
     if (/INFO listening on 0\.0\.0\.0:8080/.test(log)) break;
   }
   try {
-    using conn = await Deno.connect({ port: 8080 });
-    await conn.write(new TextEncoder().encode("hello\n"));
-    await conn.closeWrite();
-    return await new Response(conn.readable).text();
+    return await ask();
   } catch (error) {
     throw new Error(`${line}\n${log}`, { cause: error });
   } finally {
     server.kill("SIGKILL");
     await server.status;
   }
+}
+
+async function hello(): Promise<string> {
+  using conn = await Deno.connect({ port: 8080 });
+  await conn.write(new TextEncoder().encode("hello\n"));
+  await conn.closeWrite();
+  return await new Response(conn.readable).text();
 }
 
 const publish = "deno publish --allow-dirty --no-provenance --token none";
@@ -115,12 +123,18 @@ const lines = new Set(
   `${read("README.md")}\n${read("docs/cli.md")}`
     .match(/^deno (?:run|install) .*jsr:@halfclose.*$/gm),
 );
+const [sink = ""] = [...lines].filter((line) => line.endsWith("--sink inbox"));
+await Deno.writeTextFile(`${folder}/report.pdf`, "a report");
 for (const line of lines) {
   console.log(line);
   if (line.startsWith("deno install")) await run(folder, line);
   else {
     const [, expected] = replies.find(([of]) => of.test(line)) ?? [];
-    const replied = await reply(line);
+    const isClient = line.includes(" send ");
+    const replied = await (isClient
+      ? withServer(sink, () =>
+        run(folder, line))
+      : withServer(line, hello));
     if (!expected?.test(replied)) throw new Error(`It replies ${replied}`);
   }
 }
