@@ -90,7 +90,7 @@ export class ConnectionQueue {
 
   /**
    * While the backlog is drained nobody may have a turn, for a moment: clients
-   * that wait for their answers before they connect again come no more then, and
+   * that wait for their replies before they connect again come no more then, and
    * the backlog can be seen to be empty.
    *
    * @returns Resolves at the end of that, or `undefined` at any other time.

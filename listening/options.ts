@@ -126,7 +126,7 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
   readAhead?: number;
   /**
    * Whether to hand over a connection before its request is read, for requests
-   * that should not be kept in memory, or for answers that do not depend on the
+   * that should not be kept in memory, or for responses that do not depend on the
    * request. Reading can then fail because of the client: catch that in a
    * `for await` loop, or it ends the loop, which closes the listener.
    * {@linkcode serve} catches it by itself.

@@ -308,7 +308,7 @@ testWithSignals(
     await using tool = await shell("exec sleep 1000", ["--deadline", "1s"]);
     assertEquals(
       await ask(tool.addr, "hi"),
-      "halfclose: request refused, the answer took longer than the 1000 ms allowed\n",
+      "halfclose: request refused, the response took longer than the 1000 ms allowed\n",
     );
     await tool.line(
       / deadline while [a-z]+: it took longer than the 1000 ms of --deadline \(sh has not ended\)$/,

@@ -27,7 +27,7 @@ import { nameOf } from "../shared/wording.ts";
  * no descriptor from the server.
  */
 const MAX_CONNECTIONS = 8;
-/** How long a request and its answer may take. */
+/** How long a request and its response may take. */
 const DEADLINE_MS = 5000;
 const MAX_HEAD_BYTES = 16_384;
 

@@ -55,7 +55,7 @@ export function refusalFor(error: RequestTooLargeError | TimeoutError): string {
   }
   const { option, timeout, due } = error;
   if (option === "deadline" && due !== "request") {
-    return `the answer took longer than the ${timeout} ms allowed`;
+    return `the response took longer than the ${timeout} ms allowed`;
   }
   const what = option === "deadline"
     ? `it took longer than the ${timeout} ms allowed`
