@@ -67,6 +67,19 @@ function testKept(
 
 // What is the same
 
+testKept(
+  "serve() answers an empty request with more than buffers take",
+  async (kept, place) => {
+    const { server, records } = serveKept(kept, {}, () => large);
+    const client = await send(place, "");
+    // By now the response waits for somebody to read it.
+    await turnOfIo();
+    assertSame(await readBytes(client), large);
+    await server.shutdown();
+    assertEquals(records.outcomes, ["ok"]);
+  },
+);
+
 testKept("serve() answers on an inherited socket", async (kept, place) => {
   const { server, records } = serveKept(kept);
   assertEquals(await ask(place, "hello"), "hello");
