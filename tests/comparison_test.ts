@@ -52,6 +52,7 @@ function versionOfTcpserver(): string | undefined {
 }
 
 function isInstalled(tool: Tool): boolean {
+  if (Deno.build.os === "windows") return false;
   return tool === "halfclose" || versions[tool] !== undefined;
 }
 

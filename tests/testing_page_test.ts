@@ -10,8 +10,10 @@ import { temporaryFolder, testIf } from "./support.ts";
 const files = filesOf(readPage("testing.md"));
 const imports = ["--config", `${root}/deno.json`, ...importMap()];
 
-const node = said("node", "--version").startsWith("v");
-const bun = /^\d/.test(said("bun", "--version"));
+// The Deno that takes this checkout for what is published is a script of a shell.
+const isUnix = Deno.build.os !== "windows";
+const node = isUnix && said("node", "--version").startsWith("v");
+const bun = isUnix && /^\d/.test(said("bun", "--version"));
 
 Deno.test("docs/testing.md has the programs that are tried", () => {
   assertEquals(Object.keys(files).sort(), [

@@ -26,7 +26,7 @@ const mutated =
 
 /** Test files that take minutes, or try programs and not the library. */
 const left =
-  /^(?:architecture|bench|browser|cli_|clients_|commands|comparison|container|docs|examples|exchange_page|fuzz|health|lesson|mutate|offline|production|soak|terminal|units|view)/;
+  /^(?:architecture|bench|browser|checkout|cli_|clients_|commands|comparison|container|docs|examples|exchange_page|fuzz|health|languages|lesson|mutate|offline|production|soak|terminal|testing_page|units|view)/;
 
 /** How long a test file may take without a mutant. */
 const LONGEST_MS = 120_000;
