@@ -17,11 +17,16 @@ const nothingLacks = Deno.build.os === "linux" &&
   said("bash", "--version").includes("bash") &&
   said("nc", "-h").includes("-N") &&
   said("ss", "-V").includes("iproute2");
-const traces = await canTrace();
+/** The programs that only some sections use: a name, and whether it is there. */
+const further = {
+  "strace": await canTrace(),
+  "systemd-socket-activate":
+    said("systemd-socket-activate", "--version") !== "",
+};
 
-function usesStrace({ steps }: Section): boolean {
+function uses({ steps }: Section, program: string): boolean {
   return steps.some((step) =>
-    step.kind === "type" && step.commands.includes("strace ")
+    step.kind === "type" && step.commands.includes(`${program} `)
   );
 }
 
@@ -29,12 +34,12 @@ function usesStrace({ steps }: Section): boolean {
 function testSection(page: string, sections: Section[]): void {
   const section = sections.at(-1);
   if (!section?.steps.some(({ kind }) => kind === "see")) return;
-  const strace = usesStrace(section);
+  const needed = Object.entries(further)
+    .filter(([program]) => uses(section, program));
   testIf(
-    nothingLacks && (traces || !strace),
-    `Linux with bash, ss and nc -N${
-      strace ? ", and a strace that may trace" : ""
-    }`,
+    nothingLacks && needed.every(([, isThere]) => isThere),
+    ["Linux with bash, ss, nc -N", ...needed.map(([program]) => program)]
+      .join(", "),
     `docs/${page}.md: ${section.title}`,
     async () => {
       await using folder = await temporaryFolder();
