@@ -380,9 +380,14 @@ Deno.test("send explains its flags and exit statuses", async () => {
   const { code, reply, complaint } = await send(["--help"]);
   assertEquals([code, complaint], [0, ""]);
   const help = decoder.decode(reply);
-  for (const flag of ["--file", "--timeout", "--tls", "--ca", "124", "141"]) {
+  for (const flag of ["--file", "--receipt", "--timeout", "--tls", "--ca"]) {
     assertStringIncludes(help, flag);
   }
+  const page = await Deno.readTextFile(`${root}/docs/cli.md`);
+  const [, table = ""] = /\| exit status .*\n((?:\|.*\n)+)/.exec(page) ?? [];
+  const statuses = table.match(/^\| \d+/gm)?.map((row) => row.slice(2)) ?? [];
+  assertEquals(statuses.length, 8);
+  for (const status of statuses) assertStringIncludes(help, ` ${status}`);
 });
 
 // On a terminal

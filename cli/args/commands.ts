@@ -96,6 +96,7 @@ export const commands = {
       "  1    it could not connect, the connection failed, or no such receipt came",
       "  2    arguments that cannot be understood",
       "  124  --timeout has passed",
+      "  129  SIGHUP has ended it, 130: SIGINT, 143: SIGTERM",
       "  141  standard output was closed before the end of the reply",
       "",
       "Try it:",
