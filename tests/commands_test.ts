@@ -248,6 +248,9 @@ serves("deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox", {
   [nc]: /^2cf24dba[\da-f]{56} {2}\d{8}T\d{9}Z-000001-[\da-f]{16}\n$/,
   "halfclose send --receipt --file report.pdf localhost:8080 && rm report.pdf":
     /^[\da-f]{64} {2}\S+\n$/,
+  "cp upper.ts report.pdf": /^$/,
+  "deno run -N -R jsr:@halfclose/server send --receipt --file report.pdf localhost:8080 && rm report.pdf":
+    /^[\da-f]{64} {2}\S+\n$/,
 });
 serves("deno run -N --allow-run=wc jsr:@halfclose/server -- wc -w", {
   [nc]: /^\s*1\n$/,
