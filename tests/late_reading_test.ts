@@ -12,6 +12,8 @@ const readings: Record<string, (conn: Conn) => Promise<unknown>> = {
   "text()": (conn) => conn.text(),
   "json()": (conn) => conn.json(),
   "read()": (conn) => conn.read(new Uint8Array(9)),
+  "readUntil()": (conn) => conn.readUntil("\n"),
+  "readExactly()": (conn) => conn.readExactly(3),
   "a reader": (conn) => conn.readable.getReader().read(),
   "a loop": async (conn) => {
     for await (const _ of conn.readable);
