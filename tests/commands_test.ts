@@ -252,10 +252,6 @@ serves("deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox", {
   "deno run -N -R jsr:@halfclose/server send --receipt --file report.pdf localhost:8080 && rm report.pdf":
     /^[\da-f]{64} {2}\S+\n$/,
 });
-serves("deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox", {
-  "deno run -N -R jsr:@halfclose/server send --receipt --file report.pdf localhost:8080 && rm report.pdf":
-    /^[\da-f]{64} {2}\S+\n$/,
-});
 serves("deno run -N --allow-run=wc jsr:@halfclose/server -- wc -w", {
   [nc]: /^\s*1\n$/,
 });
