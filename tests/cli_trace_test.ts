@@ -215,15 +215,20 @@ testWithSignals("cli: --trace tells of those who are cut in line", async () => {
   ]);
 });
 
+const tellsLength = moduleUrl(
+  "export default { until: () => 4, handler: (conn) => conn.bytes() };",
+);
+
 for (
-  const [flag, request, end] of [
-    ["--until", "line\n", "delimiter"],
-    ["--until-idle", "line", "idle"],
+  const [args, end] of [
+    [["--until", "\\n"], "delimiter"],
+    [["--until-idle", "50ms"], "idle"],
+    [[tellsLength], "length"],
   ] as const
 ) {
   testWithSignals(`cli: --trace says what ends a request: ${end}`, async () => {
-    const limit = end === "idle" ? "50ms" : "\\n";
-    await using traced = await TracedTool.listening([flag, limit]);
+    await using traced = await TracedTool.listening([...args]);
+    const request = end === "delimiter" ? "line\n" : "line";
     const client = await begin(traced.addr, request);
     assertEquals(await readText(client), request);
     const lines = await traced.stop();
