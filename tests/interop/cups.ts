@@ -7,6 +7,7 @@ import { root, runProgram } from "../programs.ts";
 import { freePort, freePorts } from "../sockets.ts";
 import { namesIn, temporaryFolder, until } from "../support.ts";
 import { outcomes, Tool } from "../tool.ts";
+import { startServer } from "./page.ts";
 
 /** A scheduler of our own, with one queue. */
 class Cups implements AsyncDisposable {
@@ -17,7 +18,12 @@ class Cups implements AsyncDisposable {
   }
 
   /** Starts one, whose queue prints to a port of 127.0.0.1. */
-  static async printingTo(port: number, options = ""): Promise<Cups> {
+  static printingTo(port: number, options = ""): Promise<Cups> {
+    return Cups.printing(`socket://127.0.0.1:${port}${options}`);
+  }
+
+  /** Starts one, whose queue prints to a URI. */
+  static async printing(uri: string): Promise<Cups> {
     const daemon = await Daemon.start("cupsd", ({ folder, ports }) => {
       // Its backends run as another user.
       Deno.chmodSync(folder, 0o755);
@@ -56,7 +62,7 @@ LogLevel debug
     const cups = new Cups(daemon);
     await cups.#run("lpadmin", [
       ...["-p", "ours", "-E", "-m", "raw"],
-      ...["-v", `socket://127.0.0.1:${port}${options}`],
+      ...["-v", uri],
       ...["-o", "printer-error-policy=retry-job"],
     ]);
     return cups;
@@ -245,6 +251,23 @@ testWithDaemon(
     const [exchange] = await tool.stop();
     assertEquals(exchange?.outcome, "ok");
     assertEquals(exchange?.bytesOut, 2 * 61);
+  },
+);
+
+testWithDaemon(
+  "cupsd",
+  "interop: CUPS prints to the LPD of docs/protocols.md",
+  async () => {
+    await using folder = await temporaryFolder();
+    await Deno.mkdir(`${folder.path}/jobs`);
+    await using tool = await startServer("LPD", folder.path);
+    await using cups = await Cups.printing(`lpd://127.0.0.1:${tool.port}/ours`);
+    await cups.print(...await filesOf(folder.path, [large]));
+    await cups.printed(1);
+    const data = namesIn(`${folder.path}/jobs`)
+      .find((name) => name.endsWith(".data"));
+    assertSame(await Deno.readFile(`${folder.path}/jobs/${data}`), large);
+    assertEquals(outcomes(await tool.stop()), ["ok"]);
   },
 );
 

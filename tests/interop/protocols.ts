@@ -90,6 +90,21 @@ testServer(
   ["--tls-cert", certFile, "--tls-key", keyFile],
 );
 
+const nrpe = "/usr/lib/nagios/plugins/check_nrpe";
+
+testServer(
+  "NRPE",
+  "check_nrpe",
+  said(nrpe, "-V").includes("NRPE"),
+  "check_nrpe asks the NRPE of docs/protocols.md",
+  async ({ port }) => {
+    const at = ["-2", "-n", "-H", "127.0.0.1", "-p", `${port}`, "-c"];
+    assertMatch(await run(nrpe, ...at, "load"), /^OK - load [\d.]+\n$/);
+    const { code, stdout } = await runProgram(nrpe, [...at, "luck"]);
+    assertEquals([code, stdout], [3, "UNKNOWN - luck\n"]);
+  },
+);
+
 testWithDaemon(
   "haproxy",
   "interop: HAProxy heeds the agent of docs/protocols.md",
