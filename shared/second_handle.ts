@@ -29,9 +29,11 @@ export function secondHandle(socket: net.Socket): net.Socket | undefined {
   const { Pipe, constants } = binding?.("pipe_wrap") ?? {};
   const { _handle } = socket as { _handle?: { fdForIpc?(): number } };
   if (!Pipe || !constants) return undefined;
+  // A descriptor of its own, as the first handle closes the other one.
   const descriptor = _handle?.fdForIpc?.() ?? -1;
+  if (descriptor < 0) return undefined;
   const handle = new Pipe(constants.SOCKET);
-  if (descriptor < 0 || handle.open(descriptor) !== 0) return undefined;
+  if (handle.open(descriptor) !== 0) return undefined;
   const { Socket } = process.getBuiltinModule("node:net");
   const options = { handle, readable: false };
   return new Socket(options as net.SocketConstructorOpts);
