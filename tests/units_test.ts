@@ -56,6 +56,8 @@ for (const { name, settings, words, args } of units) {
     assert(seconds(stop) > 2 * seconds(valueOf(args, "--deadline")) + 2);
     assertEquals(settings.get("Type"), ["notify"]);
     assertEquals(settings.get("KillMode"), ["mixed"]);
+    // Or systemd would close the socket of a service that restarts.
+    assertEquals(settings.get("StartLimitIntervalSec"), ["0"]);
     assertEquals(settings.get("ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     // V8 could not run.
     assertEquals(settings.get("MemoryDenyWriteExecute"), undefined);
