@@ -9,7 +9,7 @@ import { bytesOf } from "../shared/body.ts";
 import { IncompleteReadError, RequestTooLargeError } from "../shared/errors.ts";
 import { inspected } from "../shared/thrown.ts";
 import { Delimiter, DelimiterSearch } from "./delimiter.ts";
-import type { ReadingHalf } from "./reading.ts";
+import { type ReadingHalf, readPending } from "./reading.ts";
 import type { RequestBytes } from "./request_bytes.ts";
 import type { State } from "./state.ts";
 
@@ -50,13 +50,13 @@ export class Dialogue {
     this.#request = request;
   }
 
-  /** Whether it waits for the client. */
-  get isReading(): boolean {
-    return this.#isReading;
-  }
-
   /** Gives away some of what has come: returns how many bytes. */
   give(into: Uint8Array): number {
+    if (this.#isReading) throw readPending();
+    return this.#give(into);
+  }
+
+  #give(into: Uint8Array): number {
     const part = this.#buffer.subarray(this.#start, this.#end);
     into.set(part.subarray(0, into.length));
     const size = Math.min(part.length, into.length);
@@ -94,7 +94,7 @@ export class Dialogue {
       if (size <= this.#size) return this.#take(size);
       this.#reading.checkSize(this.#taken + size);
       const bytes = new Uint8Array(size);
-      let filled = this.give(bytes);
+      let filled = this.#give(bytes);
       while (filled < size) {
         const read = await this.#fill(bytes.subarray(filled));
         if (read === null) return this.#endWith(bytes.slice(0, filled), size);
@@ -115,6 +115,7 @@ export class Dialogue {
   }
 
   async #read<T>(read: () => Promise<T>): Promise<T> {
+    if (this.#isReading) throw readPending();
     this.#checkOpen();
     // What is left can be taken once the request has ended.
     if (!this.#request.kept && !this.#reading.end) {

@@ -286,6 +286,14 @@ export function tooLateToRead(): TypeError {
   );
 }
 
+/** The error of reading while another read is pending. */
+export function readPending(): TypeError {
+  return new TypeError(
+    "Cannot read the next piece of the request: a read is pending, await it " +
+      "first",
+  );
+}
+
 function cutShort(missing: string): Error {
   return new Deno.errors.UnexpectedEof(
     `The request is cut: the client has ended it ${missing}`,

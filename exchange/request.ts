@@ -7,7 +7,7 @@
 import { Dialogue, type Piece } from "./dialogue.ts";
 import { parseJson } from "../shared/printable.ts";
 import { quietly } from "../shared/quiet.ts";
-import { type ReadingHalf, tooLateToRead } from "./reading.ts";
+import { type ReadingHalf, readPending, tooLateToRead } from "./reading.ts";
 import { RequestBytes } from "./request_bytes.ts";
 import type { RequestReader } from "./request_interface.ts";
 import { RequestStream } from "./request_stream.ts";
@@ -201,13 +201,12 @@ export class IncomingRequest implements RequestReader {
 
   /** Reads a piece. It is not async, as each layer costs as much as a read. */
   #readPiece(buffer: Uint8Array): Promise<number | null> {
-    if (this.#use !== "in pieces") this.#claimPieces("in pieces");
-    if (!this.#buffer) throw this.#faultOr(tooLateToRead());
-    if (this.#use === "in dialogue" && this.#dialogue) {
-      this.#checkNotPending();
-      const given = this.#dialogue.give(buffer);
-      if (given > 0) return Promise.resolve(given);
+    if (this.#use !== "in pieces") {
+      this.#claimPieces("in pieces");
+      const given = this.#buffer && this.#dialogue?.give(buffer);
+      if (given) return Promise.resolve(given);
     }
+    if (!this.#buffer) throw this.#faultOr(tooLateToRead());
     if (this.#isKept) return Promise.resolve(this.#bytes?.read(buffer) ?? null);
     this.#checkNotPending();
     const reading = this.#reading.readForCaller(buffer, this.#buffer);
@@ -237,8 +236,7 @@ export class IncomingRequest implements RequestReader {
   }
 
   #checkNotPending(): void {
-    const isPending = !this.#reading.end && this.#reading.isPending;
-    if (isPending || this.#dialogue?.isReading) throw readPending();
+    if (!this.#reading.end && this.#reading.isPending) throw readPending();
   }
 
   #openDialogue(): Dialogue {
@@ -313,13 +311,6 @@ function streamTooLate(): TypeError {
   return new TypeError(
     "Cannot read the request: it has been read already, was dropped by a " +
       "response, or the exchange has moved on",
-  );
-}
-
-function readPending(): TypeError {
-  return new TypeError(
-    "Cannot read the next piece of the request: a read is pending, await it " +
-      "first",
   );
 }
 
