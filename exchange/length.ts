@@ -76,9 +76,7 @@ export class LengthSearch implements EndSearch {
   #ask(head: Uint8Array<ArrayBuffer>): number | undefined {
     const length: unknown = this.#lengthOf(head);
     if (length === undefined) return undefined;
-    if (typeof length === "number" && Number.isInteger(length) && length > 0) {
-      return length;
-    }
+    if (Number.isInteger(length) && Number(length) > 0) return Number(length);
     // Nobody awaits it.
     if (isOf(length, Promise)) quietly(length);
     throw new RangeError(
