@@ -21,8 +21,12 @@ const AT_ONCE_BYTES = 16_384;
 const AT_ONCE_WRITES = 8;
 /** After so many writes others have a turn: one that need not wait gives none. */
 const WRITES_IN_A_TURN = 64;
-/** How long a connection that has been made may go untold, at most. */
+/**
+ * How long a connection that has been made may go untold, at most. A busy event
+ * loop tells nothing in all of that time: so it is given several turns.
+ */
 const TELLING_MS = 10;
+const TELLINGS = 3;
 
 /**
  * What has arrived on a socket and is not read yet: two chunks at most. With one,
@@ -152,7 +156,9 @@ export class NodeSocket {
       const tried = Promise.withResolvers<void>();
       const abort = async () => {
         // The server may have accepted it, and would take a FIN for an end.
-        await within(TELLING_MS, tried.promise);
+        for (let i = 0; socket.connecting && i < TELLINGS; i++) {
+          await within(TELLING_MS, tried.promise);
+        }
         if (socket.connecting) socket.destroy();
         else socket.resetAndDestroy();
         reject(signal.reason);

@@ -14,6 +14,7 @@ import { encode } from "./bytes.ts";
 import { spawn } from "./programs.ts";
 import { local } from "./sockets.ts";
 import {
+  block,
   Records,
   serveLocally,
   temporaryFolder,
@@ -348,6 +349,27 @@ testOnLinux("send that cannot read its input looks cut", async () => {
   const args = ["--file", "/proc/self/mem", `127.0.0.1:${server.addr.port}`];
   const ending = await Tool.run(["send", ...args], { permissions: ["-A"] });
   assertEquals(ending.code, 1);
+  await server.shutdown();
+  // Nobody is told of a reset before the accept.
+  assert(records.outcomes.every((outcome) => outcome === "reset"));
+});
+
+Deno.test("request() that is cut while the event loop is busy looks cut", async () => {
+  const { server, records } = serveLocally({ streaming: true });
+  const { port } = server.addr;
+  for (let i = 0; i < 20; i++) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const asking = request({ ...local, port, signal }, begun());
+    setImmediate(() => {
+      // The connection is made meanwhile, and nobody is told of it.
+      block(12);
+      controller.abort();
+      setImmediate(() => block(12));
+      for (const time of [9, 10]) setTimeout(() => block(12), time);
+    });
+    await assertRejects(() => asking, DOMException);
+  }
   await server.shutdown();
   // Nobody is told of a reset before the accept.
   assert(records.outcomes.every((outcome) => outcome === "reset"));
