@@ -1,19 +1,9 @@
 // The commands of the documentation, typed as they stand there.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import {
-  decoded,
-  inOwnNetwork,
-  type Output,
-  printed,
-  root,
-  spawn,
-} from "./programs.ts";
-import { putDenoInto } from "./published.ts";
-import { type Folder, temporaryFolder, testIf } from "./support.ts";
+import { type Output, root } from "./programs.ts";
+import { isInstalled, testInRoom } from "./room.ts";
 import { comparable } from "./terminals.ts";
-import { authorityFile, certFile, keyFile } from "./tls.ts";
-import { Tool } from "./tool.ts";
 
 /** The pages whose commands are tried here. Lessons are studied as a whole. */
 const pages = [
@@ -48,125 +38,6 @@ const commands = new Map<string, string[]>(
 
 const tried = new Set<string>();
 
-// The pages name fixed ports. In a network of its own each of them is free.
-const network = inOwnNetwork();
-const isEquipped = await allThere(
-  [...network, "nsenter", "--version"],
-  ["nc", "-h"],
-  ["curl", "--version"],
-  ["cc", "--version"],
-);
-
-async function allThere(...programs: string[][]): Promise<boolean> {
-  return (await Promise.all(programs.map(printed)))
-    .every((output) => output !== undefined);
-}
-
-/** Where a reader types: a folder, and a network of its own. */
-class Room implements AsyncDisposable {
-  readonly #network: Deno.ChildProcess;
-  readonly #folder: Folder;
-  readonly #env: Record<string, string>;
-
-  private constructor(
-    network: Deno.ChildProcess,
-    folder: Folder,
-    path: string,
-  ) {
-    this.#network = network;
-    this.#folder = folder;
-    const installed = `${folder.path}/installed`;
-    this.#env = {
-      PATH: `${installed}/bin:${path}`,
-      NO_COLOR: "1",
-      DENO_INSTALL_ROOT: installed,
-    };
-  }
-
-  static async open(): Promise<Room> {
-    const folder = await temporaryFolder();
-    const { path } = folder;
-    await Deno.mkdir(`${path}/inbox`);
-    await Deno.writeTextFile(`${path}/upper.ts`, upper());
-    await Deno.writeTextFile(`${path}/report.pdf`, "a report");
-    await Deno.copyFile(authorityFile, `${path}/ca.pem`);
-    await Deno.copyFile(certFile, `${path}/cert.pem`);
-    await Deno.copyFile(keyFile, `${path}/key.pem`);
-    const found = await putDenoInto(`${path}/bin`);
-    await Deno.writeTextFile(
-      `${path}/bin/halfclose`,
-      `#!/bin/sh\nexec deno run -A '${root}/cli.ts' "$@"\n`,
-      { mode: 0o755 },
-    );
-    const [program = "", ...args] = [...network, "sh", "-c", "echo; exec cat"];
-    const child = spawn(program, args, { stdin: "piped" });
-    const ready = child.stdout.getReader();
-    await ready.read();
-    ready.releaseLock();
-    return new Room(child, folder, found);
-  }
-
-  /** The command that has a shell run another one. */
-  #words(command: string): string[] {
-    const there = command.replaceAll(
-      /\/(?:run|tmp)\//g,
-      `${this.#folder.path}/`,
-    );
-    const net = `--net=/proc/${this.#network.pid}/ns/net`;
-    return [net, "bash", "-c", there];
-  }
-
-  #options(command: string): { cwd: string; env: Record<string, string> } {
-    const isOfCheckout = /^(?:deno task|cc)\b|\bbench\/|\.\/cli\.ts\b/
-      .test(command);
-    return { cwd: isOfCheckout ? root : this.#folder.path, env: this.#env };
-  }
-
-  /** Types the command of a server. */
-  async serve(command: string): Promise<Tool> {
-    const tool = new Tool(this.#words(`exec ${command}`), {
-      command: "nsenter",
-      ...this.#options(command),
-    });
-    await tool.line(/ INFO listening on /);
-    return tool;
-  }
-
-  /** Types a command, and waits for its end. */
-  async run(command: string): Promise<Output> {
-    const options = this.#options(command);
-    const child = spawn("nsenter", this.#words(command), options);
-    return decoded(await child.output());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#network.stdin.close();
-    await this.#network.output();
-    await this.#folder[Symbol.asyncDispose]();
-  }
-}
-
-/** The module of docs/cli.md. */
-function upper(): string {
-  const page = Deno.readTextFileSync(`${root}/docs/cli.md`);
-  const [, text = ""] = /^```ts ignore\n([^]*?toUpperCase[^]*?)^```$/m
-    .exec(page) ?? [];
-  return text;
-}
-
-/** Defines a test that types commands. */
-function testInRoom(name: string, fn: (room: Room) => Promise<void>): void {
-  testIf(
-    isEquipped,
-    "root, unshare, nsenter, ip, nc, curl and cc",
-    `commands: ${name}`,
-    async () => {
-      await using room = await Room.open();
-      await fn(room);
-    },
-  );
-}
-
 /**
  * A server answers clients, ends on a signal, and logs what its page shows.
  * Other commands show afterwards what it has written.
@@ -174,9 +45,10 @@ function testInRoom(name: string, fn: (room: Room) => Promise<void>): void {
 function serves(
   server: string,
   clients: Record<string, RegExp>,
-  { signal = "SIGINT", afterwards = {} }: {
+  { signal = "SIGINT", afterwards = {}, client }: {
     signal?: Deno.Signal;
     afterwards?: Record<string, RegExp>;
+    client?: { program: string; isThere: boolean };
   } = {},
 ): void {
   for (
@@ -184,7 +56,9 @@ function serves(
   ) {
     tried.add(command);
   }
-  testInRoom(server, async (room) => {
+  const name = client ? `${server} and ${client.program}` : server;
+  const lacking = client?.isThere === false ? client.program : undefined;
+  testInRoom(name, async (room) => {
     await using tool = await room.serve(server);
     const outputs: [Output, RegExp][] = [];
     const run = async (commands: Record<string, RegExp>) => {
@@ -215,7 +89,7 @@ function serves(
       assert(at >= 0, `${line} is not, or not there, in:\n${lines.join("\n")}`);
       said.splice(0, at + 1);
     }
-  });
+  }, lacking);
 }
 
 /** Commands, one after the other, show what they should, or what the page does. */
@@ -238,12 +112,33 @@ function notTried(_why: string, ...commands: string[]): void {
   commands.forEach((command) => tried.add(command));
 }
 
+/** The client of the README in Python, as a command. */
+function linesOfPython(): string {
+  const [, lines] = /^```py\n([^]*?)^```$/m
+    .exec(Deno.readTextFileSync(`${root}/README.md`)) ?? [];
+  assert(lines, "README.md has a client in Python");
+  return `python3 -c '${lines}'`;
+}
+
 const nc = "printf hello | nc -N localhost 8080";
 
 serves("deno run -N jsr:@halfclose/server", {
+  "echo hello | deno run -N jsr:@halfclose/server send localhost:8080":
+    /^hello\n$/,
   "echo hello | nc -N localhost 8080": /^hello\n$/,
   "halfclose send localhost:8080 <report.pdf": /^a report$/,
 });
+for (
+  const [program, line] of [
+    ["ncat", "echo hello | ncat localhost 8080"],
+    ["busybox", "echo hello | busybox nc localhost 8080"],
+    ["python3", linesOfPython()],
+  ] as const
+) {
+  const client = { program, isThere: await isInstalled(program) };
+  const replies = { [line]: /^(hello|b'hello\\n')\n$/ };
+  serves("deno run -N jsr:@halfclose/server", replies, { client });
+}
 serves("deno run -N -R=inbox -W=inbox jsr:@halfclose/server --sink inbox", {
   [nc]: /^2cf24dba[\da-f]{56} {2}\d{8}T\d{9}Z-000001-[\da-f]{16}\n$/,
   "halfclose send --receipt --file report.pdf localhost:8080 && rm report.pdf":
@@ -265,6 +160,9 @@ serves("deno run -N jsr:@halfclose/server --metrics 127.0.0.1:9090", {
   "curl localhost:9090/healthz": /^ok\n$/,
 });
 serves("deno task halfclose -- wc -w", { [nc]: /^\s*1\n$/ });
+serves("deno task halfclose", {
+  "echo hello | deno task halfclose send localhost:8080": /^hello\n$/,
+});
 serves("deno task start", { [nc]: /^hello$/ });
 serves("deno task start --port 9000", {
   "printf hello | nc -N localhost 9000": /^hello$/,
@@ -323,14 +221,13 @@ notTried(
 notTried(
   "they run these tests",
   "deno task test",
-  "npx -y deno task test",
   "bash .ci/run",
   'deno test -A $(deno run -N -E=JSR_URL offline/flag.ts) --filter "client that drips"',
 );
 notTried("it checks this file, too", "deno task check");
+notTried("deno task registry:check runs it", "deno add jsr:@halfclose/server");
 notTried(
   "they fetch a Deno",
-  "npx -y deno task start",
   "deno compile -N -R -W --allow-run --unstable-net -o halfclose cli.ts",
 );
 notTried(

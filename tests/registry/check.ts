@@ -1,8 +1,8 @@
 /**
- * Runs the `jsr:` lines of README.md and docs/cli.md, and the tests of
- * docs/testing.md, as they stand there, in a fresh cache: from a registry of its
- * own, into which it publishes the checkout, and the stand-ins if JSR does not
- * answer; or with `--jsr` all from JSR. The port 8080 must be free.
+ * Runs the `jsr:` lines of README.md and docs/cli.md, a program of README.md, and
+ * the tests of docs/testing.md, as they stand there, in a fresh cache: from a
+ * registry of its own, into which it publishes the checkout, and the stand-ins if
+ * JSR does not answer; or with `--jsr` all from JSR. The port 8080 must be free.
  */
 
 import { linksTo } from "../../offline/dry_run.ts";
@@ -23,6 +23,7 @@ const read = (path: string) => Deno.readTextFileSync(`${root}/${path}`);
 const replies: [line: RegExp, reply: RegExp][] = [
   [/ send --receipt /, /^[\da-f]{64} {2}\d{8}T\S+\n$/],
   [/--sink inbox$/, /^[\da-f]{64} {2}\d{8}T\S+\n$/],
+  [/^echo hello \| /, /^hello\n$/],
   [/-- wc -w$/, /^\s*1\n$/],
   [/upper\.ts$/, /^HELLO\n$/],
   [/server( --until '\\n'| --metrics \S+)?$/, /^hello\n$/],
@@ -119,23 +120,36 @@ for (const [name, content] of Object.entries(filesOf(readPage("testing.md")))) {
   console.log(`deno test -N ${name}`);
   await run(folder, `deno test --no-config -N ${name}`);
 }
+const [, program = ""] = /^```ts ignore\n(import \{ request, [^]*?)^```$/m
+  .exec(read("README.md")) ?? [];
+await Deno.writeTextFile(`${folder}/program.ts`, program);
+const printed = await run(folder, "deno run --no-config -N program.ts");
+if (printed !== "HELLO\n") throw new Error(`The program prints ${printed}`);
+const project = `${folder}/project`;
+await Deno.mkdir(project);
 const lines = new Set(
   `${read("README.md")}\n${read("docs/cli.md")}`
-    .match(/^deno (?:run|install) .*jsr:@halfclose.*$/gm),
+    .match(
+      /^(?:echo hello \| )?deno (?:add|install|run) .*jsr:@halfclose.*$/gm,
+    ),
 );
+const [echo = ""] = [...lines].filter((line) => line.endsWith("/server"));
 const [sink = ""] = [...lines].filter((line) => line.endsWith("--sink inbox"));
 await Deno.writeTextFile(`${folder}/report.pdf`, "a report");
 for (const line of lines) {
   console.log(line);
   if (line.startsWith("deno install")) await run(folder, line);
+  else if (line.startsWith("deno add")) await run(project, line);
   else {
     const [, expected] = replies.find(([of]) => of.test(line)) ?? [];
     const isClient = line.includes(" send ");
     const replied = await (isClient
-      ? withServer(sink, () =>
+      ? withServer(line.includes(" --receipt ") ? sink : echo, () =>
         run(folder, line))
       : withServer(line, hello));
-    if (!expected?.test(replied)) throw new Error(`It replies ${replied}`);
+    if (!expected?.test(replied)) {
+      throw new Error(`It replies ${replied}`);
+    }
   }
 }
 const { version } = JSON.parse(read("deno.json"));
