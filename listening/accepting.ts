@@ -45,6 +45,8 @@ export interface Source
    * @returns Those that were accepted and not taken.
    */
   leave?(): Socket[];
+  /** How many it has accepted that were not taken. Most leave them to the kernel. */
+  readonly queued?: number;
   /** Lets nobody else connect, and keeps the backlog. Only some can do this. */
   hide?(): void;
 }
@@ -89,6 +91,11 @@ export class Acceptor implements Backlog {
 
   backingOff(): Promise<void> {
     return this.#backingOff.wait();
+  }
+
+  /** How many were accepted before their time. */
+  get queued(): number {
+    return this.#listener.queued ?? 0;
   }
 
   get backoff(): Promise<void> | undefined {

@@ -58,6 +58,11 @@ export class ConnectionQueue {
     };
   }
 
+  /** How many were accepted and not handed out. */
+  get queued(): number {
+    return this.#queue.length + this.#acceptor.queued;
+  }
+
   /**
    * Takes the next connection.
    *

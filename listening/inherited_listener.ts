@@ -76,6 +76,10 @@ export class InheritedListener implements Source {
     }
   }
 
+  get queued(): number {
+    return this.#accepted.length;
+  }
+
   /** Leaves the socket to whoever else keeps it open. */
   close(): void {
     if (this.#isClosed) return;

@@ -40,6 +40,12 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
    */
   readonly inHand: number;
   /**
+   * How many connections are accepted before their turn, and wait in this process:
+   * on an inherited socket (`fd`), and while a stop serves the backlog. At other
+   * times they wait in the kernel, which does not tell.
+   */
+  readonly queued: number;
+  /**
    * How many connections linger: their exchange is over, and what their clients
    * still send is dropped, for at most `lingerTimeout`. They hold up nobody.
    */

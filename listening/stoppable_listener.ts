@@ -91,6 +91,10 @@ export class StoppableListener<Addr extends Deno.Addr>
     return this.#exchanges.inHand;
   }
 
+  get queued(): number {
+    return this.#queue.queued;
+  }
+
   get lingering(): number {
     return this.#exchanges.lingering.size;
   }

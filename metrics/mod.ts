@@ -71,13 +71,18 @@ export interface Metrics {
   /**
    * Writes the numbers in the text format of Prometheus, version 0.0.4.
    *
-   * @param server The server or the listener whose `halfclose_exchanges_in_hand`
-   * and `halfclose_exchanges_lingering` to add. Without one they are left out.
+   * @param server The server or the listener whose `halfclose_exchanges_in_hand`,
+   * `halfclose_connections_queued` and `halfclose_exchanges_lingering` to add.
+   * Without one they are left out.
    * @returns The text, with all other numbers since the call of
    * {@linkcode metrics}.
    */
   text(
-    server?: { readonly inHand: number; readonly lingering: number },
+    server?: {
+      readonly inHand: number;
+      readonly queued: number;
+      readonly lingering: number;
+    },
   ): string;
 }
 
@@ -117,6 +122,7 @@ const defaultBuckets = [
  * | `halfclose_exchange_handling_seconds` | histogram | how long the handler had an exchange, if it got it     |
  * | `halfclose_accept_errors_total`       | counter   | accepts that failed for want of descriptors or memory  |
  * | `halfclose_exchanges_in_hand`         | gauge     | connections whose exchange is not over                 |
+ * | `halfclose_connections_queued`        | gauge     | connections accepted before their turn (`fd`, a stop)  |
  * | `halfclose_exchanges_lingering`       | gauge     | connections that linger after their exchange           |
  *
  * @example Usage
@@ -172,6 +178,7 @@ const help = {
   halfclose_accept_errors_total:
     "Accepts that failed, as the machine was short of something.",
   halfclose_exchanges_in_hand: "Exchanges under way.",
+  halfclose_connections_queued: "Connections accepted before their turn.",
   halfclose_exchanges_lingering: "Connections that linger.",
 };
 
@@ -219,6 +226,7 @@ class Counting {
       halfclose_exchange_handling_seconds: this.#handlings.samples(),
       halfclose_accept_errors_total: this.#acceptErrors,
       halfclose_exchanges_in_hand: server?.inHand,
+      halfclose_connections_queued: server?.queued,
       halfclose_exchanges_lingering: server?.lingering,
     };
   }

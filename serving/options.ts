@@ -25,7 +25,8 @@ import type { ListenOptions } from "../listening/options.ts";
  * block; `close()` stops the server at once.
  *
  * The other members are those of {@linkcode Listener}: `addr`, `shutdown()`,
- * `close()`, `setCertificate()`, `ref()`, `unref()`, `inHand` and `lingering`.
+ * `close()`, `setCertificate()`, `ref()`, `unref()`, `inHand`, `queued` and
+ * `lingering`.
  *
  * @example Stop gracefully on Ctrl-C
  * ```ts ignore

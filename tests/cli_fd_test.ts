@@ -2,10 +2,11 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { assertSame, pattern } from "./bytes.ts";
+import { Exposition } from "./exposition.ts";
 import { KeptSocket } from "./kept_socket.ts";
 import { type Passing, passing } from "./passing_parent.ts";
 import { printed, runProgram } from "./programs.ts";
-import { ask, exchange, freePort, readText, send } from "./sockets.ts";
+import { ask, connect, exchange, freePort, readText, send } from "./sockets.ts";
 import { testIf, testOnLinux, testUnix, until } from "./support.ts";
 import { checkRefusal, moduleUrl, Tool, type ToolOptions } from "./tool.ts";
 
@@ -334,6 +335,28 @@ testPassed(
     await Deno.remove(folder, { recursive: true });
     await ask(tool.addr).catch(() => "");
     await tool.line(/ failed .*Cannot run .*No such file or directory/);
+  },
+);
+
+testOnLinux(
+  "cli: --metrics tells how many wait in the process on an inherited socket",
+  async () => {
+    using kept = KeptSocket.tcp();
+    using fd = lent(kept);
+    const metrics = `127.0.0.1:${freePort()}`;
+    const module = moduleUrl("export default () => new Promise(() => {});");
+    const flags = [...fd.flags, "--metrics", metrics, module];
+    await using _tool = await Tool.listening(flags);
+    const queued = async () => {
+      const response = await fetch(`http://${metrics}/metrics`);
+      const numbers = new Exposition(await response.text());
+      return numbers.value("halfclose_connections_queued");
+    };
+    assertEquals(await queued(), 0);
+    const clients = await Promise.all([1, 2, 3].map(() => connect(kept.place)));
+    // The first one has its turn.
+    await until(async () => await queued() === 2);
+    for (const client of clients) client.close();
   },
 );
 

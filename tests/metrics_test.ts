@@ -87,6 +87,7 @@ Deno.test("metrics() has all numbers from the beginning", async () => {
   ];
   const inHand = [
     "halfclose_exchanges_in_hand",
+    "halfclose_connections_queued",
     "halfclose_exchanges_lingering",
   ];
   assertEquals(read(numbers).names, names);

@@ -27,6 +27,7 @@ import {
   serveLocally,
   testUnix,
   turnOfIo,
+  until,
 } from "./support.ts";
 
 Deno.test("Server.shutdown() ends an idle server", async () => {
@@ -504,6 +505,22 @@ Deno.test("Listener.shutdown() from the loop body, unawaited, ends the loop", as
   }
   assertEquals(await Promise.all(clients), ["a", "b"]);
   assertEquals(records.all.length, 4);
+});
+
+Deno.test("Listener.queued counts those whom a stop has accepted before their turn", async () => {
+  const released = Promise.withResolvers<string>();
+  const { server } = serveLocally({}, () => released.promise);
+  const clients = await Promise.all([1, 2, 3].map(() => send(server.addr, "")));
+  await until(() => server.inHand === 1);
+  assertEquals(server.queued, 0);
+  const stopped = server.shutdown();
+  await until(() => server.queued === 2);
+  released.resolve("answered");
+  for (const client of clients) {
+    assertEquals(await readText(client), "answered");
+  }
+  await stopped;
+  assertEquals(server.queued, 0);
 });
 
 Deno.test("Listener.shutdown() after close() ends at once", async () => {
