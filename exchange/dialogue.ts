@@ -92,7 +92,7 @@ export class Dialogue {
     this.#checked(() => checkSize(size));
     return this.#read(async () => {
       if (size <= this.#size) return this.#take(size);
-      this.#reading.checkSize(this.#taken + size);
+      this.#reading.checkSize(size);
       const bytes = new Uint8Array(size);
       let filled = this.#give(bytes);
       while (filled < size) {
@@ -140,12 +140,6 @@ export class Dialogue {
     const read = await this.#reading.readForStream(room, room);
     onRead(room, read);
     return read;
-  }
-
-  /** How many bytes of the request were taken. */
-  get #taken(): number {
-    const { kept } = this.#request;
-    return (kept ? kept.position : this.#reading.bytesRead) - this.#size;
   }
 
   get #size(): number {

@@ -26,11 +26,6 @@ export class RequestBytes {
     this.#last = borrowed;
   }
 
-  /** How many bytes have been read of it. */
-  get position(): number {
-    return this.#position;
-  }
-
   /** Where the next bytes go. It is never empty. */
   get room(): Uint8Array<ArrayBuffer> {
     return this.#filled === 0 ? this.#last : this.#last.subarray(this.#filled);

@@ -152,8 +152,8 @@ export interface RequestReader {
    * and nothing is left.
    * @throws {IncompleteReadError} If the request ends before; its `partial` is what
    * came. The outcome is `"truncated"` then.
-   * @throws {RequestTooLargeError} At once, if the request would be larger than
-   * `maxRequestBytes` with them.
+   * @throws {RequestTooLargeError} If the request is larger than `maxRequestBytes`:
+   * at once, if `size` alone is.
    * @throws {RangeError} If `size` is wrong: the outcome is `"failed"` then. Other
    * errors: as with {@linkcode RequestReader.readUntil}.
    *

@@ -331,11 +331,29 @@ for (const streaming of [false, true]) {
       return await conn.readExactly(Number(text(line)));
     });
     assertEquals(await ask(server.addr, "8\n12345678"), "12345678");
-    assertStringIncludes(await ask(server.addr, "9\n12345678"), "the 10 bytes");
-    const vast = await ask(server.addr, "999999999\n");
-    // Only such a request is known to be too large.
-    assertStringIncludes(vast, streaming ? "the 10 bytes" : "");
+    for (const size of [11, 999_999_999]) {
+      const client = await begin(server.addr, `${size}\n`);
+      if (!streaming) await client.closeWrite();
+      assertStringIncludes(await readText(client), "the 10 bytes");
+    }
     assertEquals(records.outcomes, ["ok", "too-large", "too-large"]);
+    await server.shutdown();
+  });
+
+  Deno.test(`maxRequestBytes counts what comes, and not what readExactly() wants, ${how}`, async () => {
+    const { server, records } = serveLocally({
+      streaming,
+      maxRequestBytes: 10,
+      onRefuse: ({ name }) => name,
+    }, async (conn) => {
+      let pieces = 0;
+      while (await conn.readExactly(5)) pieces++;
+      return `${pieces}`;
+    });
+    assertEquals(await ask(server.addr, "1234567890"), "2");
+    assertEquals(await ask(server.addr, "12345678"), "");
+    assertEquals(await ask(server.addr, "12345678901"), "RequestTooLargeError");
+    assertEquals(records.outcomes, ["ok", "truncated", "too-large"]);
     await server.shutdown();
   });
 
