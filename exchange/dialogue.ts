@@ -92,8 +92,9 @@ export class Dialogue {
     this.#checked(() => checkSize(size));
     return this.#read(async () => {
       if (size <= this.#size) return this.#take(size);
-      this.#reading.checkSize(size);
-      const bytes = new Uint8Array(size);
+      if (!this.#isAllThere) this.#reading.checkSize(size);
+      const most = this.#isAllThere ? this.#reading.bytesRead + 1 : size;
+      const bytes = new Uint8Array(Math.min(size, most));
       let filled = this.#give(bytes);
       while (filled < size) {
         const read = await this.#fill(bytes.subarray(filled));
@@ -118,9 +119,7 @@ export class Dialogue {
     if (this.#isReading) throw readPending();
     this.#checkOpen();
     // What is left can be taken once the request has ended.
-    if (!this.#request.kept && !this.#reading.end) {
-      this.#reading.checkReadable();
-    }
+    if (!this.#isAllThere) this.#reading.checkReadable();
     this.#isReading = true;
     try {
       return await read();
@@ -140,6 +139,11 @@ export class Dialogue {
     const read = await this.#reading.readForStream(room, room);
     onRead(room, read);
     return read;
+  }
+
+  /** Whether all of the request has come. */
+  get #isAllThere(): boolean {
+    return this.#request.kept !== undefined || this.#reading.end !== undefined;
   }
 
   get #size(): number {

@@ -321,22 +321,21 @@ for (const streaming of [false, true]) {
     await server.shutdown();
   });
 
-  Deno.test(`readExactly() refuses at once what maxRequestBytes does not allow, ${how}`, async () => {
-    const { server, records } = serveLocally({
-      streaming,
-      maxRequestBytes: 10,
-      onRefuse: (error) => error.message,
-    }, async (conn) => {
-      const line = await conn.readUntil("\n");
-      return await conn.readExactly(Number(text(line)));
-    });
-    assertEquals(await ask(server.addr, "8\n12345678"), "12345678");
-    for (const size of [11, 999_999_999]) {
-      const client = await begin(server.addr, `${size}\n`);
-      if (!streaming) await client.closeWrite();
-      assertStringIncludes(await readText(client), "the 10 bytes");
-    }
-    assertEquals(records.outcomes, ["ok", "too-large", "too-large"]);
+  Deno.test(`readExactly() has no memory for what cannot come any more, ${how}`, async () => {
+    const most = Number.MAX_SAFE_INTEGER;
+    const { server, records } = serveLocally(
+      { streaming, until: "END" },
+      async (conn) => {
+        // All of it has come with the line.
+        await conn.readUntil("\n");
+        const rest = await conn.readExactly(most).catch(partialOf);
+        assertEquals(await conn.readExactly(most), null);
+        return rest;
+      },
+    );
+    const client = await begin(server.addr, "line\nallEND");
+    assertEquals(await readText(client), "allEND");
+    assertEquals(records.outcomes, ["truncated"]);
     await server.shutdown();
   });
 
@@ -417,6 +416,24 @@ function partialOf(error: unknown): Uint8Array {
   assert(error instanceof IncompleteReadError);
   return error.partial;
 }
+
+Deno.test("readExactly() refuses at once what maxRequestBytes does not allow", async () => {
+  const { server, records } = serveLocally({
+    streaming,
+    maxRequestBytes: 10,
+    onRefuse: (error) => error.message,
+  }, async (conn) => {
+    const line = await conn.readUntil("\n");
+    return await conn.readExactly(Number(text(line)));
+  });
+  assertEquals(await ask(server.addr, "8\n12345678"), "12345678");
+  for (const size of [11, 999_999_999]) {
+    const client = await begin(server.addr, `${size}\n`);
+    assertStringIncludes(await readText(client), "the 10 bytes");
+  }
+  assertEquals(records.outcomes, ["ok", "too-large", "too-large"]);
+  await server.shutdown();
+});
 
 Deno.test("a dialogue rejects while another read is pending", async () => {
   const { listener, records } = listenLocally({ streaming });

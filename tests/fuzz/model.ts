@@ -3,7 +3,13 @@
 import type { ExchangeRecord, Outcome } from "../../server.ts";
 import { Random } from "../harness/random.ts";
 import { encode } from "../bytes.ts";
-import { type Client, cuts, lengthIn, type Schedule } from "./schedule.ts";
+import {
+  type Client,
+  cuts,
+  lengthIn,
+  PIECE,
+  type Schedule,
+} from "./schedule.ts";
 
 /** What a client is told that is turned away. */
 export const refusal = "refused\n";
@@ -173,7 +179,7 @@ function dueTo(
     (client.reading === "at once" || client.reading === "after writing");
   if (!good) return undefined;
   const { bytes: request, fate } = askedOf(schedule, client);
-  if (fate !== "whole" && isRead(schedule)) {
+  if (fate !== "whole" && isRead(schedule) && !wantsTooMuch(schedule)) {
     return {
       outcome: fate,
       bytes: encode(fate === "too-large" ? refusal : ""),
@@ -190,9 +196,25 @@ function dueTo(
       return { outcome: "failed", bytes };
     case "throw":
       return { outcome: "failed", bytes };
+    case "talk":
+      if (wantsTooMuch(schedule)) {
+        return { outcome: "too-large", bytes: encode(refusal) };
+      }
+      // It has wanted another piece, and says what came of that.
+      return { outcome: isInPieces(request) ? "ok" : "truncated", bytes };
     default:
       return { outcome: "ok", bytes };
   }
+}
+
+/** Whether the first piece that a handler wants is too large. */
+function wantsTooMuch({ behaviour, options }: Schedule): boolean {
+  return behaviour === "talk" && options.streaming &&
+    PIECE > options.maxRequestBytes;
+}
+
+function isInPieces({ length }: Uint8Array): boolean {
+  return length % PIECE === 0;
 }
 
 function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
@@ -222,10 +244,9 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     }
     const due = dueTo(schedule, client, sight);
     // An echo that is under way is cut as the request turns out to be no good.
-    const isCut = due?.outcome === "too-large" || due?.outcome === "truncated";
-    const echoed = isCut && schedule.options.streaming &&
-      ["stream", "chunks"].includes(schedule.behaviour);
-    const isReset = due?.outcome === "truncated" && canReset(schedule);
+    const echoed = fate !== "whole" && schedule.options.streaming &&
+      ["stream", "chunks", "talk"].includes(schedule.behaviour);
+    const isReset = fate === "truncated" && canReset(schedule);
     if (!due || echoed || isReset) continue;
     if (end !== "eof") tell("has not seen the end");
     else if (bytes.length !== due.bytes.length || !isPrefix(bytes, due.bytes)) {
@@ -325,6 +346,8 @@ function possibleOutcomes(schedule: Schedule, client: Client): Set<Outcome> {
   if (hurried || (stop && stop.by !== "shutdown")) possible.add("aborted");
   if (stop) possible.add("reset");
   if (behaviour === "abort") possible.add("aborted");
+  if (behaviour === "talk") possible.add("truncated");
+  if (wantsTooMuch(schedule)) possible.add("too-large");
   if (behaviour === "throw" || behaviour === "break") possible.add("failed");
   // A handler that was abandoned may fail afterwards.
   return possible;

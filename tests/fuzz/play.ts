@@ -3,6 +3,7 @@
 import {
   type Conn,
   type ExchangeRecord,
+  IncompleteReadError,
   listen,
   type ListenOptions,
   type ResponseBody,
@@ -14,7 +15,7 @@ import { local, pause } from "../sockets.ts";
 import { cert, key } from "../tls.ts";
 import { act, type Scene } from "./clients.ts";
 import { apology, type Events, refusal } from "./model.ts";
-import { lengthIn, type Schedule } from "./schedule.ts";
+import { lengthIn, PIECE, type Schedule } from "./schedule.ts";
 
 /**
  * Where nobody comes by chance: tests beside it connect to ports of 127.0.0.1, and
@@ -178,6 +179,8 @@ async function behave(
       return conn.readable;
     case "chunks":
       return inTurns(conn.readable);
+    case "talk":
+      return talk(conn);
     case "pieces": {
       const writer = conn.writable.getWriter();
       for (const piece of piecesOf(await read())) await writer.write(piece);
@@ -202,6 +205,18 @@ async function behave(
         conn.signal.addEventListener("abort", resolve);
       });
       return "too late";
+  }
+}
+
+/** Says each piece that it hears, the last of which may be cut. */
+async function* talk(conn: Conn) {
+  for (let whole = true; whole;) {
+    const piece = await conn.readExactly(PIECE).catch((error) => {
+      if (error instanceof IncompleteReadError) return error.partial;
+      throw error;
+    });
+    whole = piece?.length === PIECE;
+    if (piece) yield piece;
   }
 }
 

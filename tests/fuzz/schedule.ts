@@ -11,6 +11,7 @@ export const behaviours = [
   "respond",
   "stream",
   "chunks",
+  "talk",
   "pieces",
   "nothing",
   "cancel",
@@ -77,6 +78,9 @@ export function lengthIn(
   const told = head.subarray(0, Math.min(headBytes, MOST_DIGITS));
   return told.reduce((sum, byte) => sum * 256 + byte, 0) + headBytes;
 }
+
+/** How much a handler that talks reads at once. */
+export const PIECE = 1000;
 
 const MOST_DIGITS = 3;
 const isOnLinux = Deno.build.os === "linux";
@@ -182,7 +186,7 @@ function makeClient(
     : random.pick(["fin", "leave"]);
   let size = pickSize(random, options.maxRequestBytes);
   // Who writes all before it reads cannot be echoed more than buffers take.
-  const echoed = behaviour === "stream" || behaviour === "chunks";
+  const echoed = ["stream", "chunks", "talk"].includes(behaviour);
   if (echoed && reading !== "at once") size = Math.min(size, FITS);
   const request = random.bytes(size);
   if (typeof options.until === "number" && random.chance(0.6)) {
