@@ -239,7 +239,8 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     // Of whoever is still writing, the write may be told instead.
     const isHalf = fate === "whole" && isCutByReset(schedule, request) &&
       request.length === client.request.length;
-    if (isHalf && bytes.length > 0 && end === "eof") {
+    const isRefused = new TextDecoder().decode(bytes) === refusal;
+    if (isHalf && bytes.length > 0 && end === "eof" && !isRefused) {
       tell("has taken a cut response for a whole one");
     }
     const due = dueTo(schedule, client, sight);
