@@ -238,7 +238,7 @@ class IterativeServer extends IterativeListener<Deno.Addr> implements Server {
   constructor({ listening, handler, onListen, onError }: Serving) {
     super(listening);
     try {
-      heed(onListen?.(this.addr), this.fail);
+      heed(onListen?.(this.addr), (error) => this.fail(error));
     } catch (error) {
       this.close();
       throw error;

@@ -35,7 +35,7 @@ export class StoppableListener<Addr extends Deno.Addr>
   readonly #ended = Promise.withResolvers<void>();
 
   constructor(given: CheckedOptions) {
-    const options = withRejections(given, this.fail);
+    const options = withRejections(given, (error) => this.fail(error));
     const { signal, readAhead } = options;
     this.#options = options;
     this.#source = bind(options);
@@ -64,10 +64,10 @@ export class StoppableListener<Addr extends Deno.Addr>
    * Ends the loop with the error of a callback, whose promise has rejected. After
    * the end nobody but the console can be told.
    */
-  readonly fail = (error: unknown): void => {
+  fail(error: unknown): void {
     if (this.#hasEnded) writeToConsole(error);
     else this.#turns.fail(error);
-  };
+  }
 
   /** The loop ends: records what was accepted but not served. */
   async end(): Promise<void> {
