@@ -114,14 +114,17 @@ Deno.test("serve() tells the console of a promise that rejects after the end", a
 
 Deno.test("cli: ends with what the promise of a module's callback rejects with", async () => {
   for (const name of Object.keys(cases)) {
-    if (name === "onListen") continue; // The tool calls its own.
     const module = moduleUrl(`export default {
       async ${name}() { throw new Error("from ${name}"); },
       handler: () => "x",
     };`);
-    await using tool = await Tool.listening([module]);
-    const client = await send(tool.addr, "hello");
-    await readText(client).catch(() => "");
+    const flags = ["--host", "127.0.0.1", "--port", "0"];
+    await using tool = new Tool([...flags, module]);
+    if (name !== "onListen") {
+      const [, port] = await tool.line(/ listening on 127\.0\.0\.1:(\d+)$/);
+      const client = await send({ port: Number(port) }, "hello");
+      await readText(client).catch(() => "");
+    }
     const { code, lines } = await tool.ending();
     assertEquals(code, 1);
     assertStringIncludes(lines.at(-1) ?? "", `halfclose: from ${name}`);
