@@ -122,7 +122,7 @@ testWithSignals(
     assertEquals((await Deno.stat(path)).mode ?? 0, 0o140620);
     assertEquals(await ask(tool.addr, "hello"), "hello");
     const again = await Tool.run(["--unix", path], options);
-    checkRefusal(again, 1, `Cannot listen on ${path}: there is a socket`);
+    checkRefusal(again, 1, `Cannot listen on ${path}: a server listens`);
     await tool.stop();
     assertEquals(namesIn(folder.path), []);
   },
