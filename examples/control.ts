@@ -1,6 +1,7 @@
 /**
- * Control channel: a Unix socket to ask a running program how it is, and to stop
- * it. Only its own user may connect. Requests are words, answers are JSON.
+ * Control channel: a Unix socket to ask a running program how it is, to have it
+ * read its settings anew, and to stop it. Only its own user may connect. Requests
+ * are words, responses are JSON.
  *
  * A program of its own rather than a handler for the command-line tool, since it
  * stops its server. Stopping is graceful: whoever has connected is answered, and
@@ -9,6 +10,7 @@
  * ```sh
  * deno run -N -R=. -W=. examples/control.ts
  * echo status | nc -U -N control.sock
+ * echo reload | nc -U -N control.sock
  * echo stop | halfclose send unix:control.sock
  * ```
  *
@@ -17,12 +19,32 @@
 
 import { serve } from "@halfclose/server/server";
 
-/** What each command does, and answers. */
+/** The settings of the program, from a file that may be missing. */
+async function readSettings(): Promise<unknown> {
+  try {
+    return JSON.parse(await Deno.readTextFile("control.json"));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return {};
+    throw error;
+  }
+}
+
+let settings = await readSettings();
+
+/** What each command does, and responds. */
 const commands = new Map<string, () => unknown>([
   [
     "status",
-    () => ({ pid: Deno.pid, uptimeMs: Math.round(performance.now()) }),
+    () => ({
+      pid: Deno.pid,
+      uptimeMs: Math.round(performance.now()),
+      settings,
+    }),
   ],
+  ["reload", async () => {
+    settings = await readSettings();
+    return { settings };
+  }],
   ["stop", () => {
     stop();
     return { stopping: true };
@@ -36,11 +58,13 @@ const server = serve({
   deadline: 5_000,
   async handler(conn) {
     const command = commands.get((await conn.text()).trim());
-    const answer = command
-      ? command()
+    const response = command
+      ? await command()
       : { error: "no such command", commands: [...commands.keys()] };
-    return `${JSON.stringify(answer)}\n`;
+    return `${JSON.stringify(response)}\n`;
   },
+  // The program goes on with the settings that it has.
+  onError: (error) => `${JSON.stringify({ error: String(error) })}\n`,
 });
 
 function stop(): void {

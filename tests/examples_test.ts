@@ -969,7 +969,7 @@ testWith(
 );
 
 testExample(
-  "control channel: tells how it is, and stops",
+  "control channel: tells how it is, reads its settings anew, and stops",
   async (example) => {
     await example.tool.line(/^listening on control\.sock$/);
     const path = `${example.dir}/control.sock`;
@@ -977,10 +977,18 @@ testExample(
     const unknown = await ask({ transport: "unix", path }, "toString");
     assertEquals(JSON.parse(unknown), {
       error: "no such command",
-      commands: ["status", "stop"],
+      commands: ["status", "reload", "stop"],
     });
-    const [status = "", stop = ""] = (await example.talk()).split("\n");
-    assertEquals(JSON.parse(status).pid, example.tool.pid);
+    const file = `${example.dir}/control.json`;
+    await Deno.writeTextFile(file, "{");
+    const broken = await ask({ transport: "unix", path }, "reload");
+    assertStringIncludes(JSON.parse(broken).error, "SyntaxError");
+    await Deno.writeTextFile(file, '{"level":"debug"}');
+    const [status = "", reload = "", stop = ""] = (await example.talk())
+      .split("\n");
+    const { pid, settings } = JSON.parse(status);
+    assertEquals({ pid, settings }, { pid: example.tool.pid, settings: {} });
+    assertEquals(JSON.parse(reload), { settings: { level: "debug" } });
     assertEquals(JSON.parse(stop), { stopping: true });
     assertEquals((await example.tool.ending()).code, 0);
     await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
