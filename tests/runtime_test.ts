@@ -1,14 +1,17 @@
 // What this module relies on in Deno, so that a change there shows here.
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type net from "node:net";
+import net from "node:net";
 import tls from "node:tls";
 import { encode } from "./bytes.ts";
+import { KeptSocket } from "./kept_socket.ts";
 import { Peer } from "./peer.ts";
-import { runDeno } from "./programs.ts";
+import { runDeno, runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
-import { begin, connect, local, send, writeAll } from "./sockets.ts";
+import { ask, begin, connect, local, send, writeAll } from "./sockets.ts";
+import { testOnLinux } from "./support.ts";
 import { caCerts, cert, forged, key } from "./tls.ts";
+import { withDescriptors } from "./told_server.ts";
 
 async function pair() {
   const listener = Deno.listen(local);
@@ -148,6 +151,57 @@ Deno.test("node:net fails a write that waits if the peer has ended before its fi
   assertEquals((await failed.promise)?.message, "write EPIPE");
   client.close();
 });
+
+testOnLinux(
+  "net.Server.listen() adopts a listening socket, and leaves it to others",
+  async () => {
+    using kept = KeptSocket.tcp();
+    for (const name of ["first", "second"]) {
+      const options = { allowHalfOpen: true };
+      const server = net.createServer(options, (socket) => socket.pipe(socket))
+        .listen({ fd: kept.lend() });
+      assertEquals(await ask(kept.place, name), name);
+      await new Promise((resolve) => server.close(resolve));
+    }
+  },
+);
+
+testOnLinux(
+  "net.Server accepts nobody any more once descriptors have lacked",
+  async () => {
+    using kept = KeptSocket.tcp();
+    const fd = kept.lend();
+    const file = import.meta.resolve("./testdata/lacking_descriptors.ts");
+    const [program = "", ...args] = [
+      ...[...withDescriptors(80), Deno.execPath(), "run", "--no-config"],
+      ...["-N", "-R", "-W", file, `${fd}`],
+    ];
+    // Without descriptors a look for a newer Deno panics.
+    const env = { DENO_NO_UPDATE_CHECK: "1" };
+    const { stdout, stderr } = await runProgram(program, args, { env });
+    kept.giveBack(fd);
+    assertEquals(stdout, "first second second\n", stderr);
+  },
+);
+
+testOnLinux(
+  "Deno.Command passes on the descriptor of a net.Server, and no duplicate",
+  async () => {
+    using kept = KeptSocket.tcp();
+    const fd = kept.lend();
+    const server = net.createServer().listen({ fd });
+    const { _handle } = server as { _handle?: { fdForIpc?(): number } };
+    const duplicate = _handle?.fdForIpc?.() ?? -1;
+    const sockets = (listing: string) =>
+      Array.from(listing.matchAll(/(\d+) -> socket:/g), ([, fd]) => Number(fd));
+    const args = ["-l", "/proc/self/fd"];
+    const inherited = sockets((await runProgram("ls", args)).stdout);
+    assert(inherited.includes(fd), `${inherited}`);
+    assert(!inherited.includes(duplicate), `${inherited}`);
+    kept.giveBack(duplicate);
+    await new Promise((resolve) => server.close(resolve));
+  },
+);
 
 Deno.test("node:tls with authorities takes a certificate that they have not signed", async () => {
   const secureContext = tls.createSecureContext(forged);
