@@ -37,6 +37,8 @@ interface Input {
   readonly size?: number;
 }
 
+/** How long it may take to cut a request: printing may hold it up. */
+const CUTTING_MS = 100;
 /** How much of a file is read, hashed and sent at a time. */
 const READ_BYTES = 262_144;
 /** The same as that of timeout(1). */
@@ -78,12 +80,14 @@ export async function send(
     // The time limit also covers opening a file and printing.
     const sent = exchange(flags, destination, controller.signal, receipt);
     const status = await within(timeout, Promise.race([sent, cut.promise]));
+    controller.abort();
+    // A connection that is being made can be cut only when it is made.
+    await within(CUTTING_MS, Promise.allSettled([sent]));
     if (status !== undefined) return status;
   } catch (error) {
     if (!receipt?.hasBegun) throw error;
     throw new Error(messageOf(error) + unconfirmed());
   }
-  controller.abort();
   complainOf(
     `${destination.name} took longer than the ${timeout} ms of ` +
       `--timeout${unconfirmed()}`,

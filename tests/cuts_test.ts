@@ -298,6 +298,37 @@ for (const { name, isLoud } of transports) {
   }
 }
 
+testIf(
+  !isWindows,
+  "signals",
+  "send that a signal ends when the server has just accepted it looks cut",
+  async () => {
+    let child: Deno.ChildProcess | undefined;
+    const { server, records } = serveLocally({
+      // It may not know yet that it is connected.
+      allow: () => {
+        child?.kill("SIGTERM");
+        return true;
+      },
+    });
+    const args = ["send", `127.0.0.1:${server.addr.port}`];
+    const [program = "", ...rest] = Tool.command(args, {
+      permissions: ["-N"],
+    });
+    for (let i = 0; i < 10; i++) {
+      child = spawn(program, rest, { stdin: "piped" });
+      assertEquals((await child.status).code, 143);
+      await Promise.allSettled([
+        child.stdin.close(),
+        child.stdout.cancel(),
+        child.stderr.cancel(),
+      ]);
+    }
+    await server.shutdown();
+    assertEquals(records.outcomes, Array(10).fill("reset"));
+  },
+);
+
 /** Kills a client of half a request in its middle. */
 async function killMidway(place: Place): Promise<void> {
   const [program = "", ...args] = Tool.command(["send", ...place.args], {
