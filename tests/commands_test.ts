@@ -131,7 +131,7 @@ serves("deno run -N jsr:@halfclose/server", {
 for (
   const [program, line] of [
     ["ncat", "echo hello | ncat localhost 8080"],
-    ["busybox", "echo hello | busybox nc localhost 8080"],
+    ["busybox", "echo hello | busybox nc 127.0.0.1 8080"],
     ["python3", linesOfPython()],
   ] as const
 ) {

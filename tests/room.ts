@@ -13,8 +13,10 @@ import { type Folder, temporaryFolder, testIf } from "./support.ts";
 import { authorityFile, certFile, keyFile } from "./tls.ts";
 import { Tool } from "./tool.ts";
 
-// The pages name fixed ports. In a network of its own each of them is free.
-const network = inOwnNetwork();
+// The pages name fixed ports. In a network of its own each of them is free. And
+// localhost has two addresses there, as it has for most readers.
+const network = [...inOwnNetwork(), "unshare", "--mount"];
+const hosts = "127.0.0.1 localhost\n::1 localhost\n";
 const isEquipped = await allThere(
   [...network, "nsenter", "--version"],
   ["nc", "-h"],
@@ -68,7 +70,9 @@ export class Room implements AsyncDisposable {
       `#!/bin/sh\nexec deno run -A '${root}/cli.ts' "$@"\n`,
       { mode: 0o755 },
     );
-    const [program = "", ...args] = [...network, "sh", "-c", "echo; exec cat"];
+    await Deno.writeTextFile(`${path}/hosts`, hosts);
+    const enter = `mount --bind '${path}/hosts' /etc/hosts; echo; exec cat`;
+    const [program = "", ...args] = [...network, "sh", "-c", enter];
     const child = spawn(program, args, { stdin: "piped" });
     const ready = child.stdout.getReader();
     await ready.read();
@@ -82,21 +86,19 @@ export class Room implements AsyncDisposable {
       /\/(?:run|tmp)\//g,
       `${this.#folder.path}/`,
     );
-    const net = `--net=/proc/${this.#network.pid}/ns/net`;
-    return [net, "bash", "-c", there];
-  }
-
-  #options(command: string): { cwd: string; env: Record<string, string> } {
+    const of = `/proc/${this.#network.pid}/ns`;
     const isOfCheckout = /\bdeno task\b|^cc\b|\bbench\/|\.\/cli\.ts\b/
       .test(command);
-    return { cwd: isOfCheckout ? root : this.#folder.path, env: this.#env };
+    const cwd = isOfCheckout ? root : this.#folder.path;
+    const enter = [`--net=${of}/net`, `--mount=${of}/mnt`, `--wd=${cwd}`];
+    return [...enter, "bash", "-c", there];
   }
 
   /** Types the command of a server. */
   async serve(command: string): Promise<Tool> {
     const tool = new Tool(this.#words(`exec ${command}`), {
       command: "nsenter",
-      ...this.#options(command),
+      env: this.#env,
     });
     await tool.line(/ INFO listening on /);
     return tool;
@@ -104,8 +106,8 @@ export class Room implements AsyncDisposable {
 
   /** Types a command, and waits for its end. */
   async run(command: string): Promise<Output> {
-    const options = this.#options(command);
-    const child = spawn("nsenter", this.#words(command), options);
+    const env = this.#env;
+    const child = spawn("nsenter", this.#words(command), { env });
     return decoded(await child.output());
   }
 
