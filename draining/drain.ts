@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Pause, within } from "../shared/pause.ts";
+import { LongPause, within } from "../shared/pause.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Socket } from "../shared/socket.ts";
 import { Loopback } from "./loopback.ts";
@@ -127,7 +127,7 @@ class Drain {
   async empty(): Promise<void> {
     const { capacity, isBusy } = this.#options;
     const sentinel = this.#sentinels.send();
-    const lost = new Pause(STALLED_MS);
+    const lost = new LongPause(STALLED_MS);
     if (!this.#sentinels.target) await this.#openLoopback();
     // If its port is known as it comes by, nothing need be accepted behind it.
     await within(QUIET_MS, sentinel.settled);
@@ -173,7 +173,9 @@ class Drain {
     if (this.#backlog.isPending) await this.#take().catch(() => {});
     await this.#quickClose.over();
     // A sentinel may have been accepted before we know its port.
-    await within(STALLED_MS, this.#sentinels.settled());
+    const lost = new LongPause(STALLED_MS);
+    await Promise.race([this.#sentinels.settled(), lost.ended]);
+    lost.end();
     this.#sentinels.giveUp();
     this.#passOn();
     this.#giveBack();

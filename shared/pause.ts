@@ -30,6 +30,34 @@ export class Pause {
   }
 }
 
+/**
+ * A long wait that can be ended early, in steps: while our event loop is blocked,
+ * time passes and I/O has no turn, and then a single timer would come first.
+ */
+export class LongPause {
+  readonly ended: Promise<void>;
+  #step: Pause | undefined;
+  #isOver = false;
+
+  constructor(milliseconds: number) {
+    this.ended = this.#wait(milliseconds / STEPS);
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    for (let step = 0; step < STEPS && !this.#isOver; step++) {
+      this.#step = new Pause(milliseconds);
+      await this.#step.ended;
+    }
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#step?.end();
+  }
+}
+
+const STEPS = 10;
+
 /** Waits for the next turn of the event loop. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));

@@ -1,4 +1,9 @@
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
 import { getEventListeners } from "node:events";
 import { listen, type Outcome, serve, type ServeOptions } from "../mod.ts";
 import { descriptors } from "./harness/proc.ts";
@@ -825,4 +830,35 @@ Deno.test("Conn.close() resolves when the FIN is sent", async () => {
   assertEquals(order, ["sent", "closed"]);
   client.close();
   await server.shutdown();
+});
+
+Deno.test("shutdown() takes no connection of its own for a client, though the event loop was blocked", async () => {
+  const { connect } = Deno;
+  let isBlocked = false;
+  const blocking = async (
+    { signal, ...options }: Deno.ConnectOptions & { signal?: AbortSignal },
+  ) => {
+    const conn = await connect(options);
+    if (!isBlocked) {
+      isBlocked = true;
+      await pause(5);
+      block(1_200);
+      // Time has passed, but nothing else had its turn.
+      for (let turns = 0; turns < 2; turns++) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      if (signal?.aborted) conn.close();
+      signal?.throwIfAborted();
+    }
+    return conn;
+  };
+  const { server, records } = serveLocally();
+  try {
+    Deno.connect = blocking as typeof Deno.connect;
+    await server.shutdown();
+  } finally {
+    Deno.connect = connect;
+  }
+  assert(isBlocked);
+  assertEquals(records.all, []);
 });
