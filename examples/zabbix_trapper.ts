@@ -7,7 +7,7 @@
  *
  * ```sh
  * deno run -N -R=examples jsr:@halfclose/server examples/zabbix_trapper.ts
- * zabbix_sender -z localhost -p 10051 -s web1 -k disk.free -o 42
+ * zabbix_sender -z 127.0.0.1 -p 10051 -s web1 -k disk.free -o 42
  * ```
  *
  * @module

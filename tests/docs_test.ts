@@ -161,6 +161,15 @@ Deno.test("documents have nothing that is yet to be filled in", () => {
   }
 });
 
+Deno.test("documents name an address to clients that try one of localhost", () => {
+  for (const path of documents) {
+    const calls = read(path).match(/\b(?:busybox nc|zabbix_sender) .*?[`\n]/g);
+    for (const call of calls ?? []) {
+      assert(!call.includes("localhost"), `${path}: ${call} may call ::1`);
+    }
+  }
+});
+
 Deno.test("documents have handlers that type-check", async () => {
   await using folder = await temporaryFolder();
   const pages = ["README.md", "docs/library.md", "docs/protocols.md"].map(read);

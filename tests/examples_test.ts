@@ -143,7 +143,7 @@ class Running implements AsyncDisposable {
   /** Talks to it as one is told to, and gives what that prints. */
   async talk(where?: Deno.NetAddr): Promise<string> {
     const script = this.#talk.join("\n").replaceAll(
-      /\blocalhost(:| | -p | --port )\d+/g,
+      /\b(?:localhost|127\.0\.0\.1)(:| | -p | --port )\d+/g,
       `${where?.hostname}$1${where?.port}`,
     ).replaceAll(/@localhost\b/g, `@${where?.hostname}`);
     const args = ["-c", `${commands}\n${script}`];
@@ -217,7 +217,7 @@ Deno.test("examples/README.md tells of each file what it tells itself", () => {
       /^(?:export default \{| ) port: (\d+),/m.exec(source) ?? [];
     for (
       const [, told] of talk.join().matchAll(
-        /localhost(?::| | -p | --port )(\d+)/g,
+        /(?:localhost|127\.0\.0\.1)(?::| | -p | --port )(\d+)/g,
       )
     ) {
       assertEquals(told, port, file);
