@@ -107,6 +107,7 @@ function mustBeCut(schedule: Schedule, client: Client): boolean {
   const { hurried, stop } = schedule;
   return isCut(client) && !hurried && !stop && client.reading !== "some" &&
     isRead(schedule) && !endsByItself(schedule, client) &&
+    !wantsTooMuch(schedule) &&
     askedOf(schedule, client).fate !== "too-large";
 }
 
