@@ -6,8 +6,8 @@
  */
 
 /** How long to wait for what came of connecting: a busy machine may be slow. */
-const ANSWER_MS = 5_000;
-/** How long to wait for others that hold the lock: they need a fraction of a second each. */
+const ANSWER_MS = 10_000;
+/** How long to wait for others with the lock: each has it for less than a second. */
 const LOCK_MS = 10_000;
 /** How long to wait before the lock is tried again. */
 const RETRY_MS = 5;

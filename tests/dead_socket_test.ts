@@ -2,9 +2,15 @@
 
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { listen, serve } from "../mod.ts";
-import { lines, spawn } from "./programs.ts";
+import {
+  lines,
+  printed,
+  runProgram,
+  spawn,
+  withoutRights,
+} from "./programs.ts";
 import { ask, readText, send } from "./sockets.ts";
-import { namesIn, testUnix } from "./support.ts";
+import { namesIn, temporaryFolder, testIf, testUnix } from "./support.ts";
 import { Tool } from "./tool.ts";
 
 /** Makes a socket on which nobody listens. */
@@ -187,21 +193,52 @@ testUnix(
 );
 
 testUnix(
-  "listen() removes no dead Unix socket while another has locked its folder",
+  "listen() waits for whoever has locked the folder of a dead Unix socket",
   async (folder) => {
     const path = `${folder}/test.sock`;
     makeDeadSocket(path);
-    const file = await Deno.open(folder);
-    await file.lock(true);
-    assertEquals(
-      complaintAt(path),
+    const program = `
+import fcntl, os, sys, time
+folder = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(folder, fcntl.LOCK_EX)
+before = os.stat(sys.argv[2]).st_ino
+print("locked", flush=True)
+time.sleep(0.3)
+print("untouched" if os.stat(sys.argv[2]).st_ino == before else "replaced")
+`;
+    await using other = spawn("python3", ["-c", program, folder, path], {
+      stderr: "inherit",
+    });
+    const told = lines(other.stdout);
+    assertEquals((await told.next()).value, "locked");
+    const listener = listen({ path });
+    assertEquals((await told.next()).value, "untouched");
+    listener.close();
+    await told.return();
+  },
+);
+
+testIf(
+  Deno.build.os !== "windows" &&
+    await printed([...withoutRights, "true"]) !== undefined,
+  "setpriv if root runs it",
+  "listen() leaves alone a Unix socket that it may not connect to",
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/test.sock`;
+    makeDeadSocket(path);
+    await Deno.chmod(path, 0o000);
+    const { stdout } = await runProgram("sh", [
+      ...["-c", 'exec "$@"', "sh", ...withoutRights, Deno.execPath()],
+      ...["run", "--no-config", "-A", "tests/testdata/listen_at.ts"],
+      ...[path, folder.path],
+    ]);
+    assertStringIncludes(
+      stdout,
       "there is a socket at this path already that cannot be tried, remove it " +
         "if its server is dead, or choose another path",
     );
-    listen({ path: `${folder}/other.sock` }).close();
-    assertEquals(namesIn(folder), ["test.sock"]);
-    file.close();
-    listen({ path }).close();
+    assertEquals(namesIn(folder.path), ["test.sock"]);
   },
 );
 

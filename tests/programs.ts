@@ -98,6 +98,11 @@ export function inOwnNetwork(setup = "true"): string[] {
   return ["unshare", "--net", "sh", "-c", script, "sh"];
 }
 
+/** The words before a program without the rights of root over files. */
+export const withoutRights = Deno.build.os === "windows" || Deno.uid() !== 0
+  ? []
+  : ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"];
+
 /** Sends a signal to a program, unless it has ended by itself. */
 export function kill(
   child: Deno.ChildProcess,

@@ -2,7 +2,13 @@
 
 import { assertEquals } from "@std/assert";
 import { listen } from "../mod.ts";
-import { lines, printed, runProgram, spawn } from "./programs.ts";
+import {
+  lines,
+  printed,
+  runProgram,
+  spawn,
+  withoutRights,
+} from "./programs.ts";
 import { namesIn, temporaryFolder, testIf } from "./support.ts";
 
 const canBecomeAnother = Deno.build.os !== "windows" && Deno.uid() === 0 &&
@@ -34,11 +40,6 @@ testIf(
     assertEquals(namesIn(folder.path), []);
   },
 );
-
-/** The words before a program without the rights of root over files. */
-const withoutRights = Deno.build.os === "windows" || Deno.uid() !== 0
-  ? []
-  : ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--"];
 
 testIf(
   Deno.build.os !== "windows" &&
