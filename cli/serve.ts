@@ -152,11 +152,13 @@ function callbacksOf(
   tally: Tally,
 ) {
   const { count = Infinity } = flags;
+  // Whoever an inherited socket has given by then could not be left in it.
+  const last = flags.fd === undefined ? count : Infinity;
   return {
     onRefuse: refusalOf(flags, own.onRefuse),
     allow(addr: Deno.Addr, id: number): boolean {
       // Clients that wait in the backlog behind the last one.
-      if (id > count) return false;
+      if (id > last) return false;
       observers.accept(addr, id);
       if (id === count) stopping.drain();
       if (flags.allow && !flags.allow.has(addr)) return false;
@@ -167,7 +169,7 @@ function callbacksOf(
       return own.onRequest?.(start as never);
     },
     onExchange(record: ExchangeRecord): void {
-      if (record.id > count) return;
+      if (record.id > last) return;
       observers.exchange(record);
       return own.onExchange?.(record as never);
     },

@@ -82,7 +82,16 @@ export class Closing {
   async close(): Promise<void> {
     const { isOver, tooLarge } = this.#state;
     if (this.#finishing) await this.#finishing;
-    else if (!isOver && !this.#refuse(tooLarge)) await this.finish();
+    else if (this.#isUnanswered) {
+      this.#state.abort("failed", this.#state.failure?.error);
+    } else if (!isOver && !this.#refuse(tooLarge)) await this.finish();
+  }
+
+  /** Whether the code has failed and said nothing, and the client can be told so. */
+  get #isUnanswered(): boolean {
+    const { failure, isOver } = this.#state;
+    return failure !== undefined && !isOver && this.#writing.isUntouched &&
+      this.#socket.reset !== undefined;
   }
 
   /** Cuts the exchange short, and closes its socket unless that lingers. */

@@ -162,5 +162,7 @@ export class StoppableListener<Addr extends Deno.Addr>
     if (!this.#isRunning) this.#forgetSignal();
     this.#queue.close();
     this.#exchanges.stop(reason);
+    // There is no loop that would record those who were accepted nevertheless.
+    if (!this.#isRunning) this.end().catch(this.fail);
   }
 }

@@ -10,7 +10,6 @@ import {
   parseProxyHeader,
   type ProxyHeader,
 } from "./proxy_header.ts";
-import { closeQuietly } from "../shared/quiet.ts";
 import type { Ends, Socket } from "../shared/socket.ts";
 import type { State } from "../exchange/state.ts";
 import type { TimeLimits } from "../exchange/time_limits.ts";
@@ -19,6 +18,7 @@ import type { TimeLimits } from "../exchange/time_limits.ts";
 export class ProxiedSocket implements Socket {
   readonly remoteAddr: Deno.Addr;
   readonly localAddr: Deno.Addr;
+  readonly reset?: () => void;
   readonly #socket: Socket;
   /** What has come together with the header, and was not read yet. */
   #rest: Uint8Array | undefined;
@@ -31,6 +31,7 @@ export class ProxiedSocket implements Socket {
     this.#socket = socket;
     this.remoteAddr = remoteAddr;
     this.localAddr = localAddr;
+    if (socket.reset) this.reset = () => socket.reset?.();
   }
 
   /**
@@ -77,11 +78,6 @@ export class ProxiedSocket implements Socket {
 
   close(): void {
     this.#socket.close();
-  }
-
-  reset(): void {
-    if (this.#socket.reset) this.#socket.reset();
-    else closeQuietly(this.#socket);
   }
 
   /** The ends that the header names, or ours; none if there is no request. */

@@ -7,18 +7,22 @@
 
 import type net from "node:net";
 import { denoError } from "./node_error.ts";
-import { turn, within } from "./pause.ts";
+import { Pause, turn, within } from "./pause.ts";
 import { secondHandle } from "./second_handle.ts";
 
 /** The most that one read takes from the kernel, and one write gives to it. */
 const READ_BYTES = 65_536;
 const WRITE_BYTES = 262_144;
+/** As much for a socket that was accepted: how far a write is shows only at its end. */
+const ACCEPTED_WRITE_BYTES = 65_536;
 /**
  * What a new connection takes at once, so that no write of it has to wait: small
  * writes take far more room than their bytes.
  */
 const AT_ONCE_BYTES = 16_384;
 const AT_ONCE_WRITES = 8;
+/** How long to wait until a descriptor that lacks is asked for again. */
+const LACK_MS = 20;
 /** After so many writes others have a turn: one that need not wait gives none. */
 const WRITES_IN_A_TURN = 64;
 /**
@@ -203,9 +207,12 @@ export class NodeSocket {
 
   /** As `Deno.Conn.write()`: it may write less than all of it. */
   async write(bytes: Uint8Array): Promise<number> {
-    const part = bytes.subarray(0, WRITE_BYTES);
+    const most = this.#isAccepted ? ACCEPTED_WRITE_BYTES : WRITE_BYTES;
+    const part = bytes.subarray(0, most);
     if (++this.#writes % WRITES_IN_A_TURN === 0) await turn();
-    this.#chooseWriter(part.length);
+    while (!this.#fault && !this.#chooseWriter(part.length)) {
+      await new Pause(LACK_MS).ended;
+    }
     await this.#done((callback) => this.#writer.write(part, callback));
     return part.length;
   }
@@ -239,19 +246,24 @@ export class NodeSocket {
     return !this.#isAccepted || this.#hasEnded;
   }
 
-  /** While the peer is silent, a write that has to wait needs a second handle. */
-  #chooseWriter(length: number): void {
+  /**
+   * While the peer is silent, a write that has to wait needs a second handle.
+   *
+   * @returns Whether it can be written: not if a descriptor for that lacks.
+   */
+  #chooseWriter(length: number): boolean {
     const socket = this.#socket;
     const isSure = socket.bytesRead > 0 ||
       this.#isInUse && this.#writes <= AT_ONCE_WRITES &&
         socket.bytesWritten + length <= AT_ONCE_BYTES;
     const isOther = this.#writer !== socket;
-    if (isSure || isOther || this.localAddr.transport !== "tcp") return;
+    if (isSure || isOther || this.localAddr.transport !== "tcp") return true;
     const second = secondHandle(socket);
-    if (!second) return;
+    if (!second) return second === undefined;
     second.on("error", () => {});
     this.#keepReadingAfterWriteFaults(second);
     this.#writer = second;
+    return true;
   }
 
   /** Waits for a write. It is over with the socket, too. */

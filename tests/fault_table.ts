@@ -57,7 +57,9 @@ export function checkRow(fault: string, observed: Observed): void {
   const { client, records, released, isInherited } = observed;
   const isReset = isInherited && /^(.*, then )?the end$/.test(sees);
   const seen = {
-    sees: isReset ? ["reset"] : clients(sees),
+    sees: isReset
+      ? ["reset"]
+      : [...clients(sees), ...isInherited ? ["reset" as const] : []],
     released: releases(held),
   };
   assert(seen.sees.includes(client), `${fault}: "${sees}", but ${client}`);

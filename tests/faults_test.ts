@@ -487,6 +487,7 @@ for (const streaming of [false, true]) {
     },
     client: async (addr) => await readText(await begin(addr, "\0hello")),
     sees: streaming ? "from onError" : "",
+    isCut: !streaming,
     outcome: "failed",
     phase: "reading",
   }));

@@ -422,6 +422,58 @@ testKept(
   },
 );
 
+for (const stop of ["close", "shutdown"] as const) {
+  testKept(
+    `Listener.${stop}() records whom an inherited socket has given before there is a loop`,
+    async (kept, place) => {
+      const records = new Records();
+      const fd = kept.lend();
+      const listener = listen({ fd, onExchange: records.add });
+      const clients = await Promise.all(
+        ["1", "2"].map((one) => send(place, one)),
+      );
+      await turnOfIo();
+      await listener[stop]();
+      for (const client of clients) await assertCut(place, client);
+      await records.nth(2);
+      assertEquals(records.outcomes, ["aborted", "aborted"]);
+    },
+  );
+}
+
+testOnLinux(
+  "serve() resets a client of an inherited socket whom a failed handler tells nothing",
+  async () => {
+    using kept = KeptSocket.tcp();
+    const { server, records } = serveKept(
+      kept,
+      { onError: () => {} },
+      () => Promise.reject(new Error("from the handler")),
+    );
+    await assertCut(kept.place, await send(kept.place, "x"));
+    await server.shutdown();
+    assertEquals(records.outcomes, ["failed"]);
+  },
+);
+
+testOnLinux(
+  "serve() tells how far a client of an inherited socket has read",
+  async () => {
+    await using folder = await temporaryFolder();
+    using kept = KeptSocket.unix(`${folder.path}/s`);
+    const { server, records } = serveKept(
+      kept,
+      { idleTimeout: 50 },
+      () => large,
+    );
+    const client = await send(kept.place, "x");
+    const { outcome, bytesWritten } = await records.nth(1);
+    assertEquals([outcome, bytesWritten > 0], ["idle", true]);
+    client.close();
+    await server.shutdown();
+  },
+);
+
 // What is no such socket
 
 testOnLinux(
