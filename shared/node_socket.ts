@@ -7,7 +7,7 @@
 
 import type net from "node:net";
 import { denoError } from "./node_error.ts";
-import { Pause, turn, within } from "./pause.ts";
+import { turn, within } from "./pause.ts";
 import { secondHandle } from "./second_handle.ts";
 
 /** The most that one read takes from the kernel, and one write gives to it. */
@@ -21,8 +21,6 @@ const ACCEPTED_WRITE_BYTES = 65_536;
  */
 const AT_ONCE_BYTES = 16_384;
 const AT_ONCE_WRITES = 8;
-/** How long to wait until a descriptor that lacks is asked for again. */
-const LACK_MS = 20;
 /** After so many writes others have a turn: one that need not wait gives none. */
 const WRITES_IN_A_TURN = 64;
 /**
@@ -210,9 +208,7 @@ export class NodeSocket {
     const most = this.#isAccepted ? ACCEPTED_WRITE_BYTES : WRITE_BYTES;
     const part = bytes.subarray(0, most);
     if (++this.#writes % WRITES_IN_A_TURN === 0) await turn();
-    while (!this.#fault && !this.#chooseWriter(part.length)) {
-      await new Pause(LACK_MS).ended;
-    }
+    this.#chooseWriter(part.length);
     await this.#done((callback) => this.#writer.write(part, callback));
     return part.length;
   }
@@ -246,24 +242,20 @@ export class NodeSocket {
     return !this.#isAccepted || this.#hasEnded;
   }
 
-  /**
-   * While the peer is silent, a write that has to wait needs a second handle.
-   *
-   * @returns Whether it can be written: not if a descriptor for that lacks.
-   */
-  #chooseWriter(length: number): boolean {
+  /** While the peer is silent, a write that has to wait needs a second handle. */
+  #chooseWriter(length: number): void {
     const socket = this.#socket;
     const isSure = socket.bytesRead > 0 ||
       this.#isInUse && this.#writes <= AT_ONCE_WRITES &&
         socket.bytesWritten + length <= AT_ONCE_BYTES;
     const isOther = this.#writer !== socket;
-    if (isSure || isOther || this.localAddr.transport !== "tcp") return true;
+    if (isSure || isOther || this.localAddr.transport !== "tcp") return;
     const second = secondHandle(socket);
-    if (!second) return second === undefined;
+    // To wait for a descriptor is in vain: whoever is accepted next takes it.
+    if (!second) return;
     second.on("error", () => {});
     this.#keepReadingAfterWriteFaults(second);
     this.#writer = second;
-    return true;
   }
 
   /** Waits for a write. It is over with the socket, too. */

@@ -22,20 +22,17 @@ interface Binding {
  * when both are destroyed.
  *
  * @param socket A TCP socket that is connected.
- * @returns A socket that can only be written, `undefined` where Deno has no such, or
- * `null` while descriptors lack.
+ * @returns A socket that can only be written, or `undefined` where Deno has no such,
+ * or descriptors lack.
  */
-export function secondHandle(
-  socket: net.Socket,
-): net.Socket | undefined | null {
+export function secondHandle(socket: net.Socket): net.Socket | undefined {
   const { binding } = process as { binding?(name: string): Binding };
   const { Pipe, constants } = binding?.("pipe_wrap") ?? {};
   const { _handle } = socket as { _handle?: { fdForIpc?(): number } };
   if (!Pipe || !constants) return undefined;
   // A descriptor of its own, as the first handle closes the other one.
-  const descriptor = _handle?.fdForIpc?.();
-  if (descriptor === undefined) return undefined;
-  if (descriptor < 0) return null;
+  const descriptor = _handle?.fdForIpc?.() ?? -1;
+  if (descriptor < 0) return undefined;
   const handle = new Pipe(constants.SOCKET);
   if (handle.open(descriptor) !== 0) return undefined;
   const { Socket } = process.getBuiltinModule("node:net");

@@ -17,13 +17,6 @@ const variables = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 /** Flags that name another place. */
 const places = ["fd", "host", "port", "unix"] as const;
 
-/** What the environment says of sockets that were passed on. */
-interface Passed {
-  readonly count: number;
-  readonly pid: string | undefined;
-  readonly names: string | undefined;
-}
-
 /**
  * The flags, with `--fd` for the socket that was passed on to this process, unless
  * they name another place. The environment is read only once: what we start must
@@ -37,34 +30,48 @@ export function withPassedSocket(
   flags: ServeFlags,
   warn: (message: string) => void,
 ): ServeFlags {
-  const passed = readPassed();
-  if (passed.count === 0) return flags;
-  const place = places.find((name) => flags[name] !== undefined);
-  const why = whyNotOurs(passed.pid) ??
-    (place && `--${place} says where to listen`);
-  if (why !== undefined) {
-    warn(`LISTEN_FDS is ignored: ${why}`);
+  const [given, pid, names = "without names"] = variables.map(taken);
+  if (given === undefined || given === "0") return flags;
+  const notOurs = whyNotOurs(pid);
+  if (notOurs !== undefined) {
+    warn(`LISTEN_FDS is ignored: ${notOurs}`);
     return flags;
   }
-  if (passed.count === 1) return { ...flags, fd: FIRST };
-  const names = passed.names?.replaceAll(":", ", ") ?? "without names";
+  const count = /^\d{1,4}$/.test(given) ? Number(given) : NaN;
+  if (Number.isNaN(count)) {
+    throw new Error(
+      "Cannot use LISTEN_FDS: it must be a whole number, received " +
+        (printable(given) || "nothing"),
+    );
+  }
+  const place = places.find((name) => flags[name] !== undefined);
+  if (place) {
+    warn(`LISTEN_FDS is ignored: --${place} says where to listen`);
+    leaveAllBut(flags.fd, count);
+    return flags;
+  }
+  if (count === 1) return { ...flags, fd: FIRST };
   throw new Error(
-    `Cannot listen on ${passed.count} sockets: LISTEN_FDS passes on ` +
-      `${printable(names)}, give each server one of them`,
+    `Cannot listen on ${count} sockets: LISTEN_FDS passes on ` +
+      `${printable(names.replaceAll(":", ", "))}, give each server one of them`,
   );
 }
 
-function readPassed(): Passed {
-  const [count = "0", pid, names] = variables.map((name) => {
-    const value = variable(name);
-    unset(name);
-    return value;
-  });
-  if (/^\d{1,9}$/.test(count)) return { count: Number(count), pid, names };
-  throw new Error(
-    `Cannot use LISTEN_FDS: it must be a whole number, received ` +
-      printable(count),
-  );
+/** Takes a variable out of the environment. */
+function taken(name: string): string | undefined {
+  const value = variable(name);
+  unset(name);
+  return value;
+}
+
+/** Closes sockets that were passed on: no program is to inherit them. */
+function leaveAllBut(used: number | undefined, count: number): void {
+  const { createServer } = process.getBuiltinModule("node:net");
+  for (let fd = FIRST; fd < FIRST + count; fd++) {
+    if (fd === used) continue;
+    const server = createServer().on("error", () => {});
+    server.listen({ fd }).close();
+  }
 }
 
 function whyNotOurs(pid: string | undefined): string | undefined {
@@ -72,5 +79,7 @@ function whyNotOurs(pid: string | undefined): string | undefined {
   return pid === undefined
     ? "LISTEN_PID, which says for which process it is, is missing or may not be " +
       "read"
-    : `it is for process ${printable(pid)}, and this is process ${Deno.pid}`;
+    : `it is for process ${
+      printable(pid) || "nothing"
+    }, and this is process ${Deno.pid}`;
 }
