@@ -231,6 +231,34 @@ testPassed(
   },
 );
 
+testPassed(
+  "cli: no program gets a socket that was passed on and is not used",
+  async () => {
+    const args = ["--host", "127.0.0.1", "--port", "0", "--", "sh", "-c"];
+    await using tool = await onPassed([...args, "ls -l /proc/self/fd"], {}, {
+      permissions: ["-N", "--allow-run=sh", "--allow-env"],
+    });
+    await tool.line(/LISTEN_FDS is ignored: --port says where to listen/);
+    const told = await ask(tool.addr);
+    assert(told.includes("/proc/") && !told.includes("socket:"), told);
+  },
+);
+
+testOnLinux(
+  "cli: --count serves whom an inherited socket has given besides",
+  async () => {
+    using kept = KeptSocket.tcp();
+    using fd = lent(kept);
+    const clients = await Promise.all(
+      ["1", "2", "3"].map((request) => send(kept.place, request)),
+    );
+    await using tool = new Tool([...fd.flags, "--count", "1"]);
+    const replies = await Promise.all(clients.map(readText));
+    assertEquals(replies, ["1", "2", "3"]);
+    assertEquals((await tool.ending()).code, 0);
+  },
+);
+
 /** The sockets of a process on which it listens, as `ls` shows them. */
 async function listeningSocketsOf(pid: number): Promise<string[]> {
   const tcp = await Deno.readTextFile("/proc/net/tcp");
