@@ -179,9 +179,7 @@ export class Dialogue {
 }
 
 function delimiterOf(delimiter: unknown): Delimiter {
-  const bytes = typeof delimiter === "string" || delimiter instanceof Uint8Array
-    ? bytesOf(delimiter)
-    : undefined;
+  const bytes = bytesOf(delimiter);
   if (bytes && bytes.length > 0) return new Delimiter(bytes.slice());
   throw new TypeError(
     "Cannot read the request: the delimiter must be a string or a Uint8Array, " +
