@@ -238,7 +238,7 @@ testPassed(
     await using tool = await onPassed([...args, "ls -l /proc/self/fd"], {}, {
       permissions: ["-N", "--allow-run=sh", "--allow-env"],
     });
-    await tool.line(/LISTEN_FDS is ignored: --port says where to listen/);
+    await tool.line(/LISTEN_FDS is ignored: --host says where to listen/);
     const told = await ask(tool.addr);
     assert(told.includes("/proc/") && !told.includes("socket:"), told);
   },
