@@ -7,7 +7,7 @@
 
 import type net from "node:net";
 import { denoError } from "./node_error.ts";
-import { turn, within } from "./pause.ts";
+import { LongPause, turn } from "./pause.ts";
 import { secondHandle } from "./second_handle.ts";
 
 /** The most that one read takes from the kernel, and one write gives to it. */
@@ -23,12 +23,8 @@ const AT_ONCE_BYTES = 16_384;
 const AT_ONCE_WRITES = 8;
 /** After so many writes others have a turn: one that need not wait gives none. */
 const WRITES_IN_A_TURN = 64;
-/**
- * How long a connection that has been made may go untold, at most. A busy event
- * loop tells nothing in all of that time: so it is given several turns.
- */
-const TELLING_MS = 10;
-const TELLINGS = 3;
+/** How long a connection that has been made may go untold, at most. */
+const TELLING_MS = 20;
 
 /**
  * What has arrived on a socket and is not read yet: two chunks at most. With one,
@@ -158,9 +154,9 @@ export class NodeSocket {
       const tried = Promise.withResolvers<void>();
       const abort = async () => {
         // The server may have accepted it, and would take a FIN for an end.
-        for (let i = 0; socket.connecting && i < TELLINGS; i++) {
-          await within(TELLING_MS, tried.promise);
-        }
+        const untold = new LongPause(TELLING_MS);
+        await Promise.race([tried.promise, untold.ended]);
+        untold.end();
         if (socket.connecting) socket.destroy();
         else socket.resetAndDestroy();
         reject(signal.reason);
