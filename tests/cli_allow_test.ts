@@ -174,6 +174,14 @@ testOnLinux(
   },
 );
 
+Deno.test("cli: --allow twice is a usage error, as one of both would be lost", async () => {
+  checkRefusal(
+    await Tool.run(["--allow", "::1", "--allow=10.0.0.0/8"]),
+    2,
+    "--allow is given twice, give it once, with commas",
+  );
+});
+
 for (
   const [ranges, fault] of [
     ["10.0.0.1/8", "the range of 10.0.0.1/8 is written 10.0.0.0/8"],

@@ -342,8 +342,6 @@ testWithSignals(
       IPCREMOTEEUID: "0",
       UNIXREMOTEEUID: "0",
       TCPCONNNUM: "7",
-      LISTEN_PID: "1",
-      LISTEN_FDNAMES: "http",
     };
     // They look similar, but are settings.
     const settings = { SSL_CERT_FILE: "/ca.pem" };

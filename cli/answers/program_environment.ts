@@ -48,16 +48,14 @@ function describe(conn: Conn, tls: boolean): Record<string, string> {
 
 /**
  * Variables of ucspi-tcp, ucspi-ssl, ucspi-unix, s6 and ipsvd, which would
- * describe another connection, and those of systemd that are for us.
- * `SSL_CERT_FILE` and the like are settings.
+ * describe another connection. `SSL_CERT_FILE` and the like are settings.
  */
 const stale =
-  /^(?:(?:TCP|SSL|UNIX|IPC)(?:LOCAL|REMOTE|CONN|ORIG|CONCURRENCY)|SSL_(?:CIPHER|CLIENT|PEER|PROTOCOL|SERVER|SESSION|TLS|VERSION)|NOTIFY_SOCKET$|LISTEN_(?:FDS|PID|FDNAMES)$)/;
+  /^(?:(?:TCP|SSL|UNIX|IPC)(?:LOCAL|REMOTE|CONN|ORIG|CONCURRENCY)|SSL_(?:CIPHER|CLIENT|PEER|PROTOCOL|SERVER|SESSION|TLS|VERSION)|NOTIFY_SOCKET$)/;
 
 const blank = Object.fromEntries(
   ([
-    ["", "NOTIFY_SOCKET LISTEN_FDS LISTEN_PID LISTEN_FDNAMES"],
-    ["", "TCPCONNNUM IPCCONNNUM"],
+    ["", "NOTIFY_SOCKET TCPCONNNUM IPCCONNNUM"],
     ["SSL_", "CIPHER PROTOCOL PEER_CERT_HASH TLS_SNI_SERVERNAME"],
     ["SSL_CLIENT_", "CERT S_DN I_DN VERIFY"],
     ...["IPC", "UNIX"].map((prefix) => [

@@ -21,7 +21,9 @@ const exclusive: readonly [Name, Name, why?: string][] = [
   ...[...ofTcp, "unix" as const].map((name): [Name, Name, string] => [
     "fd",
     name,
-    "an inherited socket is bound already, and has no TLS",
+    name.startsWith("tls-")
+      ? "an inherited socket has no TLS"
+      : "an inherited socket is bound already",
   ]),
   [
     "proxy-protocol",

@@ -19,6 +19,8 @@ export interface Flag<T = unknown> {
   readonly default?: string;
   /** What a value may be, to follow "must be". */
   readonly expected: string;
+  /** Whether it must not be given twice: of other flags, the last one counts. */
+  readonly isList?: boolean;
   /** Whether its value may be empty. */
   readonly mayBeEmpty?: boolean;
   /** What a shell offers as a value. */
@@ -77,7 +79,8 @@ export function ranges(help: string): Flag<AddressRanges> {
   const expected =
     "addresses or ranges such as 192.0.2.1,10.0.0.0/8,2001:db8::/32";
   const { read, explain } = AddressRanges;
-  return { ...kind("CIDR[,CIDR…]", expected, read)(help), explain };
+  const flag = kind("CIDR[,CIDR…]", expected, read)(help);
+  return { ...flag, explain, isList: true };
 }
 
 /** A flag whose value is permission bits, in octal: `660`. */

@@ -60,6 +60,7 @@ export function parseFlags<Table extends FlagTable>(
       },
     });
   const ends = args.indexOf("--");
+  const seen = new Set<string>();
   for (const arg of ends < 0 ? args : args.slice(0, ends)) {
     const [, dashes, name = "", value] = /^(--?)(\w[^=]+)(=?)/.exec(arg) ?? [];
     // The parser uses this name itself.
@@ -68,6 +69,10 @@ export function parseFlags<Table extends FlagTable>(
     // With one dash the parser would take it for several one-letter flags.
     if (dashes === "-") throw new UsageError(unknownFlag(arg, names));
     if (value && isSwitch(name)) complain(`--${name} takes no value`);
+    if (table[name]?.isList && seen.has(name)) {
+      complain(`--${name} is given twice, give it once, with commas`);
+    }
+    seen.add(name);
   }
   const operands = parsed._.map(String);
   for (const arg of operands) {
