@@ -97,8 +97,7 @@ const misuses: [args: string[], named: string][] = [
   [["--fd", "3", "--reuse-port"], "--fd and --reuse-port"],
   [
     ["--fd", "3", "--tls-cert", "a.pem", "--tls-key", "a.key"],
-    "--fd and --tls-cert exclude each other, an inherited socket is bound " +
-    "already, and has no TLS",
+    "--fd and --tls-cert exclude each other, an inherited socket has no TLS",
   ],
   [["--unix", "a.sock", "--mode"], "--mode"],
   [["--unix", "a.sock", "--mode", "rw"], "--mode"],

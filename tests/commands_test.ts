@@ -180,7 +180,7 @@ serves(
   "halfclose --deadline 10s --idle-timeout 5s --max-request-bytes 1MiB --read-ahead 8",
   { [nc]: /^hello$/ },
 );
-serves("halfclose --allow 127.0.0.1,10.0.0.0/8,2001:db8::/32", {
+serves("halfclose --host :: --allow 127.0.0.1,::1,10.0.0.0/8,2001:db8::/32", {
   [nc]: /^hello$/,
 });
 serves("halfclose --trace trace.jsonl", { [nc]: /^hello$/ }, {
