@@ -66,6 +66,18 @@ const stories: Record<string, RegExp[]> = {
     /^It is the turn of client 2: /,
     /^Client 1 reads the reply only now: all 6 bytes are there/,
   ],
+  dialogue: [
+    /^It is the turn of client 1: .* may read the request while it arrives\.$/,
+    /^The server sends client 1 its response, 14 bytes\./,
+    /^Client 2 connects\./,
+    /^4 bytes of client 1 arrive\. There is no FIN yet/,
+    /^The server sends client 1 its response, 13 bytes\./,
+    /^6 bytes of client 1 arrive\. There is no FIN yet/,
+    /^The server sends client 1 its response, 15 bytes\./,
+    /^The FIN of client 1 arrives\. Nothing more will come\.$/,
+    /^The server sends its FIN to client 1 and closes\. .* ok\.$/,
+    /^The server accepts client 2\.$/,
+  ],
   drain: [
     /^Client 3 sends 5 bytes and its FIN\. .* still in line\.$/,
     /^The server is told to stop: it will serve everybody/,

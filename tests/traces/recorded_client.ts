@@ -86,6 +86,12 @@ export class RecordedClient {
     await this.closeWrite();
   }
 
+  /** Reads what the server says next. */
+  async readSome(): Promise<void> {
+    const bytes = await this.#client.read();
+    this.#tell("read", { bytes: bytes?.length ?? 0 });
+  }
+
   /** Reads until the server's FIN. */
   async readAll(): Promise<string> {
     const decoder = new TextDecoder();

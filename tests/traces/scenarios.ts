@@ -30,6 +30,21 @@ const hasty = moduleUrl(`
   };
 `);
 
+/** Greets, and answers line by line. */
+const talking = moduleUrl(`
+  export default {
+    streaming: true,
+    async *handler(conn) {
+      yield "who is there?\\n";
+      for (;;) {
+        const line = await conn.readUntil("\\n");
+        if (line === null) return;
+        yield "welcome, " + new TextDecoder().decode(line);
+      }
+    },
+  };
+`);
+
 /** Time for what happens next to be seen as the next thing. */
 const beat = () => pause(25);
 
@@ -124,6 +139,27 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       await talker.closeWrite();
       await talker.readAll();
       await server.has("closed", 1);
+    },
+  },
+  dialogue: {
+    args: [talking],
+    async play(clients, server) {
+      const talker = await clients.connect();
+      await server.has("turn", 1);
+      await talker.readSome();
+      await beat();
+      const next = await clients.connect();
+      await beat();
+      for (const name of ["Ada\n", "Grace\n"]) {
+        await talker.write(name);
+        await talker.readSome();
+        await beat();
+      }
+      await talker.closeWrite();
+      await talker.readAll();
+      await beat();
+      await next.send("Edsger\n");
+      await next.readAll();
     },
   },
   drain: {
