@@ -84,7 +84,7 @@ function clients(sees: string): Observed["client"][] {
   if (sees === "a reset") return ["reset"];
   if (sees === "a reset, or the end") return ["reset", "end"];
   if (sees === "the end") return ["end"];
-  if (sees.startsWith("the end, or")) return ["end", "response"];
+  if (sees.startsWith("the end; with")) return ["end", "response"];
   return [sees.startsWith("nothing") ? "nothing" : "response"];
 }
 
