@@ -155,7 +155,9 @@ function isCutByReset(schedule: Schedule, request: Uint8Array): boolean {
 
 /** Whether a client may be cut before it knows that it is connected. */
 function isCutAtOnce(schedule: Schedule): boolean {
-  return schedule.behaviour === "abort" && canReset(schedule);
+  const { behaviour, stop, hurried } = schedule;
+  const isCut = behaviour === "abort" || stop !== undefined || hurried;
+  return isCut && canReset(schedule);
 }
 
 /** What is at odds with what the server promises: nothing, if all is well. */
