@@ -163,6 +163,6 @@ export class StoppableListener<Addr extends Deno.Addr>
     this.#queue.close();
     this.#exchanges.stop(reason);
     // There is no loop that would record those who were accepted nevertheless.
-    if (!this.#isRunning) this.end().catch(this.fail);
+    if (!this.#isRunning) this.end().catch((error) => this.fail(error));
   }
 }

@@ -1,6 +1,7 @@
 // The trace of the tool: `--trace`.
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { KeptSocket } from "./kept_socket.ts";
 import { runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
 import { ask, begin, exchangeOn, readText, send, writeAll } from "./sockets.ts";
@@ -13,7 +14,7 @@ import {
 } from "./support.ts";
 import { certFile, connectTls, keyFile } from "./tls.ts";
 import { checkRefusal, moduleUrl, Tool } from "./tool.ts";
-import { eventsOf, TracedTool } from "./traces/traced_tool.ts";
+import { eventsOf, linesOf, TracedTool } from "./traces/traced_tool.ts";
 
 /** A whole exchange that is kept, as an echo has it. */
 const whole = [
@@ -166,6 +167,39 @@ testWithSignals("cli: --trace tells of lingering, and of its end", async () => {
     ...["exchange", "lingering", "read", "fin client", "closed"],
   ]);
 });
+
+testOnLinux(
+  "cli: --trace tells of an inherited socket, its stop and a reset",
+  async () => {
+    await using folder = await temporaryFolder();
+    using kept = KeptSocket.tcp();
+    const fd = kept.lend();
+    const path = `${folder.path}/trace`;
+    await using tool = await Tool.listeningAsIs([
+      ...["--fd", `${fd}`, "--idle-timeout", "500ms", "--refusal="],
+      ...["--log-level", "debug", "--trace", path],
+    ], Tool.allowing(folder.path));
+    kept.giveBack(fd);
+    const silent = await begin(kept.place, "half");
+    await tool.line(/ accepted /);
+    const waiting = await send(kept.place, "whole");
+    const cut = assertRejects(
+      () => readText(silent),
+      Deno.errors.ConnectionReset,
+    );
+    tool.kill("SIGTERM");
+    await cut;
+    assertEquals(await readText(waiting), "whole");
+    await tool.ending();
+    const lines = linesOf(await Deno.readTextFile(path));
+    assertEquals(eventsOf(lines, 1), [
+      ...["accepted", "begun", "read", "closed", "exchange"],
+    ]);
+    assertEquals(eventsOf(lines, 2), whole);
+    const refusing = lines.filter(({ event }) => event === "refusing");
+    assertEquals(refusing.length, 1);
+  },
+);
 
 testWithSignals("cli: --trace tells of a drain", async () => {
   await using traced = await TracedTool.listening();

@@ -1,7 +1,12 @@
 // Listening sockets that are inherited: what is the same as elsewhere, and what
 // differs. Each fault is played on them in `faults_test.ts`.
 
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   type Conn,
   type FdOptions,
@@ -437,6 +442,35 @@ for (const stop of ["close", "shutdown"] as const) {
     },
   );
 }
+
+testOnLinux(
+  "Listener.close() tells the console of a callback that throws where there is no loop",
+  async () => {
+    using kept = KeptSocket.tcp();
+    const fd = kept.lend();
+    const called = Promise.withResolvers<void>();
+    const listener = listen({
+      fd,
+      onExchange: () => {
+        called.resolve();
+        throw new Error("from the callback");
+      },
+    });
+    const client = await send(kept.place, "x");
+    await turnOfIo();
+    const told = Promise.withResolvers<unknown>();
+    const { error } = console;
+    console.error = told.resolve;
+    try {
+      listener.close();
+      await called.promise;
+      assertStringIncludes(`${await told.promise}`, "from the callback");
+    } finally {
+      console.error = error;
+    }
+    await assertCut(kept.place, client);
+  },
+);
 
 testOnLinux(
   "serve() resets a client of an inherited socket whom a failed handler tells nothing",

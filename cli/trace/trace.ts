@@ -18,6 +18,7 @@ import { createFile } from "../shared/files.ts";
 import { LineQueue, type Losses } from "../log/line_queue.ts";
 import type { Log } from "../log/log.ts";
 import type { Observer } from "../shared/observer.ts";
+import type { Socket } from "../../shared/socket.ts";
 import { TracedConnection } from "./traced_connection.ts";
 import { messageOf, serverName } from "../shared/wording.ts";
 
@@ -162,20 +163,27 @@ export class Trace implements Observer, AsyncDisposable {
     this.#source = source;
     const accept = source.accept.bind(source);
     const close = source.close.bind(source);
-    source.accept = async () => {
-      const socket = await accept();
-      const connection = new TracedConnection(
-        socket,
-        (ms, event, fields) => this.#write(ms, event, fields),
-      );
-      this.#connections.set(connection.remoteAddr, connection);
-      return socket;
-    };
+    const leave = source.leave?.bind(source);
+    source.accept = async () => this.#traced(await accept());
+    if (leave) {
+      source.leave = () => leave().map((socket) => this.#traced(socket));
+    }
+    let isClosed = false;
     source.close = () => {
       close();
       // One that another one has replaced refuses nobody.
-      if (this.#source === source) this.#tell("refusing");
+      if (this.#source === source && !isClosed) this.#tell("refusing");
+      isClosed = true;
     };
+  }
+
+  #traced(socket: Socket): Socket {
+    const connection = new TracedConnection(
+      socket,
+      (ms, event, fields) => this.#write(ms, event, fields),
+    );
+    this.#connections.set(connection.remoteAddr, connection);
+    return socket;
   }
 
   #tell(event: string, fields?: object): void {

@@ -86,6 +86,16 @@ export class TracedConnection {
       this.#tellEnd();
       this.tell("closed");
     };
+    const reset = socket.reset?.bind(socket);
+    if (reset) {
+      socket.reset = () => {
+        reset();
+        // After our FIN it is a close, which has been told.
+        if (this.isClosed) return;
+        this.isClosed = true;
+        this.tell("closed");
+      };
+    }
     if (isTls(socket)) {
       const handshake = socket.handshake.bind(socket);
       socket.handshake = async () => {
