@@ -8,6 +8,7 @@ import { hostPort } from "../shared/address.ts";
 import { NodeSocket } from "../shared/node_socket.ts";
 import { checkPair } from "./certificates.ts";
 import { closeQuietly } from "../shared/quiet.ts";
+import type { Ends, Socket } from "../shared/socket.ts";
 import { named } from "../shared/thrown.ts";
 import type { CheckedRequestOptions } from "./options.ts";
 import { TlsSocket } from "./tls_socket.ts";
@@ -16,12 +17,7 @@ import { TlsSocket } from "./tls_socket.ts";
 const NEXT_ADDRESS_MS = 250;
 
 /** A connection of the client. */
-export type ClientSocket =
-  & Pick<Deno.Conn, "read" | "write" | "closeWrite" | "close">
-  & {
-    /** Closes so that the server sees a cut. A Unix socket has no such thing. */
-    reset?(): void;
-  };
+export type ClientSocket = Omit<Socket, keyof Ends>;
 
 /**
  * Connects, and completes the TLS handshake if there is one.
