@@ -1,11 +1,13 @@
 // Lessons that are typed as they are read: their files, commands and what these
-// show. A lesson is Markdown with four kinds of blocks:
+// show. A lesson is Markdown with five kinds of blocks:
 //
 // - `ts ignore NAME`: a file. The sentence before it names it, too.
-// - `sh`: what is typed. Its first line, a comment, names the terminal. Blocks
-//   of `ss` alone need none, as it can be asked anywhere, and again.
-// - `text`: what is shown then, in that terminal or in the one it names. A line
-//   `...` stands for any lines.
+// - `diff OLD NEW`: what to change in a file to get another one. A line `...`
+//   stands for any lines that stay.
+// - `sh`: what is typed. A comment names the terminal. `ss` is asked again until
+//   it shows what it should.
+// - `text`: what is shown then, in that terminal, or in those that lines like
+//   the comments name. A line `...` stands for any lines.
 // - without a word: a diagram.
 
 import { assert, assertEquals } from "@std/assert";
@@ -16,6 +18,7 @@ import { freePort } from "./sockets.ts";
 /** What a reader does, or sees. */
 type Step =
   | { kind: "file"; name: string; text: string }
+  | { kind: "change"; old: string; name: string; changes: string }
   | { kind: "type"; terminal: string; commands: string }
   | { kind: "ask"; commands: string }
   | { kind: "see"; terminal: string; shown: string[] };
@@ -42,31 +45,49 @@ function stepsOf(section: string): Step[] {
     const [whole, info = "", text = ""] = block;
     const before = section.slice(end, block.index);
     end = block.index + whole.length;
-    const [language = "", ...words] = info.split(" ");
-    const commands = text.trimEnd();
-    if (language === "ts") {
-      const [ignore, name = ""] = words;
-      assertEquals(ignore, "ignore", "the block does not run by itself");
+    const [language = "", first = "", name = ""] = info.split(" ");
+    if (language === "ts" || language === "diff") {
       assert(before.includes(`\`${name}\``), `the text does not name ${name}`);
+    }
+    if (language === "ts") {
+      assertEquals(first, "ignore", "the block does not run by itself");
       steps.push({ kind: "file", name, text });
-    } else if (language === "sh" && commands.startsWith("# ")) {
-      [, last = ""] = /^# (.+)/.exec(commands) ?? [];
-      steps.push({ kind: "type", terminal: last, commands });
+    } else if (language === "diff") {
+      steps.push({ kind: "change", old: first, name, changes: text });
     } else if (language === "sh") {
-      assert(
-        /^(ss .+\n?)+$/.test(commands),
-        `where is this typed? ${commands}`,
-      );
-      steps.push({ kind: "ask", commands });
-      last = "";
+      for (const [terminal, lines] of partsOf(text, last)) {
+        const commands = lines.join("\n");
+        steps.push(
+          commands.startsWith("ss ")
+            ? { kind: "ask", commands }
+            : { kind: "type", terminal, commands },
+        );
+        last = terminal;
+      }
     } else if (language === "text") {
-      const terminal = words.length > 0 ? words.join(" ") : last;
-      steps.push({ kind: "see", terminal, shown: commands.split("\n") });
+      for (const [terminal, shown] of partsOf(text, last)) {
+        steps.push({ kind: "see", terminal, shown });
+      }
     } else {
       assertEquals(info, "", "the block is of a known kind");
     }
   }
   return steps;
+}
+
+/**
+ * The lines of a block by terminal, where "" is any, in which `ss` is asked. Those
+ * before the first name are of `last`.
+ */
+function partsOf(text: string, last: string): [string, string[]][] {
+  const parts: [string, string[]][] = [[last, []]];
+  for (const line of text.trimEnd().split("\n")) {
+    const [, terminal] = /^# (server|client|second client)$/.exec(line) ?? [];
+    if (terminal) parts.push([terminal, []]);
+    else if (line.startsWith("ss ")) parts.push(["", [line]]);
+    else parts.at(-1)?.[1].push(line);
+  }
+  return parts.filter(([, lines]) => lines.length > 0);
 }
 
 /** Writes the files of sections into a folder, with another port. */
@@ -75,14 +96,29 @@ export async function writeFiles(
   sections: readonly Section[],
   port = portOfLesson,
 ): Promise<string[]> {
-  const names: string[] = [];
+  const files = new Map<string, string>();
   for (const step of sections.flatMap(({ steps }) => steps)) {
-    if (step.kind !== "file") continue;
-    const path = `${folder}/${step.name}`;
-    await Deno.writeTextFile(path, withPort(step.text, port));
-    names.push(step.name);
+    if (step.kind !== "file" && step.kind !== "change") continue;
+    assert(!files.has(step.name), `there are two files ${step.name}`);
+    const text = step.kind === "file"
+      ? step.text
+      : changed(files.get(step.old) ?? "", step.changes);
+    files.set(step.name, text);
+    await Deno.writeTextFile(`${folder}/${step.name}`, withPort(text, port));
   }
-  return names;
+  return Array.from(files.keys());
+}
+
+/** A text after changes, which name each place by the lines that are there. */
+function changed(text: string, changes: string): string {
+  for (const hunk of changes.split(/^\.\.\.\n/m)) {
+    const old = hunk.replaceAll(/^\+.*\n/gm, "").replaceAll(/^[- ]/gm, "");
+    const places = text.split(old).length - 1;
+    assertEquals(places, 1, `these lines are there once:\n${old}`);
+    const added = hunk.replaceAll(/^-.*\n/gm, "").replaceAll(/^[+ ]/gm, "");
+    text = text.replace(old, () => added);
+  }
+  return text;
 }
 
 function withPort(text: string, port: number): string {
