@@ -37,20 +37,36 @@ static void fail(const char *what) {
   exit(1);
 }
 
-static int dial(void) {
+// Takes the address of a client: 127.0.1.0, 127.0.1.1, and so on. Linux alone has
+// them all, and chooses the port when it knows where the connection leads.
+static void take_address(int fd, int client) {
+#ifdef IP_BIND_ADDRESS_NO_PORT
+  if (address.ss_family != AF_INET) return;
+  int on = 1;
+  struct sockaddr_in own = {.sin_family = AF_INET};
+  own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 255 + client);
+  if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on) < 0 ||
+      bind(fd, (struct sockaddr *)&own, sizeof own) < 0)
+    fail("bind");
+#endif
+}
+
+static int dial(int client) {
   for (;;) {
     int fd = socket(address.ss_family, SOCK_STREAM, 0);
     if (fd < 0) fail("socket");
+    take_address(fd, client);
     if (connect(fd, (struct sockaddr *)&address, address_size) == 0) return fd;
-    // All ports are in TIME_WAIT, or the backlog of a Unix socket is full.
-    if (errno != EADDRNOTAVAIL && errno != EAGAIN) fail("connect");
+    if (errno == EADDRNOTAVAIL) fail("a client has used up its ports");
+    // The backlog of a Unix socket is full.
+    if (errno != EAGAIN) fail("connect");
     close(fd);
     usleep(1000);
   }
 }
 
-static void exchange(char *buffer) {
-  int fd = dial();
+static void exchange(int client, char *buffer) {
+  int fd = dial(client);
   for (long sent = 0; sent < request;) {
     long part = request - sent < BLOCK ? request - sent : BLOCK;
     ssize_t wrote = send(fd, block, part, MSG_NOSIGNAL);
@@ -79,20 +95,28 @@ static void exchange(char *buffer) {
   close(fd);
 }
 
-static void *client(void *count) {
+struct client {
+  int number;
+  long exchanges;
+  int connection;
+};
+
+static void *run_client(void *argument) {
+  struct client *client = argument;
   char *buffer = malloc(BUFFER);
   if (!buffer) fail("malloc");
   do {
-    exchange(buffer);
-    ++*(long *)count;
+    exchange(client->number, buffer);
+    client->exchanges++;
   } while (now() < end);
   free(buffer);
   return NULL;
 }
 
-static void *silent(void *connection) {
+static void *stay_silent(void *argument) {
+  struct client *client = argument;
   char answer[4096];
-  for (int fd = *(int *)connection;; fd = dial()) {
+  for (int fd = client->connection;; fd = dial(client->number)) {
     while (recv(fd, answer, sizeof answer, 0) > 0);
     close(fd);
   }
@@ -108,24 +132,23 @@ int main(int argc, char **argv) {
   memset(block, 'x', BLOCK);
 
   int silents = atoi(argv[6]);
-  int connections[silents + 1];
+  struct client all[silents + clients];
+  pthread_t threads[silents + clients];
   for (int i = 0; i < silents; i++) {
-    pthread_t thread;
-    connections[i] = dial();
-    if (pthread_create(&thread, NULL, silent, &connections[i])) fail("thread");
+    all[i] = (struct client){.number = i, .connection = dial(i)};
+    if (pthread_create(&threads[i], NULL, stay_silent, &all[i])) fail("thread");
   }
 
   double start = now();
   end = start + atof(argv[3]);
-  pthread_t threads[clients];
-  long counts[clients], exchanges = 0;
-  for (int i = 0; i < clients; i++) {
-    counts[i] = 0;
-    if (pthread_create(&threads[i], NULL, client, &counts[i])) fail("thread");
+  for (int i = silents; i < silents + clients; i++) {
+    all[i] = (struct client){.number = i};
+    if (pthread_create(&threads[i], NULL, run_client, &all[i])) fail("thread");
   }
-  for (int i = 0; i < clients; i++) {
+  long exchanges = 0;
+  for (int i = silents; i < silents + clients; i++) {
     pthread_join(threads[i], NULL);
-    exchanges += counts[i];
+    exchanges += all[i].exchanges;
   }
   double seconds = now() - start;
   struct rusage usage;
