@@ -24,7 +24,10 @@ const server = Bun.listen({
     },
     end(socket) {
       const { data } = socket;
-      if (work !== "stream") data.size = Buffer.concat(data.chunks).length;
+      if (work !== "stream") {
+        const request = Buffer.concat(data.chunks);
+        data.size = (work === "text" ? request.toString() : request).length;
+      }
       data.answer = work === "answer" ? large : Buffer.from(String(data.size));
       send(socket);
     },

@@ -46,6 +46,9 @@ for await (const conn of listener) {
       view = new Uint8Array(value.buffer);
     }
     await conn.respond(String(size));
+  } else if (work === "text") {
+    const request = await conn.text();
+    await conn.respond(String(request.length));
   } else {
     const request = await conn.bytes();
     await conn.respond(work === "answer" ? large : String(request.length));
