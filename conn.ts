@@ -48,7 +48,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
     const localAddr = settings.localAddr ?? unmapped(conn.localAddr);
     this.localAddr = localAddr as Addr;
     this.#settings = settings;
-    const { onRequest, freeBuffers } = settings;
+    const { onRequest, buffers } = settings;
     const onHead = onRequest && ((head: Uint8Array<ArrayBuffer>) => {
       const { id, remoteAddr, localAddr, bytesRead } = this;
       const start = { id, remoteAddr, localAddr, bytesRead, head };
@@ -62,7 +62,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
     const state = this.state = new State(socket, limits);
     const reading = new ReadingHalf(socket, state, limits, settings);
     const writing = new WritingHalf(socket, state, limits);
-    const request = new IncomingRequest(reading, state, freeBuffers, onHead);
+    const request = new IncomingRequest(reading, state, buffers, onHead);
     const halves = { reading, request, writing };
     const closing = new Closing(socket, state, halves, settings);
     this.#reading = reading;

@@ -7,6 +7,7 @@
 import { Dialogue, type Piece } from "./dialogue.ts";
 import { parseJson } from "../shared/printable.ts";
 import { quietly } from "../shared/quiet.ts";
+import { MIN_READ_BUFFER_BYTES, type ReadBuffers } from "./read_buffers.ts";
 import { type ReadingHalf, readPending, tooLateToRead } from "./reading.ts";
 import { RequestBytes } from "./request_bytes.ts";
 import type { RequestReader } from "./request_interface.ts";
@@ -31,7 +32,6 @@ type Use =
   | "cancelled"
   | "dropped";
 
-const READ_BUFFER_BYTES = 65_536;
 /** How much of a request is copied for `onHead`. */
 const HEAD_BYTES = 1024;
 
@@ -43,7 +43,7 @@ export class IncomingRequest implements RequestReader {
   readonly #state: State;
   /** Until it has been called. */
   #onHead: OnHead | undefined;
-  readonly #freeBuffers: Uint8Array<ArrayBuffer>[];
+  readonly #buffers: ReadBuffers;
   /** Borrowed until the server moves on: what callers get never aliases it. */
   #buffer: Uint8Array<ArrayBuffer> | undefined;
   #bytes: RequestBytes | undefined;
@@ -53,18 +53,17 @@ export class IncomingRequest implements RequestReader {
   #stream: RequestStream | undefined;
   #dialogue: Dialogue | undefined;
 
-  /** @param freeBuffers Read buffers that can be reused. */
   constructor(
     reading: ReadingHalf,
     state: State,
-    freeBuffers: Uint8Array<ArrayBuffer>[],
+    buffers: ReadBuffers,
     onHead: OnHead | undefined,
   ) {
     this.#reading = reading;
     this.#state = state;
     this.#onHead = onHead;
-    this.#freeBuffers = freeBuffers;
-    this.#buffer = freeBuffers.pop() ?? new Uint8Array(READ_BUFFER_BYTES);
+    this.#buffers = buffers;
+    this.#buffer = buffers.take();
     this.#bytes = new RequestBytes(this.#buffer);
   }
 
@@ -85,13 +84,11 @@ export class IncomingRequest implements RequestReader {
   }
 
   text(): Promise<string> {
-    return this.#consume((request) => decoder.decode(request.peek()));
+    return this.#consume((request) => this.#decode(request));
   }
 
   json(): Promise<unknown> {
-    return this.#consume((request) =>
-      parseJson(decoder.decode(request.peek()))
-    );
+    return this.#consume((request) => parseJson(this.#decode(request)));
   }
 
   read(buffer: Uint8Array): Promise<number | null> {
@@ -154,7 +151,7 @@ export class IncomingRequest implements RequestReader {
   release(): void {
     const buffer = this.#buffer;
     // A pending read may still write to it.
-    if (buffer && !this.#reading.isPending) this.#freeBuffers.push(buffer);
+    if (buffer && !this.#reading.isPending) this.#buffers.giveBack(buffer);
     this.#buffer = this.#bytes = undefined;
     this.#reading.stop();
   }
@@ -175,6 +172,12 @@ export class IncomingRequest implements RequestReader {
     const consumed = this.#take(convert);
     // A fault of the client, or a cut, must not end a process that ignores it.
     return isSure ? consumed : quietly(consumed);
+  }
+
+  #decode(request: WholeRequest): string {
+    const bytes = request.peek();
+    this.#buffers.follow(bytes.length);
+    return decoder.decode(bytes);
   }
 
   /** Converts the request at once, before the buffer serves another exchange. */
@@ -242,7 +245,8 @@ export class IncomingRequest implements RequestReader {
   #openDialogue(): Dialogue {
     const kept = this.#isKept ? this.#bytes : undefined;
     const borrowed = kept ? undefined : this.#buffer;
-    const buffer = borrowed ?? new Uint8Array(READ_BUFFER_BYTES);
+    const buffer = borrowed?.subarray(0, MIN_READ_BUFFER_BYTES) ??
+      new Uint8Array(MIN_READ_BUFFER_BYTES);
     return new Dialogue(buffer, this.#reading, this.#state, {
       kept,
       onRead: (room, read) => this.#tellHead(room, read),

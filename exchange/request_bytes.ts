@@ -5,9 +5,13 @@
  */
 
 const MIN_GROWTH_BYTES = 262_144;
-/** How much is read at once when a large request is streamed. */
-const LARGE_CHUNK_BYTES = 262_144;
+/**
+ * How much is read at once when a large request is streamed: a little less than
+ * 128 KiB, from where on glibc takes each piece of memory anew from the kernel.
+ */
+const LARGE_CHUNK_BYTES = 122_880;
 const MAX_GROWTH_BYTES = 8_388_608;
+const LARGE_PIECE_BYTES = 1_048_576;
 
 /**
  * The bytes of one request, in pieces. The first piece is a borrowed buffer
@@ -103,9 +107,10 @@ export class RequestBytes {
     for (const piece of pieces) {
       joined.set(piece, at);
       at += piece.length;
-      // Garbage collection may come late, so the largest pieces are freed now.
-      // For smaller ones that costs more than it gains.
-      if (piece.length === MAX_GROWTH_BYTES) piece.buffer.transfer(0);
+      // Garbage collection may come late, so large pieces are freed now. For
+      // smaller ones that costs more than it gains.
+      const isOurs = piece.buffer !== this.#borrowed.buffer;
+      if (isOurs && piece.length >= LARGE_PIECE_BYTES) piece.buffer.transfer(0);
     }
     return joined;
   }

@@ -5,6 +5,7 @@
  */
 
 import type { ClosingSettings } from "./closing.ts";
+import type { ReadBuffers } from "./read_buffers.ts";
 import type { ReadingSettings } from "./reading.ts";
 import type { RequestStart } from "./record.ts";
 import type { TimeSettings } from "./time_limits.ts";
@@ -20,8 +21,8 @@ export interface ExchangeSettings
   readonly streaming: boolean;
   /** How many requests may be read while another is handled. */
   readonly readAhead: number;
-  /** Read buffers that can be reused. */
-  readonly freeBuffers: Uint8Array<ArrayBuffer>[];
+  /** What requests are read into. */
+  readonly buffers: ReadBuffers;
   /** Called with how each request begins. */
   readonly onRequest: ((start: RequestStart) => void) | undefined;
 }

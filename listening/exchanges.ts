@@ -7,6 +7,7 @@
 import { Exchange } from "../conn.ts";
 import { Delimiter, DelimiterSearch } from "../exchange/delimiter.ts";
 import { LengthSearch } from "../exchange/length.ts";
+import { ReadBuffers } from "../exchange/read_buffers.ts";
 import type { ExchangeSettings } from "../exchange/settings.ts";
 import { bytesOf } from "../shared/body.ts";
 import type { Socket } from "../shared/socket.ts";
@@ -42,7 +43,7 @@ export class Exchanges<Addr extends Deno.Addr> {
       startSearch,
       silence,
       outlivesCuts: onRefuse !== undefined,
-      freeBuffers: [],
+      buffers: new ReadBuffers(),
     };
     const shortestLimit = Math.min(deadline, idleTimeout, silence);
     this.#watchdog = new Watchdog(this.#running, shortestLimit);
