@@ -41,10 +41,10 @@ function readTable(): Map<string, Row> {
   const page = Deno.readTextFileSync(`${root}/docs/promises.md`);
   const [, rows = ""] = /^\| fault .*\n\| -.*\n((?:\|.*\n)+)/m.exec(page) ?? [];
   return new Map(
-    rows.trim().split("\n").map((row) => {
-      const [, fault = "", sees = "", record = "", held = ""] = row.split("|")
+    rows.trim().split("\n").flatMap((row) => {
+      const [, alike = "", sees = "", record = "", held = ""] = row.split("|")
         .map((cell) => cell.trim());
-      return [fault, [sees, record, held]];
+      return alike.split("; ").map((fault) => [fault, [sees, record, held]]);
     }),
   );
 }
