@@ -9,6 +9,7 @@ import { comparable } from "./terminals.ts";
 const pages = [
   "README.md",
   "CONTRIBUTING.md",
+  "SECURITY.md",
   "docs/cli.md",
   "docs/clients.md",
   "docs/printing.md",
@@ -17,7 +18,9 @@ const pages = [
   "docs/production.md",
   "docs/promises.md",
   "docs/speed.md",
+  "docs/testing.md",
   "bench/README.md",
+  "examples/README.md",
 ];
 
 /** What is shown after each command of a page: nothing in a block of `sh`. */
@@ -222,9 +225,13 @@ notTried(
   "they run these tests",
   "deno task test",
   "bash .ci/run",
-  'deno test -A $(deno run -N -E=JSR_URL offline/flag.ts) --filter "client that drips"',
 );
 notTried("it checks this file, too", "deno task check");
+notTried(
+  "checkout_test.ts runs them",
+  "deno run -N -R=examples $(deno run -N -E=JSR_URL offline/flag.ts) cli.ts examples/upper_case.ts",
+  "deno test -N $(deno run -N -E=JSR_URL offline/flag.ts) examples/test_double_test.ts",
+);
 notTried("deno task registry:check runs it", "deno add jsr:@halfclose/server");
 notTried(
   "they fetch a Deno",

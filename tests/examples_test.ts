@@ -27,38 +27,32 @@ import { Tool } from "./tool.ts";
 
 const folder = `${root}/examples`;
 
-/** An example, as a row of the table in its README tells of it. */
+/** An example, as a row of the table in its README names it. */
 interface Example {
   name: string;
-  /** Its file, if it takes one. */
-  file: string | undefined;
-  /** What starts it. */
+  file: string;
+  /** What starts it, by its own words. */
   start: string;
   /** What talks to it: lines for a shell. */
   talk: string[];
 }
 
+const rows = Deno.readTextFileSync(`${folder}/README.md`)
+  .matchAll(/^\| \[(.+?)\]\((.+?)\) /gm);
 const examples = new Map(
-  Deno.readTextFileSync(`${folder}/README.md`).split("\n")
-    .filter((line) => line.startsWith("|"))
-    .slice(2)
-    .map(exampleOf)
-    .map((example) => [example.name, example]),
+  Array.from(
+    rows,
+    ([, name = "", file = ""]) => [name, exampleIn(file, name)] as const,
+  ),
 );
 
-function exampleOf(row: string): Example {
-  const [, title = "", _, start = "", talk = ""] = row.split(/(?<!\\)\|/)
-    .map((cell) => cell.trim().replaceAll("\\|", "|"));
-  const [, name = title, file] = /^\[(.+)\]\((.+)\)$/.exec(title) ?? [];
-  const [startWith, talkWith] = [start, talk].map((cell) =>
-    cell.replace(/^`(.*)`$/, "$1")
-  );
-  return {
-    name,
-    file,
-    start: startWith ?? "",
-    talk: talkWith ? talkWith.split("; ") : [],
-  };
+function exampleIn(file: string, name: string): Example {
+  const [, block = ""] =
+    /^ \* ```sh\n((?: \* .+\n)+?) \* ```/m.exec(textOf(file)) ?? [];
+  const [start = "", ...talk] = block.trimEnd().split("\n")
+    .map((line) => line.slice(3));
+  assert(start, `${file} says how to start it`);
+  return { name, file, start, talk };
 }
 
 function exampleCalled(name: string): Example {
@@ -198,23 +192,15 @@ async function output(program: string, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-Deno.test("examples/README.md tells of each file what it tells itself", () => {
+Deno.test("examples/README.md names each file", () => {
   const told = Array.from(examples.values(), ({ file }) => file);
-  assertEquals(
-    told.filter((file) => file !== undefined).toSorted(),
-    files.toSorted(),
-  );
-  for (const { file, start, talk } of examples.values()) {
-    if (file === undefined) continue;
-    const source = Deno.readTextFileSync(`${folder}/${file}`);
-    const [, block = ""] =
-      /^ \* ```sh\n((?: \* .+\n)+?) \* ```/m.exec(source) ??
-        [];
-    const lines = block.trimEnd().split("\n").map((line) => line.slice(3));
-    assertEquals(lines, [start, ...talk], file);
-    // It listens where the client is told to go.
+  assertEquals(told.toSorted(), files.toSorted());
+});
+
+Deno.test("examples: each listens where its client is told to go", () => {
+  for (const { file, talk } of examples.values()) {
     const [, port = "8080"] =
-      /^(?:export default \{| ) port: (\d+),/m.exec(source) ?? [];
+      /^(?:export default \{| ) port: (\d+),/m.exec(textOf(file)) ?? [];
     for (
       const [, told] of talk.join().matchAll(
         /(?:localhost|127\.0\.0\.1)(?::| | -p | --port )(\d+)/g,
@@ -843,10 +829,6 @@ testExample("deploy hook: runs the script, once at a time", async (example) => {
     assertMatch(await send(version), /^send a version/);
   }
   assertEquals((await Deno.stat(place.path)).mode ?? 0, 0o140660);
-});
-
-testExample("word counter: counts", async (example) => {
-  assertEquals((await example.talk(await example.addr())).trim(), "3");
 });
 
 /** What the tests read of the attributes of OTLP. */
