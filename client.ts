@@ -56,6 +56,9 @@ export { TimeoutError } from "./shared/errors.ts";
  * for a process that is killed. If that matters, put a length or a checksum into
  * the request.
  *
+ * On Windows (by Deno's source, not tried) a request that is still waiting to be
+ * sent is also cut if the server ends its side before it has sent a byte.
+ *
  * @example Usage
  * ```ts
  * import { request } from "@halfclose/server/client";

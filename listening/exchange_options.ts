@@ -88,7 +88,11 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    *   throws, or returns anything else, such as a promise, the exchange fails
    *   (`"failed"`).
    * - `{ idle: milliseconds }`, at least 1: the request ends when nothing has
-   *   come for that long, from the beginning or since the last byte.
+   *   come for that long, from the beginning or since the last byte. A client that
+   *   sends nothing has an empty request. More than `idleTimeout` has no effect.
+   *
+   * On TLS, a request that a delimiter or its length ends is complete, even if the
+   * client then cuts the connection without a `close_notify`.
    *
    * @example A request with its length in front
    * ```ts
@@ -139,7 +143,11 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * PROXY protocol, version 1 or 2, of at most 4096 bytes. `remoteAddr` and
    * `localAddr` are then those of the client, and `peerAddr` is the proxy. If the
    * header is malformed or missing, the connection is closed with the outcome
-   * `"proxy"`. Health checks end with `"health-check"`, and take no turn.
+   * `"proxy"`. Health checks end with `"health-check"`, and take no turn. Where the
+   * header names no client (`LOCAL`, `UNKNOWN`), the addresses are those of the
+   * socket. A checksum (CRC32c) in the header must be right; other fields are
+   * skipped. Neither `maxRequestBytes` nor `until` counts the header, but the
+   * time limits do, and a client gets the text of `onRefuse` only after it.
    *
    * Whoever can connect can claim to be any client, so let only the proxy
    * connect, for instance with `allow`. TLS must end at the proxy, so `cert` and

@@ -30,8 +30,8 @@ export interface TcpOptions<Addr extends Deno.Addr = Deno.NetAddr>
    */
   port?: number;
   /**
-   * Whether other processes may listen on the same port. It needs Deno's flag
-   * `--unstable-net`: without it, `true` is a `TypeError`.
+   * Whether other processes may listen on the same port. It needs Linux, and
+   * Deno's flag `--unstable-net`: without them, `true` is a `TypeError`.
    *
    * @default {false}
    */
@@ -72,6 +72,12 @@ export interface UnixOptions<Addr extends Deno.Addr = Deno.UnixAddr>
    *
    * Deno's permissions to read and write must cover its folder: there the socket
    * is created in a hidden folder that only its user may enter, and then moved.
+   * Of servers that start at the same path at once, one listens: each locks the
+   * folder while it looks. Where the folder cannot be read or locked, a socket that
+   * is left behind is not replaced.
+   *
+   * A path may have 107 bytes and its folder 97, on macOS 103 and 93. Abstract
+   * sockets, which other programs write as `@name`, are not possible.
    */
   path: string;
   /**
@@ -131,7 +137,7 @@ export interface FdOptions<
    * that is cut ends with a reset on TCP, so that the client knows; the path of a
    * Unix socket is not known (`null`); and there is no TLS, which a proxy can end.
    * When descriptors have lacked, it takes up to a second until clients are accepted
-   * again.
+   * again. Programs that are started with `Deno.Command` do not inherit the socket.
    */
   fd: number;
   /** Only {@linkcode UnixOptions} have one. */
@@ -145,10 +151,12 @@ export interface FdOptions<
  *
  * They are one of {@linkcode TcpOptions} (with `cert` and `key` for TLS),
  * {@linkcode UnixOptions} (with a `path`), {@linkcode FdOptions} (with an `fd`) and
- * {@linkcode ListenerOptions} (with a `listener`); options of two of them exclude each other. Each has the limits and
- * callbacks of {@linkcode ExchangeOptions}, and the callbacks are called with the
- * options as `this`. Each option is read once, by its name, wherever it comes
- * from.
+ * {@linkcode ListenerOptions} (with a `listener`); options of two of them exclude
+ * each other. Each has the limits and callbacks of {@linkcode ExchangeOptions}, and
+ * the callbacks are called with the options as `this`. Each option is read once, by
+ * its name, wherever it comes from: it may be inherited, a getter or the member of a
+ * class. A field that is no option is a `TypeError`; other members may have any name
+ * that does not look like a misspelled option.
  *
  * @example Usage
  * ```ts

@@ -89,8 +89,9 @@ export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
    */
   onListen?: (addr: Addr) => void;
   /**
-   * Called with what the handler, or the body that it returned, threw. By
-   * default it is written with `console.error`.
+   * Called with what the handler, or the body that it returned, threw, also if the
+   * handler had responded before or was abandoned (but not with the error of the
+   * limit that ended it). By default it is written with `console.error`.
    *
    * @param error What was thrown.
    * @param conn The connection that was being handled.
