@@ -17,6 +17,7 @@ const pages = [
   "docs/library.md",
   "docs/production.md",
   "docs/promises.md",
+  "docs/protocols.md",
   "docs/speed.md",
   "docs/testing.md",
   "bench/README.md",
@@ -253,6 +254,12 @@ notTried(
   'eval "$(halfclose completions bash)"',
   'eval "$(halfclose completions zsh)"',
   "halfclose completions fish | source",
+);
+notTried(
+  "interop/programs.ts runs them, with folders of its own",
+  "deno run -N --allow-run=git jsr:@halfclose/server --port 9418 --max-request-bytes none --deadline 1h --idle-timeout 5m -- git daemon --inetd --export-all --enable=receive-pack --base-path=/srv/git /srv/git",
+  "deno run -N --allow-run=runuser jsr:@halfclose/server --port 7070 -- runuser -u nobody -- gophernicus -r /srv/gopher -h localhost -p 7070",
+  "deno run -N --allow-run=cvs jsr:@halfclose/server --port 2401 --deadline 1h -- cvs -f --allow-root=/srv/cvs pserver",
 );
 notTried(
   "they need Docker; container_test.ts does what the image would",

@@ -272,6 +272,23 @@ testExample(
   },
 );
 
+testExample("LPD: keeps the files of a job", async (example) => {
+  const reply = await example.talk(await example.addr());
+  assertEquals(reply, "\0\0\0");
+  const kept = await Deno.readTextFile(`${example.dir}/jobs/1-1.data`);
+  assertEquals(kept, "hello");
+});
+
+testExample("munin: tells the load", async (example) => {
+  const reply = await example.talk(await example.addr());
+  assertMatch(reply, /^# munin node at here\nload\.value [\d.]+\n\.\n$/);
+});
+
+testExample("dictionary: says what a word means", async (example) => {
+  const reply = await example.talk(await example.addr());
+  assertStringIncludes(reply, "To end one's sending half");
+}, { needs: "curl" });
+
 testExample("SMTP double: prints each mail", async (example) => {
   const addr = await example.addr();
   assertEquals(await example.talk(addr), "");

@@ -1,4 +1,5 @@
-// The servers of docs/protocols.md, each started as the page has it.
+// The servers of docs/protocols.md, each started as the page, or the example that it
+// links to, has it.
 
 import { assert } from "@std/assert";
 import { root } from "../programs.ts";
@@ -13,16 +14,23 @@ export function sectionOf(heading: string): string {
   return rest.split("\n## ")[0] ?? "";
 }
 
+/** The server of a section. */
+function sourceIn(section: string): string {
+  const [, source] = /```ts ignore\n(.*?)```/s.exec(section) ?? [];
+  if (source !== undefined) return source;
+  const [, file] = /\]\(\.\.\/(examples\/\w+\.ts)\)/.exec(section) ?? [];
+  assert(file, `docs/protocols.md has no server in:\n${section}`);
+  return Deno.readTextFileSync(`${root}/${file}`);
+}
+
 /** Starts the server that the page has under a heading, in a folder. */
 export async function startServer(
   heading: string,
   folder: string,
   ...flags: string[]
 ): Promise<Tool> {
-  const [, source] = /```ts ignore\n(.*?)```/s.exec(sectionOf(heading)) ?? [];
-  assert(source, `docs/protocols.md has no server under ${heading}`);
   const file = `${folder}/server.ts`;
-  await Deno.writeTextFile(file, source);
+  await Deno.writeTextFile(file, sourceIn(sectionOf(heading)));
   return await Tool.listening([...flags, file], {
     permissions: ["-A", "--config", `${root}/deno.json`],
     entry: `${root}/cli.ts`,
