@@ -86,7 +86,7 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    *   `maxRequestBytes`. The client's FIN before the end is `"truncated"`, unless
    *   nothing has come. `head` is valid during the call only. If the function
    *   throws, or returns anything else, such as a promise, the exchange fails
-   *   (`"failed"`).
+   *   (`"failed"`). Without `onExchange`, `serve()` writes that to `console.error`.
    * - `{ idle: milliseconds }`, at least 1: the request ends when nothing has
    *   come for that long, from the beginning or since the last byte. A client that
    *   sends nothing has an empty request. More than `idleTimeout` has no effect.
@@ -170,7 +170,8 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * with that error.
    *
    * With `proxyProtocol` it decides which proxies are trusted. It is not asked
-   * again about the client: the handler can turn that away.
+   * again about the client: the handler can turn that away. On `hostname: "::"`
+   * an IPv4 client has its IPv4 address, such as `192.0.2.1`.
    *
    * @param peerAddr The address of the client, or with `proxyProtocol` of the
    * proxy.

@@ -77,7 +77,8 @@ export interface UnixOptions<Addr extends Deno.Addr = Deno.UnixAddr>
    * is left behind is not replaced.
    *
    * A path may have 107 bytes and its folder 97, on macOS 103 and 93. Abstract
-   * sockets, which other programs write as `@name`, are not possible.
+   * sockets, which other programs write as `@name`, are not possible. Clients
+   * usually have no address: the `path` of their `remoteAddr` is `null`.
    */
   path: string;
   /**
