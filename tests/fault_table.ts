@@ -41,10 +41,11 @@ function readTable(): Map<string, Row> {
   const page = Deno.readTextFileSync(`${root}/docs/promises.md`);
   const [, rows = ""] = /^\| fault .*\n\| -.*\n((?:\|.*\n)+)/m.exec(page) ?? [];
   return new Map(
-    rows.trim().split("\n").flatMap((row) => {
-      const [, alike = "", sees = "", record = "", held = ""] = row.split("|")
+    rows.trim().split("\n").flatMap((line) => {
+      const [, alike = "", sees = "", record = "", held = ""] = line.split("|")
         .map((cell) => cell.trim());
-      return alike.split("; ").map((fault) => [fault, [sees, record, held]]);
+      const row = [sees, record, held] as const;
+      return alike.split("; ").map((fault) => [fault, row] as const);
     }),
   );
 }
