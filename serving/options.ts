@@ -91,7 +91,8 @@ export interface ServeCallbacks<Addr extends Deno.Addr = Deno.Addr> {
   /**
    * Called with what the handler, or the body that it returned, threw, also if the
    * handler had responded before or was abandoned (but not with the error of the
-   * limit that ended it). By default it is written with `console.error`.
+   * limit that ended it). By default it is written with `console.error`, and so is
+   * what `onError` itself throws.
    *
    * @param error What was thrown.
    * @param conn The connection that was being handled.
