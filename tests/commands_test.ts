@@ -43,14 +43,13 @@ const commands = new Map<string, string[]>(
 const tried = new Set<string>();
 
 /**
- * A server answers clients, ends on a signal, and logs what its page shows.
+ * A server answers clients, ends on a Ctrl-C, and logs what its page shows.
  * Other commands show afterwards what it has written.
  */
 function serves(
   server: string,
   clients: Record<string, RegExp>,
-  { signal = "SIGINT", afterwards = {}, client }: {
-    signal?: Deno.Signal;
+  { afterwards = {}, client }: {
     afterwards?: Record<string, RegExp>;
     client?: { program: string; isThere: boolean };
   } = {},
@@ -72,11 +71,7 @@ function serves(
     };
     await run(clients);
     // A task would leave its server behind if it were killed: stop it first.
-    tool.kill(signal);
-    if (signal === "SIGTERM") {
-      await tool.line(/ INFO stopping in /);
-      tool.kill(signal);
-    }
+    tool.kill("SIGINT");
     const { code, lines } = await tool.ending();
     await run(afterwards);
     for (const [{ code, stdout, stderr }, expected] of outputs) {
@@ -96,17 +91,15 @@ function serves(
   }, lacking);
 }
 
-/** Commands, one after the other, show what they should, or what the page does. */
-function shows(expected: Record<string, RegExp | undefined>, status = 0): void {
+/** Commands, one after the other, show what they should. */
+function shows(expected: Record<string, RegExp>): void {
   const typed = Object.keys(expected);
   typed.forEach((command) => tried.add(command));
   testInRoom(typed.join("; "), async (room) => {
     for (const [command, pattern] of Object.entries(expected)) {
       const { code, stdout, stderr } = await room.run(command);
-      const output = stdout + stderr;
-      if (pattern) assertMatch(output, pattern);
-      else assertEquals(output.trimEnd(), commands.get(command)?.join("\n"));
-      assertEquals(code, status, output);
+      assertMatch(stdout + stderr, pattern);
+      assertEquals(code, 0, stderr);
     }
   });
 }
@@ -157,29 +150,16 @@ serves("deno run -N --allow-run=wc jsr:@halfclose/server -- wc -w", {
 serves("deno run -N -R=upper.ts jsr:@halfclose/server ./upper.ts", {
   [nc]: /^HELLO$/,
 });
-serves("deno run -N jsr:@halfclose/server --until '\\n'", {
-  "echo hello | nc localhost 8080": /^hello\n$/,
-});
-serves("deno run -N jsr:@halfclose/server --metrics 127.0.0.1:9090", {
-  "curl localhost:9090/healthz": /^ok\n$/,
-});
 serves("deno task halfclose -- wc -w", { [nc]: /^\s*1\n$/ });
 serves("deno task halfclose", {
   "echo hello | deno task halfclose send localhost:8080": /^hello\n$/,
 });
 serves("deno task start", { [nc]: /^hello$/ });
-serves("deno task start --port 9000", {
-  "printf hello | nc -N localhost 9000": /^hello$/,
-});
 serves("deno task start --port 9000 --max-request-bytes 1MiB --deadline 10s", {
   "printf hello | nc -N localhost 9000": /^hello$/,
   "head -c 2000000 /dev/zero | nc -N localhost 9000":
     / is larger than the 1048576 bytes allowed\n$/,
 });
-serves("halfclose --metrics :9090 --lame-duck 5s", {
-  [nc]: /^hello$/,
-  [`${nc} `]: /^hello$/,
-}, { signal: "SIGTERM" });
 serves(
   "halfclose --deadline 10s --idle-timeout 5s --max-request-bytes 1MiB --read-ahead 8",
   { [nc]: /^hello$/ },
@@ -189,8 +169,8 @@ serves("halfclose --host :: --allow 127.0.0.1,::1,10.0.0.0/8,2001:db8::/32", {
 });
 serves("halfclose --trace trace.jsonl", { [nc]: /^hello$/ }, {
   afterwards: {
-    "head -n 5 trace.jsonl":
-      /^\{.*"listening".*\n.*"accepted".*\n.*"begun".*\n.*"read".*\n.*"fin".*\n$/,
+    "head -n 3 trace.jsonl":
+      /^\{.*"listening".*\n.*"accepted".*\n.*"begun".*\n$/,
   },
 });
 serves("halfclose --port 9100 --tls-cert cert.pem --tls-key key.pem", {
@@ -210,14 +190,8 @@ shows({
     /installed halfclose/,
   "halfclose --help": /^halfclose/,
 });
-shows({ "halfclose --prot 9000": undefined }, 2);
-shows({ "deno run jsr:@halfclose/server": undefined }, 1);
 shows({ "cc -O2 -pthread -o /tmp/load bench/load/load.c": /^$/ });
 
-notTried(
-  "it is the first one, in a checkout, where this folder needs other flags",
-  "deno install -g -N -n halfclose --config deno.json ./cli.ts",
-);
 notTried(
   "`tests/send_test.ts` runs it",
   "openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem -out cert.pem -subj /CN=localhost -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE",
@@ -235,25 +209,9 @@ notTried(
 );
 notTried("deno task registry:check runs it", "deno add jsr:@halfclose/server");
 notTried(
-  "they fetch a Deno",
-  "deno compile -N -R -W --allow-run --unstable-net -o halfclose cli.ts",
-);
-notTried(
   "interop/cups.ts has a scheduler for them",
   "lpadmin -p ours -E -m raw -v socket://print.example.com:9100 -o printer-error-policy=retry-job",
   "lp -d ours report.pdf",
-);
-notTried("cli_reload_test.ts sends the signal", 'kill -HUP "$PID"');
-notTried(
-  "cli_view_test.ts has a terminal for them",
-  "halfclose --port 9000 --read-ahead 4 --max-request-bytes 1MiB --view ./report.ts",
-  "halfclose --view 2>>halfclose.log",
-);
-notTried(
-  "cli_completions_test.ts has the shells",
-  'eval "$(halfclose completions bash)"',
-  'eval "$(halfclose completions zsh)"',
-  "halfclose completions fish | source",
 );
 notTried(
   "interop/programs.ts runs them, with folders of its own",

@@ -20,7 +20,6 @@ const hosts = "127.0.0.1 localhost\n::1 localhost\n";
 const isEquipped = await allThere(
   [...network, "nsenter", "--version"],
   ["nc", "-h"],
-  ["curl", "--version"],
   ["cc", "--version"],
 );
 
@@ -134,7 +133,7 @@ export function testInRoom(
 ): void {
   testIf(
     isEquipped && !lacking,
-    lacking ?? "root, unshare, nsenter, ip, nc, curl and cc",
+    lacking ?? "root, unshare, nsenter, ip, nc and cc",
     `commands: ${name}`,
     async () => {
       await using room = await Room.open();

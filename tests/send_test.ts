@@ -383,11 +383,9 @@ Deno.test("send explains its flags and exit statuses", async () => {
   for (const flag of ["--file", "--receipt", "--timeout", "--tls", "--ca"]) {
     assertStringIncludes(help, flag);
   }
-  const page = await Deno.readTextFile(`${root}/docs/cli.md`);
-  const [, table = ""] = /\| exit status .*\n((?:\|.*\n)+)/.exec(page) ?? [];
-  const statuses = table.match(/^\| \d+/gm)?.map((row) => row.slice(2)) ?? [];
-  assertEquals(statuses.length, 8);
-  for (const status of statuses) assertStringIncludes(help, ` ${status}`);
+  for (const status of [0, 1, 2, 124, 129, 130, 141, 143]) {
+    assertMatch(help, RegExp(`[ ,]${status}[ :]`));
+  }
 });
 
 // On a terminal
