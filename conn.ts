@@ -161,7 +161,8 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
       if (opening) await opening;
       if (!streaming) {
         state.enter("reading");
-        await this.#request.keep();
+        await this.#request.readAll();
+        this.#request.keep();
       }
       state.enter("waiting");
       if (readAhead > 0) this.#limits.turnIsDue();

@@ -74,8 +74,13 @@ export class Closing {
   }
 
   /** Sends the FIN, and closes or lingers: `false` if the peer is gone. */
-  finish(): Promise<boolean> {
-    return this.#finishing ??= this.#finish();
+  finish(): Promise<boolean> | boolean {
+    // After the client's FIN, a close sends ours; but TLS must flush first.
+    if (!this.#reading.hasFin || "handshake" in this.#socket) {
+      return this.#finishing ??= this.#sendFin();
+    }
+    this.#writing.endByClosing();
+    return this.#end();
   }
 
   /** Waits for a FIN under way, or sends one or a refusal if there is none. */
@@ -107,11 +112,13 @@ export class Closing {
     if (!isRefused && !this.#lingering) this.#state.closeSocket();
   }
 
-  async #finish(): Promise<boolean> {
-    // After the client's FIN, a close sends ours; but TLS must flush first.
-    if (this.#reading.hasFin && !("handshake" in this.#socket)) {
-      this.#writing.endByClosing();
-    } else await this.#writing.sendFin();
+  async #sendFin(): Promise<boolean> {
+    await this.#writing.sendFin();
+    return this.#end();
+  }
+
+  /** Closes or lingers: `false` if the peer is gone. */
+  #end(): boolean {
     if (this.#state.cut) return false;
     this.#state.enter("closing");
     // A read that nobody awaited must not write to its buffer later on.

@@ -124,13 +124,15 @@ export class IncomingRequest implements RequestReader {
     return !isDone && !this.#reading.end && !this.#state.tooLarge;
   }
 
-  /** Reads all of the request and keeps it. */
-  async keep(): Promise<void> {
-    const bytes = this.#bytes;
-    if (!bytes) return;
-    await this.#reading.read(bytes);
+  /** Reads all of the request, for `keep()`. */
+  readAll(): Promise<unknown> | undefined {
+    return this.#bytes && this.#reading.read(this.#bytes);
+  }
+
+  /** Keeps the request that was read. */
+  keep(): void {
     this.#isKept = true;
-    this.#onHead?.(bytes.head(HEAD_BYTES));
+    if (this.#bytes) this.#onHead?.(this.#bytes.head(HEAD_BYTES));
   }
 
   /**
@@ -190,7 +192,10 @@ export class IncomingRequest implements RequestReader {
     this.#use = "read";
     const bytes = this.#bytes;
     if (!bytes) throw this.#faultOr(tooLateToRead());
-    if (!this.#isKept) await this.keep();
+    if (!this.#isKept) {
+      await this.readAll();
+      this.keep();
+    }
     if (!this.#buffer) throw this.#faultOr(tooLateToRead());
     this.#bytes = undefined;
     return convert(bytes);

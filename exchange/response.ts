@@ -139,7 +139,7 @@ export class OutgoingResponse {
       const sent = content instanceof Uint8Array
         ? await this.#writeBytes(content)
         : await this.#writeChunks(content);
-      return sent && await this.#closing.finish();
+      return sent && this.#closing.finish();
     } catch (error) {
       const isFromOutside = this.#state.isFromOutside(error);
       // Nothing is sent yet: allow another response.

@@ -21,7 +21,6 @@ export interface TimeSettings {
 /** Tracks how long an exchange takes, and how long its peer is silent. */
 export class TimeLimits {
   readonly #limits: TimeSettings;
-  readonly #startedAt = Date.now();
   readonly #started = performance.now();
   /** Pending reads and writes, and since when none has made progress. */
   #reads = 0;
@@ -46,8 +45,8 @@ export class TimeLimits {
     "startedAt" | "durationMs" | "waitedMs" | "handledMs"
   > {
     const now = performance.now();
-    const startedAt = this.#startedAt;
     const durationMs = now - this.#started;
+    const startedAt = Math.round(Date.now() - durationMs);
     const turnAt = this.#turnAt;
     const waitedUntil = turnAt ?? now;
     const waitedMs = waitedUntil - (this.#dueAt ?? waitedUntil);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { sendBytes } from "../shared/body.ts";
+import { checkRest, restOf } from "../shared/body.ts";
 import type { Socket } from "../shared/socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
@@ -37,28 +37,24 @@ export class WritingHalf {
 
   /** Writes all of `bytes`: `false` if the peer is gone. */
   async write(bytes: Uint8Array): Promise<boolean> {
-    const isWhole = await sendBytes(
-      bytes,
-      (rest) => this.#writeSome(rest),
-      "response",
-    );
-    return isWhole && !this.#state.cut;
-  }
-
-  /** Writes some of `bytes`: `undefined` if the peer is gone. */
-  async #writeSome(bytes: Uint8Array): Promise<number | undefined> {
-    this.#limits.writeBegins();
-    let written: number;
-    try {
-      written = await this.#socket.write(bytes);
-    } catch (error) {
-      this.#state.cutByPeer("reset", "writing", error);
-      return undefined;
-    } finally {
-      this.#limits.writeEnds();
+    const size = bytes.length;
+    for (let sent = 0; sent < size;) {
+      this.#limits.writeBegins();
+      let written: number;
+      try {
+        written = await this.#socket.write(restOf(bytes, sent));
+      } catch (error) {
+        this.#state.cutByPeer("reset", "writing", error);
+        return false;
+      } finally {
+        this.#limits.writeEnds();
+      }
+      this.bytesWritten += written;
+      if (this.#state.cut) return false;
+      sent += written;
+      if (sent < size) checkRest(bytes, size, written, "response");
     }
-    this.bytesWritten += written;
-    return this.#state.cut ? undefined : written;
+    return true;
   }
 
   /** Sends the FIN: `false` if the peer is gone. */
