@@ -16,7 +16,7 @@ import { State } from "./exchange/state.ts";
 import { abortError } from "./shared/errors.ts";
 import { ProxiedSocket } from "./proxy/proxied_socket.ts";
 import { IncomingRequest } from "./exchange/request.ts";
-import type { Socket } from "./shared/socket.ts";
+import type { Ends, Socket } from "./shared/socket.ts";
 import { TimeLimits } from "./exchange/time_limits.ts";
 import { ReadingHalf } from "./exchange/reading.ts";
 import type { ExchangeRecord } from "./exchange/record.ts";
@@ -28,12 +28,11 @@ export type { Conn };
 /** One exchange, as the server sees it; users see {@linkcode Conn}. */
 export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   readonly id: number;
-  readonly peerAddr: Addr;
-  remoteAddr: Addr;
-  localAddr: Addr;
   /** What has happened to it so far. */
   readonly state: State;
   readonly #settings: ExchangeSettings;
+  readonly #conn: Socket;
+  /** The same, or without the header of a proxy. */
   readonly #socket: Socket;
   readonly #limits: TimeLimits;
   readonly #reading: ReadingHalf;
@@ -41,12 +40,15 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   readonly #writing: WritingHalf;
   readonly #closing: Closing;
   readonly #response: OutgoingResponse;
+  // To look at an address of Deno's costs as much as a read: nobody may ask.
+  #peerAddr: Addr | undefined;
+  #localAddr: Addr | undefined;
+  /** The addresses that the header of a proxy gives. */
+  #given: Ends | undefined;
 
   constructor(id: number, conn: Socket, settings: ExchangeSettings) {
     this.id = id;
-    this.remoteAddr = this.peerAddr = unmapped(conn.remoteAddr) as Addr;
-    const localAddr = settings.localAddr ?? unmapped(conn.localAddr);
-    this.localAddr = localAddr as Addr;
+    this.#conn = conn;
     this.#settings = settings;
     const { onRequest, buffers } = settings;
     const onHead = onRequest && ((head: Uint8Array<ArrayBuffer>) => {
@@ -73,6 +75,20 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   }
 
   // The public part, documented with `Conn`.
+
+  get peerAddr(): Addr {
+    return this.#peerAddr ??= unmapped(this.#conn.remoteAddr) as Addr;
+  }
+
+  get remoteAddr(): Addr {
+    return this.#given ? this.#given.remoteAddr as Addr : this.peerAddr;
+  }
+
+  get localAddr(): Addr {
+    if (this.#given) return this.#given.localAddr as Addr;
+    return this.#localAddr ??= (this.#settings.localAddr ??
+      unmapped(this.#conn.localAddr)) as Addr;
+  }
 
   get signal(): AbortSignal {
     return this.state.signal;
@@ -236,8 +252,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
     if (!(socket instanceof ProxiedSocket)) return undefined;
     state.enter("header");
     return socket.readHeader(state, this.#limits).then((ends) => {
-      this.remoteAddr = ends.remoteAddr as Addr;
-      this.localAddr = ends.localAddr as Addr;
+      this.#given = ends;
     });
   }
 }

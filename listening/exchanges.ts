@@ -131,9 +131,9 @@ export class Exchanges<Addr extends Deno.Addr> {
     return !exchange.state.cut;
   }
 
-  #allows({ peerAddr, id }: Exchange<Addr>): boolean {
+  #allows(exchange: Exchange<Addr>): boolean {
     const { allow } = this.#options;
-    return !allow || allow(peerAddr, id) === true;
+    return !allow || allow(exchange.peerAddr, exchange.id) === true;
   }
 }
 

@@ -1,6 +1,7 @@
 // The trace of the tool: `--trace`.
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { backlogOf } from "../cli/monitor/backlog.ts";
 import { KeptSocket } from "./kept_socket.ts";
 import { runProgram } from "./programs.ts";
 import { RudeClient } from "./rude_client.ts";
@@ -11,6 +12,7 @@ import {
   testOnLinux,
   testUnix,
   testWithSignals,
+  until,
 } from "./support.ts";
 import { certFile, connectTls, keyFile } from "./tls.ts";
 import { checkRefusal, moduleUrl, Tool } from "./tool.ts";
@@ -173,6 +175,7 @@ testOnLinux(
   async () => {
     await using folder = await temporaryFolder();
     using kept = KeptSocket.tcp();
+    const { port } = kept.place as Deno.NetAddr;
     const fd = kept.lend();
     const path = `${folder.path}/trace`;
     await using tool = await Tool.listeningAsIs([
@@ -183,6 +186,8 @@ testOnLinux(
     const silent = await begin(kept.place, "half");
     await tool.line(/ accepted /);
     const waiting = await send(kept.place, "whole");
+    // Until it is accepted it would stay with the socket, for the next process.
+    await until(async () => await backlogOf(port) === 0);
     const cut = assertRejects(
       () => readText(silent),
       Deno.errors.ConnectionReset,
