@@ -9,10 +9,10 @@ export interface Case {
   readonly title: string;
   /**
    * What a server does with a request: have all of it in one contiguous buffer
-   * and answer its length, count it as it comes and answer that, or have all of
-   * it and answer 8 MiB.
+   * and answer its length, decode that and answer the length of the text, count it
+   * as it comes and answer that, or have all of it and answer 8 MiB.
    */
-  readonly work: "bytes" | "stream" | "answer";
+  readonly work: "bytes" | "text" | "stream" | "answer";
   /** The bytes of a request. */
   readonly request: number;
   /** The bytes of an answer, or 0 for the length of the request in digits. */
@@ -100,6 +100,14 @@ export const cases: readonly Case[] = [
     title: "1 MiB, 8 clients",
     request: MIB,
     quick: true,
+  },
+  {
+    ...large,
+    name: "text-1MiB",
+    title: "1 MiB as text, 8 clients",
+    work: "text",
+    request: MIB,
+    contenders: ["listen", "serve", "by-hand", "one-buffer", "node", "bun"],
   },
   {
     ...large,

@@ -33,7 +33,7 @@ import { Stopping } from "./lifecycle/stopping.ts";
 import { catchUncaught } from "./lifecycle/uncaught.ts";
 import { Log } from "./log/log.ts";
 import { Monitor } from "./monitor/monitor.ts";
-import { type Observer, tellAll } from "./shared/observer.ts";
+import { type Observer, type Observers, tellAll } from "./shared/observer.ts";
 import { type Trace, traceTo } from "./trace/trace.ts";
 import { type View, viewOf } from "./view/view.ts";
 
@@ -147,7 +147,7 @@ function callbacksOf(
   own: Answer["options"],
   flags: ServeFlags,
   log: Log,
-  observers: Required<Observer>,
+  observers: Observers,
   stopping: Stopping,
   tally: Tally,
 ) {
@@ -164,9 +164,11 @@ function callbacksOf(
       if (flags.allow && !flags.allow.has(addr)) return false;
       return own.allow ? own.allow(addr as never, id) : true;
     },
-    onRequest(start: RequestStart): void {
-      observers.request(start);
-      return own.onRequest?.(start as never);
+    ...(observers.request || own.onRequest) && {
+      onRequest(start: RequestStart): void {
+        observers.request?.(start);
+        return own.onRequest?.(start as never);
+      },
     },
     onExchange(record: ExchangeRecord): void {
       if (record.id > last) return;

@@ -24,7 +24,9 @@ for await (const conn of listener) {
       request.set(chunk, at);
       at += chunk.length;
     }
-    size = request.length;
+    size = work === "text"
+      ? new TextDecoder().decode(request).length
+      : request.length;
   }
   const answer = work === "answer"
     ? large

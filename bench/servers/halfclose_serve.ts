@@ -16,6 +16,7 @@ serve(
       for await (const chunk of conn.readable) size += chunk.length;
       return String(size);
     }
+    if (work === "text") return String((await conn.text()).length);
     const request = await conn.bytes();
     return work === "answer" ? large : String(request.length);
   },

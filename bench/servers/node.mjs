@@ -16,7 +16,10 @@ const server = createServer({ allowHalfOpen: true }, (socket) => {
     else chunks.push(chunk);
   });
   socket.on("end", () => {
-    if (work !== "stream") size = Buffer.concat(chunks).length;
+    if (work !== "stream") {
+      const request = Buffer.concat(chunks);
+      size = (work === "text" ? request.toString() : request).length;
+    }
     socket.end(work === "answer" ? large : String(size));
   });
 });

@@ -9,7 +9,7 @@ import { inspected } from "../../shared/thrown.ts";
 import type { Handler, ServeOptions, Server } from "../../server.ts";
 import type { Answer } from "../answers/answer.ts";
 import type { Log } from "../log/log.ts";
-import type { Observer, Renewable } from "../shared/observer.ts";
+import type { Observer, Observers, Renewable } from "../shared/observer.ts";
 import type { Place } from "../args/place.ts";
 
 /** Reads where to listen, with which certificate, for the options of an answer. */
@@ -60,7 +60,7 @@ export class Reloading implements Observer {
    * Begins to read anew, after what was begun before. A module that is still
    * being loaded is given up, and loaded once more: it may load forever.
    */
-  begin(observers: Required<Observer>): void {
+  begin(observers: Observers): void {
     if (this.#loadAgain) return this.#loadAgain();
     if (this.#isRequested) return;
     this.#isRequested = true;
@@ -86,7 +86,7 @@ export class Reloading implements Observer {
   }
 
   /** Renews what has changed. What cannot be renewed stays as it is. */
-  async #reload(observers: Required<Observer>): Promise<void> {
+  async #reload(observers: Observers): Promise<void> {
     if (this.#isStopping) return;
     observers.reloading();
     const renewed: Renewable[] = [];

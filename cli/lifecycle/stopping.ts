@@ -6,7 +6,7 @@
 
 import type { Server } from "../../server.ts";
 import { startTimer } from "../../shared/timer.ts";
-import type { Observer } from "../shared/observer.ts";
+import type { Observers } from "../shared/observer.ts";
 
 /**
  * The way to the end. The first signal may make the server a lame duck: it goes
@@ -15,7 +15,7 @@ import type { Observer } from "../shared/observer.ts";
  */
 export class Stopping implements Disposable {
   readonly #lameDuck: number;
-  readonly #observers: Required<Observer>;
+  readonly #observers: Observers;
   readonly #cut = new AbortController();
   #drain: () => Promise<void> = () => Promise.resolve();
   #isSignalled = false;
@@ -28,7 +28,7 @@ export class Stopping implements Disposable {
    * @param lameDuck The lame-duck time in milliseconds.
    * @param observers Told that the server stops.
    */
-  constructor(lameDuck: number, observers: Required<Observer>) {
+  constructor(lameDuck: number, observers: Observers) {
     this.#lameDuck = lameDuck;
     this.#observers = observers;
   }

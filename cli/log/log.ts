@@ -75,10 +75,13 @@ export class Log implements Observer {
   #isAccepting = true;
   /** What was kept of exchanges that are not over, by their numbers. */
   readonly #kept = new Map<number, Kept>();
+  /** A request, or its first bytes, has arrived. Only `DEBUG` shows that. */
+  readonly request?: (start: RequestStart) => void;
 
   constructor(format: LogFormat, level: LogLevel) {
     this.#lines = new LineLogger(format, level);
     this.#isDebugging = level === "debug";
+    if (this.#isDebugging) this.request = (start) => this.#request(start);
   }
 
   /** Has every line pass by here first, or no longer. */
@@ -104,15 +107,6 @@ export class Log implements Observer {
     if (!this.#isDebugging) return;
     const client = endOf(addr);
     this.#lines.add("debug", "accept", `accepted ${nameOf(addr)}`, { client });
-  }
-
-  /** A request, or its first bytes, has arrived. */
-  request({ id, head: bytes }: RequestStart): void {
-    if (!this.#isDebugging) return;
-    const head = quoted(bytes.subarray(0, HEAD_BYTES));
-    const verb = bytes.length > HEAD_BYTES ? "begins with" : "is";
-    const message = `request ${id} ${verb} ${head}`;
-    this.#lines.add("debug", "request", message, { id, head });
   }
 
   /** A request is kept in a file: the line of its exchange will say so. */
@@ -185,6 +179,13 @@ export class Log implements Observer {
     const what = `${exchanges} exchange${exchanges === 1 ? "" : "s"}`;
     const message = `stopped after ${what}`;
     this.#lines.add("info", "stopped", message, { exchanges });
+  }
+
+  #request({ id, head: bytes }: RequestStart): void {
+    const head = quoted(bytes.subarray(0, HEAD_BYTES));
+    const verb = bytes.length > HEAD_BYTES ? "begins with" : "is";
+    const message = `request ${id} ${verb} ${head}`;
+    this.#lines.add("debug", "request", message, { id, head });
   }
 
   #fault(level: LogLevel, error: unknown, context: string, id?: number): void {

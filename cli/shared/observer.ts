@@ -41,13 +41,22 @@ export interface Observer {
   stopped?(exchanges: number): void;
 }
 
+/** Who is told all, but of requests only if anybody wants to know. */
+export type Observers =
+  & Required<Omit<Observer, "request">>
+  & Pick<Observer, "request">;
+
 /** Tells several observers, one after the other. */
-export function tellAll(observers: readonly Observer[]): Required<Observer> {
+export function tellAll(observers: readonly Observer[]): Observers {
+  // To tell of a request, its first bytes must be copied.
+  const hearsRequests = observers.some(({ request }) => request);
   return {
     listening: (addr, server) =>
       observers.forEach((one) => one.listening?.(addr, server)),
     accept: (addr, id) => observers.forEach((one) => one.accept?.(addr, id)),
-    request: (start) => observers.forEach((one) => one.request?.(start)),
+    ...hearsRequests && {
+      request: (start) => observers.forEach((one) => one.request?.(start)),
+    },
     turn: (conn) => observers.forEach((one) => one.turn?.(conn)),
     exchange: (record) => observers.forEach((one) => one.exchange?.(record)),
     acceptError: (error) =>
