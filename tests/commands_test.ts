@@ -237,12 +237,6 @@ notTried(
   "systemd-socket-activate --listen=8080 --setenv=HOME deno run --allow-env=LISTEN_FDS,LISTEN_PID,LISTEN_FDNAMES jsr:@halfclose/server",
 );
 notTried(
-  "balancer_test.ts runs this configuration, with replicas",
-  "halfclose --port 8081 --metrics 127.0.0.1:9081 --lame-duck 2s",
-  "halfclose --port 8082 --metrics 127.0.0.1:9082 --lame-duck 2s",
-  "haproxy -f deploy/haproxy.cfg",
-);
-notTried(
   "they take minutes; bench_test.ts runs parts of it",
   "deno task bench",
   "deno task bench --full",
