@@ -209,7 +209,11 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
 
   expire(now: number): number {
     const { patience } = this.#reading;
-    const due = this.#limits.check(now, this.state.isOver, patience);
+    const { stage, isOver } = this.state;
+    const awaited = stage === "handshake" || stage === "header"
+      ? stage
+      : this.#request.awaited;
+    const due = this.#limits.check(now, isOver, patience, awaited);
     if (typeof due === "number") return due;
     if (due === "silence") {
       this.#reading.endBySilence();

@@ -50,6 +50,11 @@ export class Dialogue {
     this.#request = request;
   }
 
+  /** Whether a line or a piece is waited for. */
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
   /** Gives away some of what has come: returns how many bytes. */
   give(into: Uint8Array): number {
     if (this.#isReading) throw readPending();

@@ -64,6 +64,11 @@ export class ReadingHalf {
     return this.#end;
   }
 
+  /** What is waited for until the request is complete. */
+  get awaited(): "end" | "length" {
+    return this.#search?.end === "length" ? "length" : "end";
+  }
+
   /** Whether the client has sent its FIN. */
   get hasFin(): boolean {
     return this.#hasFin;
@@ -282,15 +287,15 @@ export class ReadingHalf {
 export function tooLateToRead(): TypeError {
   return new TypeError(
     "Cannot read the request: the exchange has moved on and the rest was " +
-      "dropped, await the reading before you respond, close or go on",
+      "dropped. Await the reading before you respond, close or go on.",
   );
 }
 
 /** The error of reading while another read is pending. */
 export function readPending(): TypeError {
   return new TypeError(
-    "Cannot read the next piece of the request: a read is pending, await it " +
-      "first",
+    "Cannot read the next piece of the request: a read is pending. Await it " +
+      "first.",
   );
 }
 

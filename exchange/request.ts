@@ -118,6 +118,11 @@ export class IncomingRequest implements RequestReader {
     return this.#use !== "none" && this.mayBeRead;
   }
 
+  /** What its reader waits for. */
+  get awaited(): "end" | "length" | "piece" {
+    return this.#dialogue?.isReading ? "piece" : this.#reading.awaited;
+  }
+
   /** Whether somebody may still read the request, or its rest. */
   get mayBeRead(): boolean {
     const isDone = this.#use === "cancelled" || this.#use === "dropped";
@@ -298,21 +303,21 @@ export class IncomingRequest implements RequestReader {
 
 function restDropped(): TypeError {
   return new TypeError(
-    "The rest of the request was dropped: read it before you respond or close",
+    "The rest of the request was dropped. Read it before you respond or close.",
   );
 }
 
 function readTwice(): TypeError {
   return new TypeError(
     "Cannot read the request twice: it has been read, is being read or was " +
-      "dropped by a response, keep what the first reading gives",
+      "dropped by a response. Keep what the first reading gives.",
   );
 }
 
 function streamTaken(): TypeError {
   return new TypeError(
-    "Cannot read the request piece by piece: `readable` has been taken, use " +
-      "either of them",
+    "Cannot read the request piece by piece: `readable` has been taken. Use " +
+      "either of them.",
   );
 }
 

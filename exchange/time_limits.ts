@@ -107,6 +107,7 @@ export class TimeLimits {
    * @param now The time, from `performance.now()`.
    * @param isOver Whether nothing more is expected from the peer.
    * @param patience How long a silence ends the request, in milliseconds.
+   * @param awaited What is waited for, if the request is due.
    * @returns The error of a limit that has passed, `"silence"` if the patience is
    * over, or when to check again.
    */
@@ -114,12 +115,13 @@ export class TimeLimits {
     now: number,
     isOver: boolean,
     patience: number,
+    awaited: TimeoutError["awaited"],
   ): TimeoutError | "silence" | number {
     const { deadline, idleTimeout } = this.#limits;
     const silence = Math.min(idleTimeout, patience);
     const deadlineAt = this.#started + deadline;
     if (now >= deadlineAt) {
-      return new TimeoutError("deadline", deadline, this.#due);
+      return new TimeoutError("deadline", deadline, this.#due, awaited);
     }
     const isWaiting = patience === Infinity
       ? this.#isClientDue
@@ -136,7 +138,7 @@ export class TimeLimits {
       return Math.min(deadlineAt, now + DOUBT_MS);
     }
     if (silence === patience) return "silence";
-    return new TimeoutError("idleTimeout", idleTimeout, this.#due);
+    return new TimeoutError("idleTimeout", idleTimeout, this.#due, awaited);
   }
 
   /** What the client owes, if anything is waited for. */

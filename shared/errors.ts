@@ -51,14 +51,14 @@ function tooLargeMessage(
 ): string {
   switch (part) {
     case "request":
-      return `The request is larger than the ${limit} bytes allowed: send ` +
-        "less, or have `maxRequestBytes` raised";
+      return `The request is larger than the ${limit} bytes allowed. Send ` +
+        "less, or have `maxRequestBytes` raised.";
     case "head":
-      return `The length of the request is not in its first ${limit} bytes: ` +
-        "send a shorter head, or have `until` answer from less";
+      return `The length of the request is not in its first ${limit} bytes. ` +
+        "Send a shorter head, or have `until` answer from less.";
     case "line":
       return `A line of the request is longer than the ${limit} bytes that ` +
-        "`readUntil()` keeps: send its delimiter earlier";
+        "`readUntil()` keeps. Send its delimiter earlier.";
   }
 }
 
@@ -95,13 +95,16 @@ export class IncompleteReadError extends Deno.errors.UnexpectedEof {
     super(
       `The request ended after ${partial.length} bytes ` +
         (expected === undefined
-          ? "of a line: end it with its delimiter"
-          : `of ${expected}: send all of them`),
+          ? "of a line. End it with its delimiter."
+          : `of ${expected}. Send all of them.`),
     );
     this.partial = partial;
     this.expected = expected;
   }
 }
+
+/** What a server may wait for while the request is due. */
+type AwaitedPart = NonNullable<TimeoutError["awaited"]>;
 
 /**
  * The error of an exchange that took too long, on the server or on the client. As
@@ -132,6 +135,18 @@ export class TimeoutError extends DOMException {
    * `"response"`. Without it, the handler was due.
    */
   readonly due: "request" | "response" | undefined;
+  /**
+   * What a server waited for, if the request was due: its `"end"`, the rest of the
+   * `"length"` that the option `until` tells, the next `"piece"` of a dialogue, the
+   * TLS `"handshake"`, or the `"header"` of a proxy.
+   */
+  readonly awaited:
+    | "end"
+    | "length"
+    | "piece"
+    | "handshake"
+    | "header"
+    | undefined;
 
   /**
    * Creates the error for a limit.
@@ -139,16 +154,20 @@ export class TimeoutError extends DOMException {
    * @param option The option that set the limit.
    * @param timeout The limit, in milliseconds.
    * @param due What the client owed a server, if anything.
+   * @param awaited What the server waited for, if the request is due: its `"end"`
+   * by default.
    */
   constructor(
     option: "deadline" | "idleTimeout" | "timeout",
     timeout: number,
     due?: "request" | "response",
+    awaited: NonNullable<TimeoutError["awaited"]> = "end",
   ) {
-    super(timeoutMessage(option, timeout, due), "TimeoutError");
+    super(timeoutMessage(option, timeout, due, awaited), "TimeoutError");
     this.option = option;
     this.timeout = timeout;
     this.due = due;
+    this.awaited = due === "request" ? awaited : undefined;
   }
 }
 
@@ -157,25 +176,43 @@ function timeoutMessage(
   option: TimeoutError["option"],
   timeout: number,
   due: TimeoutError["due"],
+  awaited: AwaitedPart,
 ): string {
   if (option === "timeout") {
-    return `The request took longer than the ${timeout} ms allowed: try again ` +
-      "when the server is less busy, or raise `timeout`";
+    return `The request took longer than the ${timeout} ms allowed. Try again ` +
+      "when the server is less busy, or raise `timeout`.";
   }
+  const [lack, advice] = lacks[awaited];
   if (option === "deadline") {
     return `The exchange took longer than the ${timeout} ms allowed` +
       (due === "request"
-        ? ", and the client has not ended its side: half-close (`nc -N`), " +
-          "have `until` end requests earlier, or have `deadline` raised"
-        : ": be quicker, or have `deadline` raised");
+        ? `, and the client ${lack}. ${advice}, or have \`deadline\` raised.`
+        : ". Be quicker, or have `deadline` raised.");
   }
   return due === "response"
-    ? `The client took nothing of the response for ${timeout} ms: read ` +
-      "faster, or have `idleTimeout` raised"
-    : `The client sent nothing for ${timeout} ms and has not ended its ` +
-      "side: half-close (`nc -N`), have `until` end requests earlier, or " +
-      "have `idleTimeout` raised";
+    ? `The client took nothing of the response for ${timeout} ms. Read ` +
+      "faster, or have `idleTimeout` raised."
+    : `The client sent nothing for ${timeout} ms and ${lack}. ${advice}, or ` +
+      "have `idleTimeout` raised.";
 }
+
+/** What a client has not done that is waited for, and what it must do. */
+const lacks: Record<AwaitedPart, [lack: string, advice: string]> = {
+  end: [
+    "has not ended its side",
+    "Half-close (`nc -N`), have `until` end requests earlier",
+  ],
+  length: [
+    "has not sent all of its request",
+    "Send as much as `until` expects",
+  ],
+  piece: ["has not sent what the dialogue waits for", "Send all of it"],
+  handshake: ["has not completed the TLS handshake", "Connect with TLS"],
+  header: [
+    "has not sent the header of a proxy",
+    "Have the proxy send a header, switch `proxyProtocol` off",
+  ],
+};
 
 /** The error of what was given up for no better reason. */
 export function abortError(message: string): DOMException {

@@ -4,7 +4,12 @@ import {
   assertInstanceOf,
   assertRejects,
 } from "@std/assert";
-import { type Handler, RequestTooLargeError, TimeoutError } from "../mod.ts";
+import {
+  type Conn,
+  type Handler,
+  RequestTooLargeError,
+  TimeoutError,
+} from "../mod.ts";
 import { encode, pattern } from "./bytes.ts";
 import {
   ask,
@@ -57,8 +62,8 @@ for (const streaming of [false, true]) {
     const client = await send(server.addr, new Uint8Array(100_000_000));
     assertEquals(
       await readText(client),
-      "refused: The request is larger than the 1000 bytes allowed: " +
-        "send less, or have `maxRequestBytes` raised\n",
+      "refused: The request is larger than the 1000 bytes allowed. " +
+        "Send less, or have `maxRequestBytes` raised.\n",
     );
     await server.shutdown();
     assertEquals(records.outcomes, ["too-large"]);
@@ -73,9 +78,9 @@ for (const streaming of [false, true]) {
     const client = await begin(server.addr, "half a requ");
     assertEquals(
       await readText(client),
-      "refused: The client sent nothing for 30 ms and has not ended its side: " +
-        "half-close (`nc -N`), have `until` end requests earlier, or have " +
-        "`idleTimeout` raised\n",
+      "refused: The client sent nothing for 30 ms and has not ended its side. " +
+        "Half-close (`nc -N`), have `until` end requests earlier, or have " +
+        "`idleTimeout` raised.\n",
     );
     assertEquals(await ask(server.addr, "next"), "next");
     await server.shutdown();
@@ -121,8 +126,8 @@ for (const streaming of [false, true]) {
     assertEquals(
       new TextDecoder().decode(value),
       "refused: The exchange took longer than the 60 ms allowed, and the " +
-        "client has not ended its side: half-close (`nc -N`), have `until` end " +
-        "requests earlier, or have `deadline` raised\n",
+        "client has not ended its side. Half-close (`nc -N`), have `until` end " +
+        "requests earlier, or have `deadline` raised.\n",
     );
     await server.shutdown();
     const record = await records.nth(1);
@@ -131,6 +136,51 @@ for (const streaming of [false, true]) {
     assertEquals(record.error.option, "deadline");
     assertEquals(record.error.due, "request");
     assertGreaterOrEqual(record.durationMs, 60);
+  });
+}
+
+for (
+  const [what, options, read, advice] of [
+    [
+      "the length that until tells",
+      { until: () => 10 },
+      (conn: Conn) => conn.bytes(),
+      "has not sent all of its request. Send as much as `until` expects, or have",
+    ],
+    [
+      "a line of a dialogue",
+      { streaming: true },
+      (conn: Conn) => conn.readUntil("\n"),
+      "has not sent what the dialogue waits for. Send all of it, or have",
+    ],
+    [
+      "a piece of a dialogue",
+      { streaming: true },
+      (conn: Conn) => conn.readExactly(10),
+      "has not sent what the dialogue waits for. Send all of it, or have",
+    ],
+    [
+      "the header of a proxy",
+      { proxyProtocol: true },
+      (conn: Conn) => conn.bytes(),
+      "has not sent the header of a proxy. Have the proxy send a header, switch " +
+      "`proxyProtocol` off, or have",
+    ],
+  ] as const
+) {
+  Deno.test(`a time limit names what was waited for: ${what}`, async () => {
+    const { server, records } = serveLocally({
+      ...options,
+      idleTimeout: 30,
+    }, read);
+    await readText(await begin(server.addr, "PROXY"));
+    await server.shutdown();
+    const record = await records.nth(1);
+    assertInstanceOf(record.error, TimeoutError);
+    assertEquals(
+      record.error.message,
+      `The client sent nothing for 30 ms and ${advice} \`idleTimeout\` raised.`,
+    );
   });
 }
 
@@ -338,8 +388,8 @@ Deno.test("deadline abandons a handler that hangs, and tells its client", async 
   );
   assertEquals(
     await ask(server.addr, "hang"),
-    "refused: The exchange took longer than the 30 ms allowed: " +
-      "be quicker, or have `deadline` raised\n",
+    "refused: The exchange took longer than the 30 ms allowed. " +
+      "Be quicker, or have `deadline` raised.\n",
   );
   assertEquals(await ask(server.addr, "next"), "ok");
   await server.shutdown();

@@ -29,23 +29,52 @@ export function reasonOf(error: unknown): string {
       "--max-request-bytes";
   }
   if (!isOf(error, TimeoutError)) return messageOf(error);
-  const { option, timeout, due } = error;
+  const { option, timeout, due, awaited = "end" } = error;
+  const { lack, advice } = lacks[awaited];
   if (option === "deadline") {
     const explanation = explanations.get(error);
     return `it took longer than the ${timeout} ms of --deadline` +
-      (due === "request" ? `, and the client ${notEnded}` : "") +
+      (due === "request" ? `, and the client ${lack}. ${advice}` : "") +
       (explanation === undefined ? "" : ` (${explanation})`);
   }
   return due === "response"
     ? `the client took nothing of the response for the ${timeout} ms of ` +
       "--idle-timeout"
     : `the client sent nothing for the ${timeout} ms of --idle-timeout and ` +
-      notEnded;
+      `${lack}. ${advice}`;
 }
 
-const notEnded =
-  "has not ended its side: it must half-close (nc -N), or use --until or " +
-  "--until-idle";
+/** What a client has not done, and what is to be done: one may tell it, too. */
+const lacks: Record<
+  NonNullable<TimeoutError["awaited"]>,
+  { lack: string; advice: string; told: string }
+> = {
+  end: {
+    lack: "has not ended its side",
+    advice: "It must half-close (nc -N), or use --until or --until-idle",
+    told: "you have not ended your side. Half-close (nc -N)",
+  },
+  length: {
+    lack: "has not sent all of its request",
+    advice: "It must send as much as `until` of the module expects",
+    told: "you have not sent all of your request",
+  },
+  piece: {
+    lack: "has not sent what the dialogue waits for",
+    advice: "It must send all of it",
+    told: "you have not sent what the dialogue waits for",
+  },
+  handshake: {
+    lack: "has not completed the TLS handshake",
+    advice: "It must connect with TLS",
+    told: "you have not completed the TLS handshake",
+  },
+  header: {
+    lack: "has not sent the header of a proxy",
+    advice: "Have the proxy send one, or leave --proxy-protocol out",
+    told: "you have not sent the header of a proxy",
+  },
+};
 
 /** What a client is told that is refused. */
 export function refusalFor(error: RequestTooLargeError | TimeoutError): string {
@@ -53,12 +82,12 @@ export function refusalFor(error: RequestTooLargeError | TimeoutError): string {
     const what = error.part === "request" ? "it" : `its ${error.part}`;
     return `${what} is larger than the ${error.maxRequestBytes} bytes allowed`;
   }
-  const { option, timeout, due } = error;
+  const { option, timeout, due, awaited = "end" } = error;
   if (option === "deadline" && due !== "request") {
     return `the response took longer than the ${timeout} ms allowed`;
   }
   const what = option === "deadline"
     ? `it took longer than the ${timeout} ms allowed`
     : `nothing came for ${timeout} ms`;
-  return `${what}, and you have not ended your side: half-close (nc -N)`;
+  return `${what}, and ${lacks[awaited].told}`;
 }
