@@ -85,7 +85,7 @@ async function dispatch(args: string[]): Promise<number> {
   const command = isWord && nearest(first, Object.keys(commands));
   if (command) {
     throw new UsageError(
-      `unknown command "${first}", did you mean "${command}"?`,
+      `unknown command "${first}". Did you mean "${command}"?`,
     );
   }
   const line = parseFlags(serveFlags, args, looksLikeModule);

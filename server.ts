@@ -213,7 +213,7 @@ class IterativeListener<Addr extends Deno.Addr> extends StoppableListener<Addr>
     if (this.#iterator) {
       throw new TypeError(
         "Cannot iterate over a listener twice: its connections come one at a " +
-          "time, listen again or handle them in the one loop",
+          "time. Listen again or handle them in the one loop.",
       );
     }
     const iterator = this.#iterate();

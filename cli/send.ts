@@ -167,7 +167,7 @@ function readDestination(
 function checkPath({ options }: Destination): void {
   if (!("path" in options) || !isAbstract(options.path)) return;
   throw new UsageError(
-    `cannot send to "${options.path}", ${noAbstractSockets(options.path)}`,
+    `cannot send to "${options.path}": ${noAbstractSockets(options.path)}`,
   );
 }
 
@@ -183,7 +183,7 @@ function parseDestination(text: string): Destination | undefined {
 
 function checkTls(flags: SendFlags, { options }: Destination): void {
   if (flags.tls && "path" in options) {
-    throw new UsageError("--tls is not for Unix sockets, leave it out");
+    throw new UsageError("--tls is not for Unix sockets. Leave it out.");
   }
   if (flags.ca !== undefined && !flags.tls) {
     throw new UsageError("--ca needs --tls, too");

@@ -107,8 +107,8 @@ export class ClientExchange implements Reply {
     if (!this.bodyUsed && !this.readable.locked) return read();
     return Promise.reject(
       new TypeError(
-        "Cannot read the reply twice: it has been read or is being read, keep " +
-          "what the first reading gives",
+        "Cannot read the reply twice: it has been read or is being read. Keep " +
+          "what the first reading gives.",
       ),
     );
   }

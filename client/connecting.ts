@@ -57,7 +57,7 @@ export async function connect(
     // Deno's own message explains a missing permission.
     if (error instanceof Deno.errors.NotCapable) throw error;
     const reason = error instanceof Deno.errors.WouldBlock
-      ? "its backlog is full, try again later"
+      ? "its backlog is full. Try again later."
       : undefined;
     throw named(error, `Cannot ${doing} ${placeOf(options)}`, reason);
   }
@@ -104,7 +104,7 @@ async function isGrantedNow(host: string): Promise<boolean> {
   const asked = await Deno.permissions.request(permission);
   if (asked.state === "granted") return true;
   throw new Deno.errors.NotCapable(
-    `Requires net access to "${host}", run again with the --allow-net flag`,
+    `Requires net access to "${host}". Run again with the --allow-net flag`,
   );
 }
 

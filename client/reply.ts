@@ -125,8 +125,8 @@ export class ReplyTooLargeError extends RangeError {
    */
   constructor(maxReplyBytes: number) {
     super(
-      `The reply is larger than the ${maxReplyBytes} bytes allowed: ` +
-        "ask for less, or raise `maxReplyBytes`",
+      `The reply is larger than the ${maxReplyBytes} bytes allowed. ` +
+        "Ask for less, or raise `maxReplyBytes`.",
     );
     this.maxReplyBytes = maxReplyBytes;
   }

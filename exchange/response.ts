@@ -96,8 +96,8 @@ export class OutgoingResponse {
     }
     this.#fail(
       new Error(
-        "The response was left half written: close `conn.writable`, and await " +
-          "that, before you return or go on with the loop",
+        "The response was left half written. Close `conn.writable`, and await " +
+          "that, before you return or go on with the loop.",
       ),
     );
   }
@@ -113,14 +113,14 @@ export class OutgoingResponse {
     if (this.#state.cut) return;
     if (this.hasBegun) {
       throw new TypeError(
-        "Cannot respond twice: a response has been sent or begun, send all of " +
-          "it in one call or write to `writable`",
+        "Cannot respond twice: a response has been sent or begun. Send all of " +
+          "it in one call or write to `writable`.",
       );
     }
     if (this.#writing.isFinal) {
       throw new TypeError(
-        "Cannot respond, the connection is closed: await the response before " +
-          "you close, return or go on with the loop",
+        "Cannot respond: the connection is closed. Await the response before " +
+          "you close, return or go on with the loop.",
       );
     }
   }
@@ -129,8 +129,8 @@ export class OutgoingResponse {
   #checkUnwritten(): void {
     if (this.#pendingWrites === 0 || this.#state.cut) return;
     throw new TypeError(
-      "Cannot respond, a write to `writable` is pending: await it, and write " +
-        "the rest of the response to `writable`, too",
+      "Cannot respond: a write to `writable` is pending. Await it, and write " +
+        "the rest of the response to `writable`, too.",
     );
   }
 

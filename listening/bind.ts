@@ -55,10 +55,10 @@ function open(options: CheckedOptions): Source {
 /** Why it cannot listen, where that is known better than the error says. */
 function reasonOf(error: unknown, port: number): string | undefined {
   if (error instanceof Deno.errors.AddrInUse) {
-    return "the address is in use, stop the other server or choose another port";
+    return "the address is in use. Stop the other server or choose another port.";
   }
   if (error instanceof Deno.errors.PermissionDenied && port < 1024) {
-    return "a port below 1024 takes root or CAP_NET_BIND_SERVICE, try port " +
+    return "a port below 1024 takes root or CAP_NET_BIND_SERVICE. Try port " +
       `${port + 8000}`;
   }
   return undefined;

@@ -39,19 +39,19 @@ export function withCertificate(
   if (cert === undefined) throw given.wrong("cert", "a string");
   if (options.cert === undefined) {
     throw given.fault(
-      "the server does not speak TLS, start it with `cert` and `key`",
+      "the server does not speak TLS. Start it with `cert` and `key`.",
     );
   }
   if (Deno.build.os !== "linux") {
     throw given.fault(
-      `that needs \`reusePort\`, which Deno does not have on ${Deno.build.os}: ` +
-        "restart the server, or have a proxy end TLS",
+      `that needs \`reusePort\`, which Deno does not have on ${Deno.build.os}. ` +
+        "Restart the server, or have a proxy end TLS.",
     );
   }
   if (!options.reusePort) {
     throw given.fault(
-      "a new listener must be open before the old one is closed, start the " +
-        "server with `reusePort`",
+      "a new listener must be open before the old one is closed. Start the " +
+        "server with `reusePort`.",
     );
   }
   return { ...options, cert, key };

@@ -164,7 +164,9 @@ function untilOf(
   if (isCallable(until)) return options.callback("until") as LengthOf;
   if (typeof until === "string" || isBytes(until)) {
     if (until.length === 0) {
-      throw options.fault('option "until" must not be empty, name a delimiter');
+      throw options.fault(
+        'option "until" must not be empty. Name a delimiter.',
+      );
     }
     return typeof until === "string" ? until : new Uint8Array(until);
   }
@@ -212,8 +214,8 @@ function checkPlain(
   if (!proxyProtocol || (cert === undefined && !isTls)) return;
   throw options.fault(
     `options "proxyProtocol" and "${isTls ? "listener" : "cert"}" exclude ` +
-      "each other, as the PROXY header comes before the TLS handshake, where " +
-      "Deno cannot read it: have the proxy end TLS",
+      "each other: the PROXY header comes before the TLS handshake, where " +
+      "Deno cannot read it. Have the proxy end TLS.",
   );
 }
 

@@ -34,7 +34,7 @@ export class GivenListener implements Source {
       return await accepting;
     }
     throw new TypeError(
-      'Cannot listen: option "listener" is closed, give one that is open',
+      'Cannot listen: option "listener" is closed. Give one that is open.',
       { cause: error },
     );
   }

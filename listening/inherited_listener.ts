@@ -44,7 +44,7 @@ export class InheritedListener implements Source {
     if (!this.#server.listening) {
       throw new Deno.errors.BadResource(
         `Cannot listen on descriptor ${fd}: it is not a listening socket (TCP or ` +
-          "Unix), pass one that the process has inherited, such as 3 from systemd",
+          "Unix). Pass one that the process has inherited, such as 3 from systemd.",
       );
     }
     const address = this.#server.address();

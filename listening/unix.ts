@@ -126,7 +126,7 @@ function hiddenBeside(path: string): string {
     if (size <= MAX_PATH_BYTES) continue;
     throw new RangeError(
       `Cannot listen on ${path}: its ${bound === path ? "path" : "folder"} ` +
-        `is too long by ${size - MAX_PATH_BYTES} bytes, choose a shorter one`,
+        `is too long by ${size - MAX_PATH_BYTES} bytes. Choose a shorter one.`,
     );
   }
   return hidden;
@@ -173,7 +173,7 @@ function claim(path: string, lock: FolderLock): void {
   const taken = whyTaken(path, lock);
   if (taken === undefined && create(path)) return;
   throw new Deno.errors.AddrInUse(
-    taken ?? "somebody else has just taken this path, choose another one",
+    taken ?? "somebody else has just taken this path. Choose another one.",
   );
 }
 
@@ -192,35 +192,35 @@ function create(path: string): boolean {
 function whyTaken(path: string, lock: FolderLock): string | undefined {
   const { isSocket, dev, ino } = Deno.lstatSync(path);
   if (!isSocket) {
-    return "there is something at this path already that is no socket, remove " +
-      "it if nobody needs it, or choose another path";
+    return "there is something at this path already that is no socket. Remove " +
+      "it if nobody needs it, or choose another path.";
   }
   const state = lock.isHeld ? stateOf(path) : "unknown";
   if (state === "gone") return undefined;
   if (state === "live") {
-    return "a server listens at this path already, stop it or choose another path";
+    return "a server listens at this path already. Stop it or choose another path.";
   }
   const now = Deno.lstatSync(path);
   const isSame = now.dev === dev && now.ino === ino;
   if (state === "dead" && isSame && remove(path)) return undefined;
   return "there is a socket at this path already that cannot be " +
     (state === "dead" ? "removed" : "tried") +
-    ", remove it if its server is dead, or choose another path";
+    ". Remove it if its server is dead, or choose another path.";
 }
 
 /** Why nothing can be bound there, in terms of the path that the user knows. */
 function reasonOf(error: unknown, path: string): string | undefined {
   const folder = folderOf(path) || ".";
   if (isOf(error, Deno.errors.NotCapable)) {
-    return "the permission is missing, run deno with --allow-net, " +
+    return "the permission is missing. Run deno with --allow-net, " +
       `--allow-read=${folder} and --allow-write=${folder}`;
   }
   if (isOf(error, Deno.errors.NotFound)) {
-    return `there is no folder ${folder}, create it`;
+    return `the folder ${folder} does not exist. Create it.`;
   }
   if (isOf(error, Deno.errors.PermissionDenied)) {
-    return `you may not create files in ${folder}, choose another folder or ` +
-      "have its permissions changed";
+    return `the folder ${folder} does not let you create files. Choose another one, or ` +
+      "have its permissions changed.";
   }
   // Deno adds the call, and names the path that is hidden.
   return isOf(error, Error)

@@ -62,8 +62,8 @@ export function parseProxyHeader(bytes: Uint8Array): ProxyHeader | undefined {
   }
   const begin = JSON.stringify(decoder.decode(bytes.subarray(0, 12)));
   throw malformed(
-    `the connection begins with ${begin}, have the proxy send a header, or ` +
-      "switch `proxyProtocol` off",
+    `the connection begins with ${begin}. Have the proxy send a header, or ` +
+      "switch `proxyProtocol` off.",
   );
 }
 

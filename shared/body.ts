@@ -117,7 +117,7 @@ export function bytesOf(chunk: unknown): Uint8Array | undefined {
 function lostBuffer(): TypeError {
   return new TypeError(
     "Cannot send a buffer that was detached, or has shrunk to less than its " +
-      "view: it was transferred or resized, send a copy of it",
+      "view: it was transferred or resized. Send a copy of it.",
   );
 }
 
@@ -159,7 +159,7 @@ export function checkRest(
 ): void {
   if (written > 0 && bytes.length === size) return;
   throw new TypeError(
-    `Cannot send the ${what}: its buffer was detached meanwhile, send a copy`,
+    `Cannot send the ${what}: its buffer was detached meanwhile. Send a copy.`,
   );
 }
 
@@ -232,9 +232,9 @@ function fromIterator(
 
 function adviceFor(body: unknown): string {
   if (body instanceof Response) {
-    return "there is no status and there are no headers here, send `response.body`";
+    return "there is no status and there are no headers here. Send `response.body`.";
   }
-  if (body instanceof Promise) return "await it first";
-  return "send a string, an ArrayBuffer or a view of one, a Blob, a " +
-    "ReadableStream or an (async) iterable of strings and bytes";
+  if (body instanceof Promise) return "it is not there yet. Await it first.";
+  return "it is no text or bytes. Send a string, an ArrayBuffer or a view of " +
+    "one, a Blob, a ReadableStream or an (async) iterable of strings and bytes.";
 }

@@ -16,7 +16,7 @@ export function checkDenoVersion(doing: string): void {
   const { deno } = Deno.version;
   if (deno.localeCompare(OLDEST, "en", { numeric: true }) >= 0) return;
   throw new Deno.errors.NotSupported(
-    `Cannot ${doing}: halfclose needs Deno ${OLDEST} or later, this is ` +
-      `${deno}: upgrade it with \`deno upgrade\``,
+    `Cannot ${doing}: halfclose needs Deno ${OLDEST} or later, and this is ` +
+      `${deno}. Upgrade it with \`deno upgrade\``,
   );
 }

@@ -36,7 +36,7 @@ export class OptionReader<Options extends object> {
     if (!mayHoldOptions(given)) {
       throw this.fault(
         `the options must be an object, received ${inspected(given)}` +
-          (given instanceof Promise ? ", await it" : ""),
+          (given instanceof Promise ? ". Await it." : ""),
       );
     }
     this.#given = given;
@@ -128,7 +128,7 @@ export class OptionReader<Options extends object> {
     }
     if (isAbstract(path)) {
       throw this.fault(
-        `option "${String(name)}" cannot be ${inspected(path)}, ` +
+        `option "${String(name)}" cannot be ${inspected(path)}: ` +
           noAbstractSockets(path),
       );
     }
@@ -165,7 +165,7 @@ export class OptionReader<Options extends object> {
   exclusive(one: keyof Options, other: keyof Options): TypeError {
     return this.fault(
       `options ${this.#quoted(one)} and ${this.#quoted(other)} exclude each ` +
-        "other, give only one of them",
+        "other. Give only one of them.",
     );
   }
 
@@ -218,12 +218,12 @@ export class OptionReader<Options extends object> {
     const names = [meant ?? []].flat().map((one) => this.#quoted(one));
     throw this.fault(
       `there is no option ${this.#quoted(name)}` +
-        (names.length > 0 ? `, did you mean ${names.join(" or ")}?` : "") +
+        (names.length > 0 ? `. Did you mean ${names.join(" or ")}?` : "") +
         (isOfClass(this.#given)
           ? `${
-            names.length > 0 ? " Otherwise" : ","
-          } name it #${name} if it is ` +
-            "a member of your own"
+            names.length > 0 ? " Otherwise name" : ". Name"
+          } it #${name} if it is ` +
+            "a member of your own."
           : ""),
     );
   }

@@ -12,8 +12,8 @@ export function isAbstract(path: string): boolean {
   return /^[@\0]/.test(path);
 }
 
-/** Why an abstract socket cannot be had, and what to do, to follow a comma. */
+/** Why an abstract socket cannot be had, and what to do, to follow a colon. */
 export function noAbstractSockets(path: string): string {
-  return "Deno has no abstract sockets: give the path of a socket in a folder, " +
+  return "Deno has no abstract sockets. Give the path of a socket in a folder, " +
     `such as "./${path.replace(/^\0/, "@")}" or "/run/name.sock"`;
 }

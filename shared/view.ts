@@ -28,16 +28,16 @@ export function isLost(view: ArrayBufferView): boolean {
  */
 export function checkReadable(buffer: unknown): asserts buffer is Uint8Array {
   if (!isOf(buffer, Uint8Array)) {
-    throw wrongBuffer(`it is ${typeOf(buffer)}, give a Uint8Array`);
+    throw wrongBuffer(`it is ${typeOf(buffer)}. Give a Uint8Array.`);
   }
   if (isLost(buffer)) {
     throw wrongBuffer(
-      "its memory was transferred, or has shrunk to less than the view, give " +
-        "another one",
+      "its memory was transferred, or has shrunk to less than the view. Give " +
+        "another one.",
     );
   }
   if (buffer.length === 0) {
-    throw wrongBuffer("it has no room, give one of at least a byte");
+    throw wrongBuffer("it has no room. Give one of at least a byte.");
   }
 }
 
@@ -49,7 +49,7 @@ function wrongBuffer(why: string): TypeError {
 /** The error of a buffer that is not what it was when it was given. */
 export function changedBuffer(): TypeError {
   return wrongBuffer(
-    "it was transferred, or has shrunk, while it was read into, keep it until " +
-      "the promise settles",
+    "it was transferred, or has shrunk, while it was read into. Keep it until " +
+      "the promise settles.",
   );
 }

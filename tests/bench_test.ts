@@ -197,8 +197,8 @@ Deno.test("bench says in one line which argument it cannot understand", async ()
     ],
     [["--seconds=x"], '--seconds must be over 0, and at most 60, received "x"'],
     [["--json="], "--json needs a value: a file"],
-    [["--nope"], 'unexpected argument "--nope", see --help'],
-    [["extra"], 'unexpected argument "extra", see --help'],
+    [["--nope"], 'unexpected argument "--nope". See --help'],
+    [["extra"], 'unexpected argument "extra". See --help'],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await run(args);

@@ -32,7 +32,7 @@ testIf(
 
 const rejected = [
   [{}, { cert, key }, "the server does not speak TLS"],
-  [{ cert, key }, { cert, key }, "start the server with `reusePort`"],
+  [{ cert, key }, { cert, key }, "Start the server with `reusePort`"],
   [{ cert, key }, { cert }, 'option "cert" needs "key"'],
   [{ cert, key }, {}, 'option "cert" must be a string, received undefined'],
   [

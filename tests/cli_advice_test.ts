@@ -30,7 +30,7 @@ Deno.test("cli: a server's line of another tool is answered with the line that w
   for (const [typed, advised] of servers(port)) {
     await t.step(`halfclose ${typed.join(" ")}`, async () => {
       const refused = await Tool.run(typed);
-      checkRefusal(refused, 2, `, try: halfclose ${advised}`);
+      checkRefusal(refused, 2, `. Try: halfclose ${advised}`);
       await using tool = new Tool(advised.split(" "), {
         permissions: ["-N", "--allow-run"],
       });
@@ -50,7 +50,7 @@ for (
   ] as const
 ) {
   Deno.test(`cli: halfclose ${typed.join(" ")} is answered with the line that works`, async () => {
-    checkRefusal(await Tool.run([...typed]), 2, `, try: halfclose ${advised}`);
+    checkRefusal(await Tool.run([...typed]), 2, `. Try: halfclose ${advised}`);
     const { code, stdout } = await Tool.run(advised.split(" "));
     assertEquals(code, 0);
     assertMatch(stdout, /^halfclose \d/);
@@ -60,7 +60,7 @@ for (
 for (const typed of [["9100"], ["localhost", "9100"]]) {
   Deno.test(`cli: halfclose send ${typed.join(" ")} is answered with the line that works`, async () => {
     const refused = await Tool.run(["send", ...typed]);
-    checkRefusal(refused, 2, ", try: halfclose send localhost:9100");
+    checkRefusal(refused, 2, ". Try: halfclose send localhost:9100");
   });
 }
 

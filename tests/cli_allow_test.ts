@@ -178,7 +178,7 @@ Deno.test("cli: --allow twice is a usage error, as one of both would be lost", a
   checkRefusal(
     await Tool.run(["--allow", "::1", "--allow=10.0.0.0/8"]),
     2,
-    "--allow is given twice, give it once, with commas",
+    "--allow is given twice. Give it once, with commas.",
   );
 });
 
@@ -215,7 +215,7 @@ testUnix("cli: --allow is a usage error on a Unix socket", async (folder) => {
       await Tool.run(["--allow", "::1", ...place], Tool.allowing(folder)),
       2,
       "--allow cannot be ::1 on a Unix socket: who connects there has no " +
-        "address, give the socket a mode",
+        "address. Give the socket a mode.",
     );
   }
   // A flag for TCP wins over the place of a module.

@@ -187,8 +187,8 @@ testPassed(
     checkRefusal(
       await runPassed([], { count: 2, env }),
       1,
-      "Cannot listen on 2 sockets: LISTEN_FDS passes on http, metrics, give each " +
-        "server one of them",
+      "Cannot listen on 2 sockets: LISTEN_FDS passes on http, metrics. Give each " +
+        "server one of them.",
     );
     checkRefusal(await runPassed([], { count: 3 }), 1, "without names");
   },

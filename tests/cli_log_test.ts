@@ -360,7 +360,7 @@ testOnTerminal(
       assertEquals(code, 1, output);
       assertMatch(
         output,
-        /^halfclose: Cannot [^\n]* without permission: [^\n]*\n$/,
+        /^halfclose: Cannot [^\n]* without permission\. [^\n]*\n$/,
       );
     }
   },

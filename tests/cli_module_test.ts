@@ -276,10 +276,10 @@ Deno.test("cli: a module with options can stop its own server", async () => {
 
 for (
   const [options, reason] of [
-    ["prot: 1", 'there is no option "prot", did you mean "port"?'],
+    ["prot: 1", 'there is no option "prot". Did you mean "port"?'],
     [
       "idletimeout: 1",
-      'there is no option "idletimeout", did you mean "idleTimeout"?',
+      'there is no option "idletimeout". Did you mean "idleTimeout"?',
     ],
     ["colour: 'red'", 'there is no option "colour"'],
   ] as const

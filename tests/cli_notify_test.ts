@@ -172,7 +172,7 @@ testNotify(
       const warnings = lines.filter((line) => line.includes(" WARN "));
       assertEquals(warnings.length, 1, lines.join("\n"));
       const told =
-        `cannot tell the service manager at ${name}: run deno with ${named}`;
+        `cannot tell the service manager at ${name}: a permission is missing. Run deno with ${named}`;
       assertEquals(warnings[0]?.replace(/^.* WARN /, ""), told);
     }
   },

@@ -83,7 +83,7 @@ for (const client of clients.endless) {
     );
     const refusal =
       "halfclose: request refused, nothing came for 1000 ms, and you have not " +
-      "ended your side: half-close (nc -N)\n";
+      "ended your side. Half-close (nc -N)\n";
     const told = new TextDecoder().decode(reply);
     if (client.addsItsOwn) assertStringIncludes(told, refusal.trim());
     else assertEquals(told, refusal);
@@ -232,6 +232,6 @@ testIf(
     const { code, stderr } = await runProgram(program, args);
     assertEquals(code, 1, stderr);
     assertStringIncludes(stderr, "Cannot listen on 127.0.0.1:515: a port");
-    assertStringIncludes(stderr, "try port 8515");
+    assertStringIncludes(stderr, "Try port 8515");
   },
 );

@@ -294,10 +294,10 @@ testWithSignals(
     assertEquals(
       await readText(client),
       "halfclose: request refused, it took longer than the 1000 ms allowed, " +
-        "and you have not ended your side: half-close (nc -N)\n",
+        "and you have not ended your side. Half-close (nc -N)\n",
     );
     await tool.line(
-      / deadline while [a-z]+: it took longer than the 1000 ms of --deadline, and the client has not ended its side: it must half-close \(nc -N\), or use --until or --until-idle \(wc has not ended\)$/,
+      / deadline while [a-z]+: it took longer than the 1000 ms of --deadline, and the client has not ended its side. It must half-close \(nc -N\), or use --until or --until-idle \(wc has not ended\)$/,
     );
   },
 );
@@ -376,7 +376,7 @@ testWithSignals(
     ) {
       const args = ["--port", "0", "--", "wc -w", "a file"];
       const ending = await Tool.run(args, { permissions });
-      checkRefusal(ending, 1, ", try: -- wc -w 'a file'");
+      checkRefusal(ending, 1, ". Try: -- wc -w 'a file'");
     }
   },
 );

@@ -89,7 +89,7 @@ testWithSignals(
         "syntax error(",
         /ERROR cannot load the module anew, going on as before/,
       ],
-      [answering("x", "prot: 1,"), /ERROR .* no option "prot", did you mean/],
+      [answering("x", "prot: 1,"), /ERROR .* no option "prot". Did you mean/],
       ["export default 1;", /ERROR .* its default export must be a function/],
     ] as const;
     for (const [source, expected] of useless) {

@@ -375,7 +375,7 @@ Deno.test("cli: --trace names the permission that it lacks", async () => {
   await using folder = await temporaryFolder();
   const path = `${folder.path}/trace.jsonl`;
   const ending = await Tool.run(["--port", "0", "--trace", path]);
-  checkRefusal(ending, 1, `run deno with -W=${path} (--allow-write)`);
+  checkRefusal(ending, 1, `Run deno with -W=${path} (--allow-write)`);
 });
 
 Deno.test("cli: --trace names a file that it cannot write", async () => {

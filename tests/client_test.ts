@@ -157,8 +157,8 @@ Deno.test("request() refuses a body that is none before it connects", async () =
   const bodies: [unknown, string][] = [
     [5, "Cannot send 5 as a body"],
     [{}, "Cannot send an Object as a body"],
-    [Promise.resolve(""), "await it first"],
-    [new Response(""), "send `response.body`"],
+    [Promise.resolve(""), "Await it first."],
+    [new Response(""), "Send `response.body`"],
   ];
   for (const [body, message] of bodies) {
     await assertRejects(
@@ -687,7 +687,7 @@ async function fillAndAsk(path: string): Promise<void> {
   await assertRejects(
     () => request({ path }),
     Deno.errors.WouldBlock,
-    `Cannot connect to ${path}: its backlog is full, try again later`,
+    `Cannot connect to ${path}: its backlog is full. Try again later.`,
   );
   first.close();
   await server.stdin.close();

@@ -28,7 +28,7 @@ function complaintAt(path: string): string {
 }
 
 const LIVE =
-  "a server listens at this path already, stop it or choose another path";
+  "a server listens at this path already. Stop it or choose another path.";
 
 /** A program that listens where it is told to. */
 class Starter implements AsyncDisposable {
@@ -235,8 +235,8 @@ testIf(
     ]);
     assertStringIncludes(
       stdout,
-      "there is a socket at this path already that cannot be tried, remove it " +
-        "if its server is dead, or choose another path",
+      "there is a socket at this path already that cannot be tried. Remove it " +
+        "if its server is dead, or choose another path.",
     );
     assertEquals(namesIn(folder.path), ["test.sock"]);
   },

@@ -19,7 +19,7 @@ function pretend(name: "version" | "build", value: object): Disposable {
 for (const deno of ["2.9.4", "2.2.0", "1.46.3"]) {
   Deno.test(`listen() and request() need a later Deno than ${deno}`, async () => {
     using _ = pretend("version", { deno });
-    const message = `needs Deno 2.9.5 or later, this is ${deno}`;
+    const message = `needs Deno 2.9.5 or later, and this is ${deno}`;
     assertThrows(() => listen(local), Deno.errors.NotSupported, message);
     await assertRejects(
       () => request({ port: 1 }, ""),
@@ -32,7 +32,7 @@ for (const deno of ["2.9.4", "2.2.0", "1.46.3"]) {
 Deno.test("cli: needs a later Deno than 2.9.4", async () => {
   const entry = "tests/testdata/old_deno.ts";
   const ending = await Tool.run(["--version"], { entry });
-  checkRefusal(ending, 1, "needs Deno 2.9.5 or later, this is 2.9.4");
+  checkRefusal(ending, 1, "needs Deno 2.9.5 or later, and this is 2.9.4");
 });
 
 for (const deno of ["2.9.5", "2.10.0", "3.0.0", "2.9.6+0a1b2c3"]) {

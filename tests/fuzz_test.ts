@@ -210,8 +210,8 @@ Deno.test("fuzz: the command says which arguments it does not take", async () =>
       ["--jobs", "1.5"],
       '--jobs must be a whole number from 1 to 64, received "1.5"',
     ],
-    [["--sead", "1"], 'unexpected argument "--sead", see --help'],
-    [["extra"], 'unexpected argument "extra", see --help'],
+    [["--sead", "1"], 'unexpected argument "--sead". See --help'],
+    [["extra"], 'unexpected argument "extra". See --help'],
   ];
   for (const [args, message] of cases) {
     assertEquals(await fuzz(...args), {

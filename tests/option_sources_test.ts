@@ -273,25 +273,25 @@ Deno.test("serve(), listen(), request() and metrics() throw what a getter throws
 });
 
 const unknown: [call: (options: object) => unknown, object, string][] = [
-  [listen, { prot: 1 }, 'Cannot listen: there is no option "prot", did you'],
-  [listen, { prot: undefined }, 'no option "prot", did you mean "port"?'],
-  [listen, { idletimeout: 1 }, 'did you mean "idleTimeout"?'],
-  [listen, { PORT: 1 }, 'no option "PORT", did you mean "port"?'],
-  [listen, { host: "::1" }, 'no option "host", did you mean "hostname"?'],
-  [listen, { backlog: 5 }, 'no option "backlog", did you mean "tcpBacklog"?'],
-  [listen, { keyFile: "a" }, 'no option "keyFile", did you mean "key"?'],
+  [listen, { prot: 1 }, 'Cannot listen: there is no option "prot". Did you'],
+  [listen, { prot: undefined }, 'no option "prot". Did you mean "port"?'],
+  [listen, { idletimeout: 1 }, 'Did you mean "idleTimeout"?'],
+  [listen, { PORT: 1 }, 'no option "PORT". Did you mean "port"?'],
+  [listen, { host: "::1" }, 'no option "host". Did you mean "hostname"?'],
+  [listen, { backlog: 5 }, 'no option "backlog". Did you mean "tcpBacklog"?'],
+  [listen, { keyFile: "a" }, 'no option "keyFile". Did you mean "key"?'],
   [
     listen,
     { timeout: 5 },
-    'no option "timeout", did you mean "idleTimeout" or "deadline"?',
+    'no option "timeout". Did you mean "idleTimeout" or "deadline"?',
   ],
   [
     listen,
     Object.create({ prot: 1 }),
-    'no option "prot", did you mean "port"?',
+    'no option "prot". Did you mean "port"?',
   ],
   [listen, { onListen() {} }, 'there is no option "onListen"'],
-  [listen, { until: { idel: 1 } }, '"until.idel", did you mean "until.idle"?'],
+  [listen, { until: { idel: 1 } }, '"until.idel". Did you mean "until.idle"?'],
   [serveNothing, { alow: () => false }, 'Cannot serve: there is no option "al'],
   [serveNothing, { colour: "red" }, 'there is no option "colour"'],
   [
@@ -299,16 +299,16 @@ const unknown: [call: (options: object) => unknown, object, string][] = [
     new (class {
       served = 0;
     })(),
-    'no option "served", name it #served if it is a member of your own',
+    'no option "served". Name it #served if it is a member of your own',
   ],
   [
     serveNothing,
     new (class {
       prot = 0;
     })(),
-    'no option "prot", did you mean "port"?',
+    'no option "prot". Did you mean "port"?',
   ],
-  [metrics, { bucket: [1] }, 'Cannot count: there is no option "bucket", did'],
+  [metrics, { bucket: [1] }, 'Cannot count: there is no option "bucket". Did'],
 ];
 
 Deno.test("listen() and serve() tell a misspelt member of a class, and leave others alone", async () => {
@@ -325,12 +325,12 @@ Deno.test("listen() and serve() tell a misspelt member of a class, and leave oth
     hostname = local.hostname;
   }
   const prot =
-    'no option "prot", did you mean "port"? Otherwise name it #prot if';
+    'no option "prot". Did you mean "port"? Otherwise name it #prot if';
   assertThrows(() => listen(new Getter() as never), TypeError, prot);
   assertThrows(
     () => serve(new Method() as never, () => {}),
     TypeError,
-    'no option "onExchnage", did you mean "onExchange"?',
+    'no option "onExchnage". Did you mean "onExchange"?',
   );
   const prots: unique symbol = Symbol("prot");
   class Service {
@@ -356,7 +356,7 @@ Deno.test("listen() and serve() tell a misspelt member of a class, and leave oth
   assertThrows(
     () => serve(service as never),
     TypeError,
-    'no option "handle", did you mean "handler"?',
+    'no option "handle". Did you mean "handler"?',
   );
 });
 
@@ -374,7 +374,7 @@ Deno.test("request() and setCertificate() know no option of another name", async
   await assertRejects(
     () => request({ port: 1, timout: 5 } as RequestOptions),
     TypeError,
-    'Cannot request: there is no option "timout", did you mean "timeout"?',
+    'Cannot request: there is no option "timout". Did you mean "timeout"?',
   );
   await using server = serve({ ...local, cert, key }, () => {});
   await assertRejects(

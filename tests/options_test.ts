@@ -11,7 +11,7 @@ const wrong: [object | null, new () => Error, string][] = [
   [
     Promise.resolve(1),
     TypeError,
-    "the options must be an object, received Promise { 1 }, await it",
+    "the options must be an object, received Promise { 1 }. Await it.",
   ],
   [{ port: new Number(1) }, TypeError, 'option "port" must be a number, recei'],
   [{ port: 1n }, TypeError, 'option "port" must be a number, received 1n'],

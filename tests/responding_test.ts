@@ -78,8 +78,8 @@ for (const [name, body, expected] of bodies) {
 
 const wrongBodies: [string, unknown, string][] = [
   ["a number", 5, "Cannot send 5 as a body"],
-  ["a Response", new Response("x"), "send `response.body`"],
-  ["a promise", Promise.resolve("x"), "await it first"],
+  ["a Response", new Response("x"), "Send `response.body`"],
+  ["a promise", Promise.resolve("x"), "Await it first."],
   ["an object", { a: 1 }, "Cannot send an Object as a body"],
   ["a function", () => "x", "Cannot send a function as a body"],
   ["a symbol", Symbol("x"), "Cannot send Symbol(x) as a body"],
@@ -191,7 +191,7 @@ Deno.test("Conn.respond() rejects after the loop has moved on", async () => {
   await assertRejects(
     async () => await kept?.respond("late"),
     TypeError,
-    "await the response before",
+    "Await the response before",
   );
 });
 

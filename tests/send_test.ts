@@ -332,7 +332,7 @@ const misuses: [args: string[], reason: string][] = [
   [["--file"], "--file needs a value"],
   [["--timeout", "soon", "a:1"], "--timeout must be a time"],
   [["--timeout", "0", "a:1"], "--timeout must be a time"],
-  [["--timout", "1s", "a:1"], "did you mean --timeout?"],
+  [["--timout", "1s", "a:1"], "Did you mean --timeout?"],
   [["--port", "80"], "unknown flag --port"],
 ];
 
@@ -372,7 +372,7 @@ Deno.test("send names the permission that lacks, and asks for none", async () =>
     ] as const
   ) {
     const sent = await send([...args], "", { permissions: [...granted] });
-    assertComplains(sent, 1, `without permission: run deno with ${missing}`);
+    assertComplains(sent, 1, `without permission. Run deno with ${missing}`);
   }
 });
 

@@ -140,8 +140,8 @@ Deno.test("soak says in one line which argument it cannot understand", async () 
     [["--until="], '--until must be ASCII text, received ""'],
     [["--until=é"], '--until must be ASCII text, received "é"'],
     [["--server="], "--server needs a value: a file"],
-    [["--nope"], 'unexpected argument "--nope", see --help'],
-    [["extra"], 'unexpected argument "extra", see --help'],
+    [["--nope"], 'unexpected argument "--nope". See --help'],
+    [["extra"], 'unexpected argument "extra". See --help'],
   ];
   for (const [args, message] of cases) {
     const { code, stdout, stderr } = await end(start(args));

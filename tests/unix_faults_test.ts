@@ -12,7 +12,7 @@ const impossible: Record<
   string,
   [type: new (message: string) => Error, reason: string]
 > = {
-  "/none/s": [Deno.errors.NotFound, "there is no folder "],
+  "/none/s": [Deno.errors.NotFound, "the folder "],
   "/file/s": [Deno.errors.NotADirectory, "Not a directory (os error 20)"],
   [`/${"x".repeat(120)}`]: [RangeError, "its path is too long by "],
 };
@@ -72,8 +72,8 @@ testUnix(
       const [said = "", names] = await told(folder, lacking);
       assertEquals(
         said,
-        `NotCapable: Cannot listen on ${folder}/s: the permission is missing, ` +
-          `run deno with --allow-net, --allow-read=${folder}/ and ` +
+        `NotCapable: Cannot listen on ${folder}/s: the permission is missing. ` +
+          `Run deno with --allow-net, --allow-read=${folder}/ and ` +
           `--allow-write=${folder}/`,
       );
       assertEquals(names ?? "", "");
@@ -123,17 +123,17 @@ testIf(
     ]);
     assertStringIncludes(
       said,
-      `PermissionDenied: Cannot listen on ${folder.path}/s: you may not create files in ${folder.path}/, `,
+      `PermissionDenied: Cannot listen on ${folder.path}/s: the folder ${folder.path}/ does not let you create files. `,
     );
     assertEquals(names, "");
   },
 );
 
 testUnix("abstract sockets cannot be had, and that is said", async (folder) => {
-  const why = "Deno has no abstract sockets: give the path of a socket in a " +
+  const why = "Deno has no abstract sockets. Give the path of a socket in a " +
     'folder, such as "./@name"';
   for (const path of ["@name", "\0name"]) {
-    const said = `option "path" cannot be ${Deno.inspect(path)}, ${why}`;
+    const said = `option "path" cannot be ${Deno.inspect(path)}: ${why}`;
     assertThrows(() => listen({ path }), TypeError, `Cannot listen: ${said}`);
     assertEquals(
       await request({ path }).then(String, ({ message }) => message),
@@ -143,8 +143,8 @@ testUnix("abstract sockets cannot be had, and that is said", async (folder) => {
   const options = { ...Tool.allowing(folder), cwd: root };
   for (
     const [args, said] of [
-      [["--unix", "@name"], '--unix cannot be "@name", '],
-      [["send", "unix:@name"], 'cannot send to "@name", '],
+      [["--unix", "@name"], '--unix cannot be "@name": '],
+      [["send", "unix:@name"], 'cannot send to "@name": '],
     ] as const
   ) {
     checkRefusal(await Tool.run([...args], options), 2, said + why);

@@ -185,7 +185,7 @@ testUnix(
     assertThrows(
       () => listen({ path: long }),
       RangeError,
-      `Cannot listen on ${long}: its path is too long by 1 bytes, choose a shorter one`,
+      `Cannot listen on ${long}: its path is too long by 1 bytes. Choose a shorter one.`,
     );
     const deep = long.slice(0, -3);
     Deno.mkdirSync(deep);

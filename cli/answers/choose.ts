@@ -27,7 +27,7 @@ export async function chooseAnswer(
 ): Promise<Answer> {
   const [module, another] = operands;
   if (another !== undefined) {
-    throw new UsageError(`unexpected argument "${another}", see --help`);
+    throw new UsageError(`unexpected argument "${another}". See --help`);
   }
   const [one, other] = [
     ...(["echo", "text", "file", "sink"] as const)
@@ -38,7 +38,7 @@ export async function chooseAnswer(
   ];
   if (other !== undefined) {
     throw new UsageError(
-      `${one} and ${other} exclude each other, give one thing that answers`,
+      `${one} and ${other} exclude each other. Give one thing that answers.`,
     );
   }
   if (flags.text !== undefined) return text(flags.text);

@@ -17,7 +17,7 @@ import { ensurePermissions } from "../shared/permissions.ts";
 import { messageOf } from "../shared/wording.ts";
 
 const EXPORTS_THEN =
-  "it exports then(), so that Deno takes it for a promise: call that something else";
+  "it exports then(), so that Deno takes it for a promise. Call that something else.";
 
 /** How often modules were loaded anew. */
 let reloads = 0;

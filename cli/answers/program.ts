@@ -52,7 +52,7 @@ export async function program(
     const words = command.split(/\s+/).filter(Boolean);
     if (words.length < 2) throw error;
     const line = ["--", ...words, ...args].map(inShell).join(" ");
-    throw new Error(`${messageOf(error)}, try: ${line}`);
+    throw new Error(`${messageOf(error)}. Try: ${line}`);
   }
   // Deno allows signals to a group only with the permission to run anything.
   const all = await Deno.permissions.query({ name: "run" });
@@ -229,7 +229,7 @@ class Run {
       this.#conn.signal.reason,
       this.#hasEnded
         ? `${this.#command} has ended, but what it has started holds its output ` +
-          "open, redirect that to /dev/null"
+          "open. Redirect that to /dev/null"
         : `${this.#command} has not ended`,
     );
     this.#kill();

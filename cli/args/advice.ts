@@ -47,10 +47,10 @@ export function advise(message: string, args: string[]): string {
   const isOpen = isSending || message.endsWith(seeHelp);
   if (!isOpen || !words || !isUnderstood(words)) return message;
   const line = ["halfclose", ...words].map(inShell).join(" ");
-  return `${message.replace(seeHelp, "")}, try: ${line}`;
+  return `${message.replace(seeHelp, "")}. Try: ${line}`;
 }
 
-const seeHelp = ", see --help";
+const seeHelp = ". See --help";
 
 /** Whether a guess can be understood, unlike what was typed. */
 function isUnderstood([first = "", ...rest]: string[]): boolean {

@@ -22,13 +22,13 @@ const exclusive: readonly [Name, Name, why?: string][] = [
     "fd",
     name,
     name.startsWith("tls-")
-      ? "an inherited socket has no TLS"
-      : "an inherited socket is bound already",
+      ? ": an inherited socket has no TLS"
+      : ": an inherited socket is bound already",
   ]),
   [
     "proxy-protocol",
     "tls-cert",
-    "the header of a proxy comes before TLS: have the proxy end TLS",
+    ": the header of a proxy comes before TLS. Have the proxy end TLS.",
   ],
   ["until", "until-idle"],
   ["quiet", "log-level"],
@@ -53,9 +53,9 @@ const needed: readonly [given: Name, needed: Name, why?: string][] = [
  */
 export function checkFlags(flags: ServeFlags): void {
   const has = (name: Name) => flags[name] !== undefined;
-  for (const [one, other, why = "give only one of them"] of exclusive) {
+  for (const [one, other, why = ". Give only one of them."] of exclusive) {
     if (!has(one) || !has(other)) continue;
-    throw new UsageError(`--${one} and --${other} exclude each other, ${why}`);
+    throw new UsageError(`--${one} and --${other} exclude each other${why}`);
   }
   for (const [given, other, why = ""] of needed) {
     if (!has(given) || has(other)) continue;
@@ -63,7 +63,7 @@ export function checkFlags(flags: ServeFlags): void {
   }
   if (flags.unix !== undefined && isAbstract(flags.unix)) {
     throw new UsageError(
-      `--unix cannot be "${flags.unix}", ${noAbstractSockets(flags.unix)}`,
+      `--unix cannot be "${flags.unix}": ${noAbstractSockets(flags.unix)}`,
     );
   }
 }
@@ -85,7 +85,7 @@ export function checkStreaming(
     return;
   }
   throw new UsageError(
-    `--read-ahead and the "streaming" of ${module} exclude each other, a streamed ` +
+    `--read-ahead and the "streaming" of ${module} exclude each other: a streamed ` +
       "request is read by its handler",
   );
 }

@@ -42,7 +42,7 @@ export function parseFlags<Table extends FlagTable>(
   let problem: UsageError | undefined;
   const complain = (message: string) => {
     problem ??= new UsageError(
-      message.endsWith("?") ? message : `${message}, see --help`,
+      message.endsWith("?") ? message : `${message}. See --help`,
     );
   };
 
@@ -70,7 +70,7 @@ export function parseFlags<Table extends FlagTable>(
     if (dashes === "-") throw new UsageError(unknownFlag(arg, names));
     if (value && isSwitch(name)) complain(`--${name} takes no value`);
     if (table[name]?.isList && seen.has(name)) {
-      complain(`--${name} is given twice, give it once, with commas`);
+      complain(`--${name} is given twice. Give it once, with commas.`);
     }
     seen.add(name);
   }
@@ -124,7 +124,7 @@ function unknownFlag(arg: string, names: string[]): string {
   const name = nearestName(flag.replace(/^-+/, ""), names);
   return name === undefined
     ? `unknown flag ${flag}`
-    : `unknown flag ${flag}, did you mean --${name}?`;
+    : `unknown flag ${flag}. Did you mean --${name}?`;
 }
 
 /** What was given: all values but those that are `undefined`. */

@@ -53,7 +53,9 @@ export function withPassedSocket(
   if (count === 1) return { ...flags, fd: FIRST };
   throw new Error(
     `Cannot listen on ${count} sockets: LISTEN_FDS passes on ` +
-      `${printable(names.replaceAll(":", ", "))}, give each server one of them`,
+      `${
+        printable(names.replaceAll(":", ", "))
+      }. Give each server one of them.`,
   );
 }
 

@@ -65,8 +65,8 @@ export function checkMetricsApart(metrics: HostPort, place: Place): void {
     hosts.every((host) => isIpv4(host));
   if (hostname !== metrics.hostname && !everywhere) return;
   throw new UsageError(
-    `--metrics cannot use port ${port}, the server itself listens there: ` +
-      "choose another port",
+    `--metrics cannot use port ${port}, the server itself listens there. ` +
+      "Choose another port.",
   );
 }
 
@@ -84,7 +84,7 @@ export function checkAllow(
   if (!allow || transport === "tcp") return;
   throw new UsageError(
     `--allow cannot be ${allow} on a Unix socket: who connects there has no ` +
-      "address, give the socket a mode",
+      "address. Give the socket a mode.",
   );
 }
 
@@ -136,7 +136,7 @@ async function ensureAllowed(place: Place): Promise<void> {
   // function exists only with the flag.
   if (place.reusePort && !("listenDatagram" in Deno)) {
     throw new Deno.errors.NotCapable(
-      `Cannot ${action} with others: run deno with --unstable-net`,
+      `Cannot ${action} with others. Run deno with --unstable-net`,
     );
   }
   const { path } = place;

@@ -118,7 +118,7 @@ export class Reloading implements Observer {
     if (changed.length > 0) {
       this.#log.warn(
         `only the handler and the certificate of a module change while the ` +
-          `server runs, restart it for ${changed.join(", ")}`,
+          `server runs. Restart it for ${changed.join(", ")}`,
       );
     }
     return true;
@@ -148,8 +148,8 @@ export class Reloading implements Observer {
     if (cert === current.cert && key === current.key) return false;
     if (!this.#reusePort) {
       throw new Error(
-        "a new listener must be open before the old one is closed, start the " +
-          "server with --reuse-port (and deno with --unstable-net), or restart it",
+        "a new listener must be open before the old one is closed. Start the " +
+          "server with --reuse-port (and deno with --unstable-net), or restart it.",
       );
     }
     const certificate = { cert, key } as { cert: string; key: string };

@@ -66,7 +66,9 @@ export class ServiceManager implements Observer, AsyncDisposable {
     ].filter((flag) => flag !== undefined);
     if (flags.length === 0) return new ServiceManager(path, log);
     log.warn(
-      `cannot tell the service manager at ${printable(named)}: run deno with ` +
+      `cannot tell the service manager at ${
+        printable(named)
+      }: a permission is missing. Run deno with ` +
         flags.join(" and "),
     );
     return undefined;

@@ -23,7 +23,7 @@ export async function ensurePermissions(
   const missing = flags.filter((flag) => flag !== undefined);
   if (missing.length === 0) return;
   throw new Deno.errors.NotCapable(
-    `Cannot ${action} without permission: run deno with ` +
+    `Cannot ${action} without permission. Run deno with ` +
       missing.join(" and "),
   );
 }

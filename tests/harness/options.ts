@@ -25,7 +25,7 @@ export class Flags {
       string,
       alias: { help: "h", ...alias },
       unknown: (arg) => {
-        throw new UsageError(`unexpected argument "${arg}", see --help`);
+        throw new UsageError(`unexpected argument "${arg}". See --help`);
       },
     });
   }
