@@ -1,4 +1,4 @@
-// What is measured: who is sent what, and what is made of it.
+// The cases that are measured: what clients send, and what servers do with it.
 
 import type { Name } from "./contenders.ts";
 
@@ -9,13 +9,14 @@ export interface Case {
   readonly title: string;
   /**
    * What a server does with a request: have all of it in one contiguous buffer
-   * and answer its length, decode that and answer the length of the text, count it
-   * as it comes and answer that, or have all of it and answer 8 MiB.
+   * and respond with its length, decode that and respond with the length of the text,
+   * count it as it comes and respond with that, or have all of it and respond with
+   * 8 MiB.
    */
   readonly work: "bytes" | "text" | "stream" | "answer";
   /** The bytes of a request. */
   readonly request: number;
-  /** The bytes of an answer, or 0 for the length of the request in digits. */
+  /** The bytes of a response, or 0 for the length of the request in digits. */
   readonly answer: number;
   readonly clients: number;
   /** Further clients that connect, and never say a word. */

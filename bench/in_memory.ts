@@ -8,7 +8,7 @@ const addr: Deno.NetAddr = {
   port: 9,
 };
 
-/** One that has its request and the client's FIN already, and takes any answer. */
+/** One that has its request and the client's FIN already, and takes any response. */
 class MemoryConn implements Deno.Conn<Deno.NetAddr> {
   readonly localAddr = addr;
   readonly remoteAddr = addr;

@@ -77,7 +77,7 @@ export async function inFolder(
 /**
  * Runs a server, has clients at it for a while, and ends it.
  *
- * @throws {Error} If the server does not listen, answers wrongly or too late.
+ * @throws {Error} If the server does not listen, replies wrongly or too late.
  */
 export function measure(
   race: Case,
@@ -118,7 +118,7 @@ export function measure(
  *
  * @param seconds How long clients are at it, about.
  * @param act What to do with it.
- * @throws {Error} If the server does not listen, answers wrongly or too late.
+ * @throws {Error} If the server does not listen, replies wrongly or too late.
  */
 export async function withServer<Result>(
   race: Case,

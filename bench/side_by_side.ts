@@ -1,7 +1,7 @@
 /**
  * This module and others, side by side: loops written by hand over `Deno.listen`,
  * Node, Python, Go, Bun and C, whichever of them the machine has. All do the same
- * work, and every answer is checked.
+ * work, and every reply is checked.
  *
  * ```sh
  * deno task bench
@@ -111,7 +111,7 @@ class Benchmark {
     const runs = new Map(names.map((name): [Name, Run[]] => [name, []]));
     const failures = new Map<Name, string>();
     for (let round = 0; round < rounds; round++) {
-      // Whoever is first in one round is last in the next.
+      // The first server of one round is the last of the next.
       const order = round % 2 === 0 ? names : names.toReversed();
       for (const name of order) {
         if (failures.has(name)) continue;

@@ -4,7 +4,7 @@
  * are words, responses are JSON.
  *
  * A program of its own rather than a handler for the command-line tool, since it
- * stops its server. Stopping is graceful: whoever has connected is answered, and
+ * stops its server. Stopping is graceful: connected clients are served, and
  * the socket is removed.
  *
  * ```sh

@@ -1,5 +1,5 @@
 /**
- * Daytime: tells the time to whoever connects, as
+ * Daytime: tells the time to each client, as
  * {@link https://www.rfc-editor.org/rfc/rfc867 | RFC 867} has it. The port of
  * that RFC is 13, which is for root to listen on: `--port 13`.
  *

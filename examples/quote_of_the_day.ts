@@ -1,5 +1,5 @@
 /**
- * Quote of the day: one for each day, to whoever connects, as
+ * Quote of the day: one for each day, to each client, as
  * {@link https://www.rfc-editor.org/rfc/rfc865 | RFC 865} has it: printable
  * ASCII, and at most 512 characters. The port of that RFC is 17, which is for
  * root to listen on: `--port 17`.

@@ -2,8 +2,8 @@
  * SMTP double: takes the mail that a program under test sends, and keeps it for
  * the test to look at. It delivers nothing.
  *
- * A dialogue: the server greets, and then answers line by line. Whoever is at
- * `nobody@…` is refused, so that a test can see what its program makes of that.
+ * A dialogue: the server greets, and then answers line by line. A recipient
+ * `nobody@…` is rejected, so that a test can see what its program makes of that.
  * Import `smtpDouble()` into a test, or run this file: it prints each mail.
  *
  * ```sh

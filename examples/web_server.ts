@@ -108,7 +108,7 @@ async function read(path: string) {
   return { body: await Deno.readFile(real), type: extname(real) };
 }
 
-// What is left is the front page, which other servers do without.
+// Only the front page remains.
 
 /** The front page. The times are in milliseconds since the accept. */
 function frontPage(request: string, complete: number, answered: number) {

@@ -43,9 +43,9 @@ async function exchange(buffer: Uint8Array): Promise<void> {
     const right = buffer[0] === expected[size] &&
       buffer[read - 1] === expected[size + read - 1];
     size += read;
-    if (!right) throw new Error("the answer is wrong");
+    if (!right) throw new Error("the reply is wrong");
   }
-  if (size !== expected.length) throw new Error("the answer is cut");
+  if (size !== expected.length) throw new Error("the reply is cut");
 }
 
 let exchanges = 0;

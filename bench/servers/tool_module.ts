@@ -1,4 +1,4 @@
-// What the tool answers with, as the other servers do.
+// The module of the tool, which responds as the other servers do.
 
 import type { HandlerModule } from "../../server.ts";
 import { tell } from "./where.ts";
