@@ -47,7 +47,7 @@ export * from "./server.ts";
 export * from "./client.ts";
 
 // No top-level await: code that imports this module should not wait for it. And
-// no literal specifier: Deno would fetch the whole tool for whoever imports this.
+// no literal specifier: Deno would fetch the whole tool for each importer.
 if (import.meta.main) {
   import(import.meta.resolve("./cli.ts"))
     .then(({ main }) => main(Deno.args)).then(Deno.exit);

@@ -152,7 +152,7 @@ function callbacksOf(
   tally: Tally,
 ) {
   const { count = Infinity } = flags;
-  // Whoever an inherited socket has given by then could not be left in it.
+  // A connection that an inherited socket has given by then cannot be put back.
   const last = flags.fd === undefined ? count : Infinity;
   return {
     onRefuse: refusalOf(flags, own.onRefuse),

@@ -35,7 +35,7 @@ export class TlsSocket {
   /** What `node:tls` takes for the socket. */
   readonly #wire: stream.Duplex;
   readonly #buffer = new Uint8Array(READ_BYTES);
-  /** What was decrypted and is not read yet. */
+  /** Decrypted bytes that are not read yet. */
   readonly #incoming = new Incoming();
   readonly #shaken = Promise.withResolvers<void>();
   #feeding: Promise<void> | undefined;
@@ -133,7 +133,7 @@ export class TlsSocket {
     });
   }
 
-  /** Sends what is encrypted. A fault must not end the reading: it is kept. */
+  /** Sends the encrypted bytes. A fault must not end the reading: it is kept. */
   async #send(bytes: Uint8Array): Promise<void> {
     try {
       for (let sent = 0; sent < bytes.length;) {

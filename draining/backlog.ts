@@ -1,5 +1,5 @@
 /**
- * What is drained.
+ * The backlog that is drained.
  *
  * @module
  */

@@ -13,8 +13,8 @@ import { LAST_ACCEPTS, QuickClose } from "./quick_close.ts";
 import { type Sentinel, Sentinels, targetOf } from "./sentinel.ts";
 
 /**
- * What takes longer than this may never come: a sentinel, as its port is
- * redirected, or a descriptor for whoever is next.
+ * Anything that takes longer than this may never come: a sentinel, as its port is
+ * redirected, or a descriptor for the next connection.
  */
 const STALLED_MS = 1000;
 /** How long a silence must be to count as a sign of an empty backlog. */
@@ -23,7 +23,7 @@ const QUIET_MS = 10;
 const QUIET_PERIODS = 2;
 /**
  * How long to wait for the first silence: some traffic never pauses. Without this
- * wait, 20 of 80 stops under 500 clients a second reset somebody, instead of 14
+ * wait, 20 of 80 stops under 500 clients a second reset a client, instead of 14
  * without the quick close, and 3 with both.
  */
 const MAX_SETTLING_MS = 50;
@@ -65,7 +65,7 @@ export async function drain(
   }
 }
 
-/** What happens first: the names say what, as seen by who waits for it. */
+/** What happens first, named as the waiting code sees it. */
 type Event = "accepted" | "news" | "quiet" | "retried" | "lost";
 
 class Drain {
@@ -91,7 +91,7 @@ class Drain {
     this.#quickClose = new QuickClose(backlog, this.#sentinels, this.#accepted);
   }
 
-  /** Waits for those who come again because they have just been answered. */
+  /** Waits for clients that connect again because they have just been served. */
   async settle(): Promise<void> {
     const end = performance.now() + MAX_SETTLING_MS;
     while (performance.now() < end) {
@@ -129,7 +129,7 @@ class Drain {
     const sentinel = this.#sentinels.send();
     const lost = new LongPause(STALLED_MS);
     if (!this.#sentinels.target) await this.#openLoopback();
-    // If its port is known as it comes by, nothing need be accepted behind it.
+    // If its port is known when it arrives, nothing behind it has to be accepted.
     await within(QUIET_MS, sentinel.settled);
     let quiet = 0;
     let acceptedAt = performance.now();
@@ -159,7 +159,7 @@ class Drain {
     lost.end();
   }
 
-  /** Closes at a moment when all that came are accepted, if it can be found. */
+  /** Closes while every connection is accepted, if there is such a moment. */
   async closeQuickly(): Promise<void> {
     await this.#quickClose.attempt(async () => {
       await this.empty();

@@ -1,6 +1,6 @@
 /**
- * The last moment of a drain: accepts those who have just come, and closes before
- * anybody else does.
+ * The last moment of a drain: accepts the latest connections, and closes before
+ * another one comes.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import type { Socket } from "../shared/socket.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Sentinels } from "./sentinel.ts";
 
-// Measured with 80 stops under 500 clients a second: 3 of them reset somebody, and
+// Measured with 80 stops under 500 clients a second: 3 of them reset a client, and
 // 14 without this close.
 
-/** How many may come just before the close, and are accepted nevertheless. */
+/** How many connections may come just before the close and still be accepted. */
 export const LAST_ACCEPTS = 4;
 /** More than that may have come if it took longer to accept them. */
 const QUICK_MS = 3;
 /**
- * How long the last of these accepts may take, as somebody may come meanwhile.
+ * How long the last of these accepts may take, as another client may come meanwhile.
  * Each further try may take twice as long: not every machine is that fast.
  */
 const LAST_MS = 0.07;
@@ -27,8 +27,8 @@ const MAX_TRYING_MS = 200;
 
 /**
  * Closes a listener at once after an accept. A pending accept would keep the
- * socket open after it is closed, and whoever comes meanwhile would be reset. So
- * each accept has a sentinel to find, if nobody else: it is over at once.
+ * socket open after it is closed, and clients that connect meanwhile would be reset.
+ * So each accept finds at least a sentinel, and ends at once.
  */
 export class QuickClose {
   readonly #backlog: Backlog;

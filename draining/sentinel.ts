@@ -38,7 +38,7 @@ export class Sentinel {
     try {
       if (target) this.#keep(await Deno.connect(target));
     } catch {
-      // No descriptor, no route or a full backlog: silence must do as a sign.
+      // No descriptor, no route or a full backlog: only silence is left as a sign.
     }
     if (this.state !== "sending") return;
     this.state = this.#ends.length > 0 ? "sent" : "unavailable";
@@ -66,7 +66,7 @@ export class Sentinel {
     for (const conn of this.#ends) closeQuietly(conn);
   }
 
-  /** Waits for it no more. */
+  /** Stops waiting for it. */
   giveUp(): void {
     if (this.state !== "arrived") this.state = "unavailable";
     this.close();
@@ -80,7 +80,7 @@ export class Sentinel {
 
 /** All sentinels of one drain. */
 export class Sentinels {
-  /** Where they can be sent, if anywhere: only where nobody else gets them. */
+  /** Where they can be sent, if anywhere: only where they reach this listener alone. */
   target: Deno.ConnectOptions | undefined;
   readonly #all: Sentinel[] = [];
   /** Gives up the connecting of those that are still being sent. */
@@ -112,7 +112,7 @@ export class Sentinels {
     for (const sentinel of this.#all) sentinel.close();
   }
 
-  /** Waits for none of them any more. */
+  /** Stops waiting for all of them. */
   giveUp(): void {
     this.#connecting.abort();
     for (const sentinel of this.#all) sentinel.giveUp();

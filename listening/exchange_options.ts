@@ -146,10 +146,10 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * `"proxy"`. Health checks end with `"health-check"`, and take no turn. Where the
    * header names no client (`LOCAL`, `UNKNOWN`), the addresses are those of the
    * socket. A checksum (CRC32c) in the header must be right; other fields are
-   * skipped. Neither `maxRequestBytes` nor `until` counts the header, but the
-   * time limits do, and a client gets the text of `onRefuse` only after it.
+   * skipped. The header counts for the time limits, but not for `maxRequestBytes`
+   * and `until`. A client gets the text of `onRefuse` only after it.
    *
-   * Whoever can connect can claim to be any client, so let only the proxy
+   * Anyone who can connect can claim to be any client, so let only the proxy
    * connect, for instance with `allow`. TLS must end at the proxy, so `cert` and
    * `key` are excluded: the header comes before the handshake, where Deno cannot
    * read it. A proxy on a Unix socket may have clients on TCP: if it is `true`
@@ -216,7 +216,7 @@ export interface ExchangeOptions<Addr extends Deno.Addr = Deno.Addr> {
    * Called when an accept fails, before the pause after which it is tried again:
    * 5 ms, then twice as long each time, up to a second. Mostly the machine is
    * short of descriptors or memory; clients wait meanwhile. A client that left
-   * before it was accepted is no reason to call it, but 1024 in a row are. If the
+   * before it was accepted does not cause a call, but 1024 in a row do. If the
    * callback throws, or returns a promise that rejects, the iteration ends with
    * that error.
    *

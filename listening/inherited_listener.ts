@@ -13,13 +13,13 @@ import { Wakeup } from "../shared/wakeup.ts";
 import type { Source } from "./accepting.ts";
 
 /**
- * How long nobody may come until the socket is opened anew, in milliseconds. When
- * descriptors have lacked once, Node accepts nobody any more, and does not say so.
+ * The socket is opened anew after so many milliseconds without a new connection. Once
+ * descriptors have lacked, Node accepts nothing any more, and does not say so.
  */
 const RENEWAL_MS = 1000;
 
 /**
- * Accepts from an inherited socket. `node:net` accepts whoever comes, so the queue
+ * Accepts from an inherited socket. `node:net` accepts all connections at once, so the queue
  * is ours and not the kernel's.
  */
 export class InheritedListener implements Source {
@@ -80,7 +80,7 @@ export class InheritedListener implements Source {
     return this.#accepted.length;
   }
 
-  /** Leaves the socket to whoever else keeps it open. */
+  /** Leaves the socket to the other processes that keep it open. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

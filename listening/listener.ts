@@ -61,8 +61,8 @@ export interface Listener<Addr extends Deno.Addr = Deno.Addr>
   /**
    * Stops gracefully: connections established by now are served, later ones are
    * refused (or, rarely, reset), and then the iteration ends. This takes one more
-   * `deadline` at most; connections not served by then are closed without an
-   * answer. Without an iteration it does the same as {@linkcode Listener.close}.
+   * `deadline` at most; connections not served by then are closed without a
+   * response. Without an iteration it does the same as {@linkcode Listener.close}.
    *
    * Do not await it inside the loop, or in a handler: it waits for them to end.
    *

@@ -66,8 +66,8 @@ export interface TcpOptions<Addr extends Deno.Addr = Deno.NetAddr>
 export interface UnixOptions<Addr extends Deno.Addr = Deno.UnixAddr>
   extends ExchangeOptions<Addr> {
   /**
-   * The path of the socket. Nothing may exist there but a socket on which nobody
-   * listens, as a killed server leaves one behind: it is replaced. At the end the
+   * The path of the socket. Nothing may exist there except a dead socket, as a
+   * killed server leaves one behind: it is replaced. At the end the
    * server removes its socket, but not anything that has taken its place.
    *
    * Deno's permissions to read and write must cover its folder: there the socket
@@ -129,9 +129,8 @@ export interface FdOptions<
    * systemd. A socket that is only bound begins to listen. No permission guards
    * it.
    *
-   * Whoever keeps the socket open, such as systemd, keeps its backlog: when the
-   * server stops, clients wait there for the next process, and nobody is refused
-   * or reset.
+   * A process that keeps the socket open, such as systemd, keeps its backlog: when
+   * the server stops, clients wait there for the next process, and none is reset.
    *
    * It is accepted from with `node:net`, which differs in this: connections wait
    * accepted in this process and not in the backlog, as many as come; a response

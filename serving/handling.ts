@@ -20,7 +20,7 @@ export interface Handling<Addr extends Deno.Addr> {
 }
 
 /**
- * Calls the handler for an exchange, and sends its answer.
+ * Calls the handler for an exchange, and sends its response.
  *
  * @param exchange The exchange, ready for its handler.
  * @param handling The callbacks.

@@ -91,7 +91,7 @@ export class NodeSocket {
   #hasEnded = false;
   /** Why nothing can be read any more. */
   #fault: { error: unknown } | undefined;
-  /** Why nothing can be written any more, though there may be bytes to read. */
+  /** Why nothing can be written any more. There may still be bytes to read. */
   #writeFault: Error | undefined;
   /** Whether that fault is, or may be, a reset. */
   #writeMetReset = false;
@@ -247,7 +247,7 @@ export class NodeSocket {
     const isOther = this.#writer !== socket;
     if (isSure || isOther || this.localAddr.transport !== "tcp") return;
     const second = secondHandle(socket);
-    // To wait for a descriptor is in vain: whoever is accepted next takes it.
+    // Waiting for a descriptor is in vain: the next connection takes it.
     if (!second) return;
     second.on("error", () => {});
     this.#keepReadingAfterWriteFaults(second);

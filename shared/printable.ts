@@ -39,8 +39,8 @@ export function printable(text: string): string {
  *
  * @param json The JSON, from outside.
  * @returns The value.
- * @throws {SyntaxError} If it is not JSON. Whoever writes its message, which
- * quotes some of it, disturbs no terminal.
+ * @throws {SyntaxError} If it is not JSON. Its message quotes some of the JSON, and
+ * is safe to write to a terminal.
  */
 export function parseJson(json: string): unknown {
   try {

@@ -2,7 +2,7 @@
  * A second handle on a TCP socket of `node:net`, to write through.
  *
  * Of a peer that has ended its side without a byte, Deno thinks that it has left:
- * on TCP it fails each write that has to wait, though the peer may still read. Of
+ * on TCP it fails each write that has to wait, even if the peer still reads. Of
  * others it says `EPIPE`, whatever the fault is. On pipes it does neither, and a
  * pipe can be made of any descriptor.
  *

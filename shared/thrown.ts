@@ -1,6 +1,6 @@
 /**
  * Whatever was thrown: its words, its class, and a console that takes both. None
- * of it can throw, though what was thrown may run code of its own at each touch.
+ * of it can throw, but what was thrown may run code of its own at each touch.
  *
  * @module
  */
@@ -70,7 +70,7 @@ export function causeOf(thrown: unknown): unknown {
 /**
  * An error of the same class that also says what could not be done.
  *
- * @param thrown What was thrown: what is no error is left as it is.
+ * @param thrown What was thrown. It is left as it is unless it is an error.
  * @param what What could not be done.
  * @param reason Why, where that is known better than the error says.
  */

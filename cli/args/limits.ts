@@ -73,7 +73,7 @@ function ownRefusal(
 }
 
 /**
- * What a client is told whose request has failed, as an answer threw. Why it did
+ * The text for a client whose request has failed because a handler threw. The reason
  * is for the log: it may tell of files, and of what is in them.
  */
 export function failureFor({ refusal }: ServeFlags): string | Uint8Array {

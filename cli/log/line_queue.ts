@@ -148,7 +148,7 @@ export class LineQueue {
     return { bytes: encoder.encode(text), lost };
   }
 
-  /** What was to be written, the line about so many lost ones included, is lost. */
+  /** The waiting lines are lost, including the one about lost lines. */
   #lose(rest: Uint8Array, lost: number, error: unknown): void {
     const { onFault } = this.losses;
     if (onFault) {

@@ -1,6 +1,6 @@
 /**
  * Standard error, which all of the tool writes to in one way: in order, and
- * without waiting for whoever reads it.
+ * without waiting for its reader.
  *
  * @module
  */

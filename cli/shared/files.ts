@@ -38,7 +38,7 @@ export async function ensureFile(path: string | URL): Promise<void> {
   if (isSocket) throw new Error("it is a socket");
 }
 
-/** Adds what was tried to the message of whatever is thrown. */
+/** Adds what was tried to the message of any error. */
 export async function trying<T>(
   action: string,
   act: () => T | Promise<T>,

@@ -28,7 +28,7 @@ const VERSION = 1;
 /**
  * Makes a trace.
  *
- * @param path Where to write it. What is there is overwritten.
+ * @param path Where to write it. An existing file is overwritten.
  * @param log Is told if that fails later on.
  * @throws {Error} If it cannot be written.
  */
