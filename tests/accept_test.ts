@@ -94,7 +94,7 @@ Deno.test("listen() can be closed while it backs off", async () => {
   await server.finished;
 });
 
-Deno.test("Server.shutdown() serves a backlog though accepts fail meanwhile", async () => {
+Deno.test("Server.shutdown() serves a backlog even if accepts fail meanwhile", async () => {
   const faults: unknown[] = [];
   const records = new Records();
   const server = serve({

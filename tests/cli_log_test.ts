@@ -377,17 +377,20 @@ Deno.test("quoted() shows any bytes as ASCII", () => {
   assertEquals(quoted(encode('a"\\\n')), '"a\\"\\\\\\n"');
 });
 
-testWithSignals("cli: serves on though its log cannot be written", async () => {
-  await using folder = await temporaryFolder();
-  const path = `${folder.path}/test.sock`;
-  const command = Tool.command(["--unix", path], Tool.allowing(folder.path));
-  const script = 'exec "$@" 2>/dev/full';
-  const child = spawn("sh", ["-c", script, "sh", ...command], {
-    stdout: "null",
-    stderr: "null",
-  });
-  assertEquals(await firstAnswer(path), "hello");
-  assertEquals(await ask({ transport: "unix", path }, "hello"), "hello");
-  child.kill("SIGTERM");
-  assertEquals((await child.status).code, 0);
-});
+testWithSignals(
+  "cli: serves on even if its log cannot be written",
+  async () => {
+    await using folder = await temporaryFolder();
+    const path = `${folder.path}/test.sock`;
+    const command = Tool.command(["--unix", path], Tool.allowing(folder.path));
+    const script = 'exec "$@" 2>/dev/full';
+    const child = spawn("sh", ["-c", script, "sh", ...command], {
+      stdout: "null",
+      stderr: "null",
+    });
+    assertEquals(await firstAnswer(path), "hello");
+    assertEquals(await ask({ transport: "unix", path }, "hello"), "hello");
+    child.kill("SIGTERM");
+    assertEquals((await child.status).code, 0);
+  },
+);

@@ -92,7 +92,7 @@ testNotify(
 );
 
 testNotify(
-  "cli: stops though the service manager hears nothing",
+  "cli: stops even if the service manager hears nothing",
   async (manager) => {
     await using tool = await Tool.listening([], manager.serving());
     assertEquals((await manager.next()).READY, "1");

@@ -223,7 +223,7 @@ testWithSignals(
 );
 
 testWithSignals(
-  "cli: a program gets all of its request, though its output has ended",
+  "cli: a program gets all of its request even if its output has ended",
   async () => {
     const script = "echo hi; exec 1>&-; echo closed >&2; cat >&2; echo >&2";
     await using tool = await shell(script);
@@ -261,7 +261,7 @@ testWithSignals(
     ]);
     assertEquals(await ask(tool.addr, ""), "hi\n");
     await tool.line(
-      / deadline while writing: it took longer than the 1000 ms of --deadline \(sh has ended, but what it has started holds its output open, /,
+      / deadline while writing: it took longer than the 1000 ms of --deadline \(sh has ended, but what it has started holds its output open\. Redirect that /,
     );
   },
 );

@@ -120,7 +120,7 @@ testWithSignals(
     await using tool = await Tool.listening([file], Tool.allowing(folder.path));
     const others = "deadline: 6000, maxRequestBytes: 3, allow: () => false,";
     await Deno.writeTextFile(file, answering("two", others));
-    await reload(tool, /WARN .*, restart it for deadline$/);
+    await reload(tool, /WARN .*\. Restart it for deadline$/);
     assertEquals(await ask(tool.addr), "two");
   },
 );
@@ -162,7 +162,7 @@ async function loadingForEver(folder: string) {
   return { tool, file };
 }
 
-testWithSignals("cli: stops though a module loads for ever", async () => {
+testWithSignals("cli: stops even if a module loads for ever", async () => {
   await using folder = await temporaryFolder();
   const { tool } = await loadingForEver(folder.path);
   await using _tool = tool;

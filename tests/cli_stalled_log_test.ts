@@ -89,7 +89,7 @@ class UnreadTool implements AsyncDisposable {
 }
 
 testWithSignals(
-  "cli: serves and stops though nobody reads its log",
+  "cli: serves and stops even if nobody reads its log",
   async () => {
     await using tool = await UnreadTool.start([talkative]);
     await tool.flood(3);
@@ -135,7 +135,7 @@ for (const format of ["text", "json"] as const) {
 }
 
 testWithSignals(
-  "cli: ends at another signal though nobody reads its log",
+  "cli: ends at another signal even if nobody reads its log",
   async () => {
     await using tool = await UnreadTool.start([
       moduleUrl(`export default async (conn) => {
@@ -164,7 +164,7 @@ for (
   ] as const
 ) {
   testWithSignals(
-    `cli: is ended by ${how} though nobody reads its log`,
+    `cli: is ended by ${how} even if nobody reads its log`,
     async () => {
       await using tool = await UnreadTool.start([
         moduleUrl(`export default (conn) => {
@@ -213,7 +213,7 @@ testUnix(
 );
 
 testWithSignals(
-  "cli: send --timeout ends though nobody reads what it prints",
+  "cli: send --timeout ends even if nobody reads what it prints",
   async () => {
     const { server } = serveLocally({}, () => new Uint8Array(1e6));
     const command = Tool.command(

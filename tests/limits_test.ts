@@ -344,7 +344,7 @@ Deno.test("idleTimeout does not blame a client for timers that block one after t
   assertEquals(records.outcomes, ["ok"]);
 });
 
-Deno.test("idleTimeout is over with the response, though a read is left pending", async () => {
+Deno.test("idleTimeout is over with the response even if a read is left pending", async () => {
   const { server, records } = serveLocally(
     { streaming: true, idleTimeout: 20 },
     async (conn) => {

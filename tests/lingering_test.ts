@@ -72,7 +72,7 @@ Deno.test("lingerTimeout is no limit for a client that sends now and then", asyn
   await server.shutdown();
 });
 
-Deno.test("lingering ends after 30 s, though the client is never silent", async () => {
+Deno.test("lingering ends after 30 s even if the client is never silent", async () => {
   const { code, stdout, stderr } = await runDeno(
     ...["run", "--no-config", "-N"],
     `--preload=${root}/tests/testdata/fast_clock.ts`,
@@ -143,7 +143,7 @@ Deno.test("the oldest of too many lingering sockets makes room", async () => {
   await server.shutdown();
 });
 
-Deno.test("lingering ends after 256 MiB, though the client never pauses", async () => {
+Deno.test("lingering ends after 256 MiB even if the client never pauses", async () => {
   const { server, records } = serveLocally(
     { streaming: true, lingerTimeout: Infinity },
     () => "enough",

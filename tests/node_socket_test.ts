@@ -188,7 +188,7 @@ for (const end of ["one that was made", "one that was accepted"] as const) {
   );
 
   testOnLinux(
-    `NodeSocket gives all that came with its end, though a write met a reset (${end})`,
+    `NodeSocket gives all that came with its end even if a write met a reset (${end})`,
     async () => {
       await using both = await pair();
       const { [end]: socket, [other]: peer } = both.ends;

@@ -450,7 +450,7 @@ for (const readAhead of [0, 10]) {
   }
 }
 
-Deno.test("Server.shutdown() ends though all whom it holds back are cut", async () => {
+Deno.test("Server.shutdown() ends even if all whom it holds back are cut", async () => {
   const controller = new AbortController();
   const complete = Promise.withResolvers<void>();
   let requests = 0;

@@ -248,7 +248,7 @@ Deno.test("send exits with 124 when its time is over", async () => {
 });
 
 testUnix(
-  "send exits with 124 though its file does not open",
+  "send exits with 124 even if its file does not open",
   async (folder) => {
     const { server } = serveLocally();
     const file = `${folder}/fifo`;

@@ -43,7 +43,7 @@ Deno.test("Server.shutdown() ends an idle server", async () => {
 });
 
 for (const blocked of [false, true]) {
-  Deno.test(`Server.shutdown() serves the backlog${blocked ? " though the event loop was blocked" : ""}`, async () => {
+  Deno.test(`Server.shutdown() serves the backlog${blocked ? " even if the event loop was blocked" : ""}`, async () => {
     const { server, records } = serveLocally();
     await checkShutdown({ server, records }, 50, {
       meanwhile: () => blocked && block(500),
@@ -273,7 +273,7 @@ Deno.test("Server.shutdown() is bounded by one more deadline", async () => {
   assertEquals(records.outcomes.slice(1), ["aborted"]);
 });
 
-Deno.test("Server.shutdown() is bounded though a socket would linger for ever", async () => {
+Deno.test("Server.shutdown() is bounded even if a socket would linger for ever", async () => {
   const { server, records } = serveLocally({
     streaming: true,
     deadline: 50,
@@ -832,7 +832,7 @@ Deno.test("Conn.close() resolves when the FIN is sent", async () => {
   await server.shutdown();
 });
 
-Deno.test("shutdown() takes no connection of its own for a client, though the event loop was blocked", async () => {
+Deno.test("shutdown() takes no connection of its own for a client even if the event loop was blocked", async () => {
   const { connect } = Deno;
   let isBlocked = false;
   const blocking = async (

@@ -312,7 +312,7 @@ testWithDaemon(
 
 testWithDaemon(
   "cupsd",
-  "interop: CUPS takes a job that is all sent for printed, though the server is killed",
+  "interop: CUPS takes a job that is all sent for printed even if the server is killed",
   async () => {
     await using folder = await temporaryFolder();
     const dir = `${folder.path}/inbox`;
