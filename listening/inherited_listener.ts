@@ -19,8 +19,8 @@ import type { Source } from "./accepting.ts";
 const RENEWAL_MS = 1000;
 
 /**
- * Accepts from an inherited socket. `node:net` accepts all connections at once, so the queue
- * is ours and not the kernel's.
+ * Accepts from an inherited socket. `node:net` accepts all connections at once, so
+ * they wait in a queue of ours and not in the kernel's.
  */
 export class InheritedListener implements Source {
   readonly addr: Deno.Addr;

@@ -1,4 +1,4 @@
-// The benchmark itself: that it measures whoever is there, and notices mistakes.
+// The benchmark itself: that it measures all servers that are there, and notices mistakes.
 
 import {
   assert,

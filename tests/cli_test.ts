@@ -272,7 +272,7 @@ for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
 }
 
 testWithSignals(
-  "cli: whoever waits one --deadline after a SIGTERM is closed without a response",
+  "cli: clients that wait one --deadline after a SIGTERM are closed without a response",
   async () => {
     const hangs = moduleUrl("export default () => new Promise(() => {})");
     await using tool = await Tool.listening(["--deadline", "400ms", hangs]);

@@ -331,7 +331,7 @@ const endless: EndlessClient[] = [
     needs: "curl",
     addsItsOwn: true,
     until: ["\r\n\r\n"],
-    // Without --http0.9 it prints no answer that lacks a status line.
+    // Without --http0.9 it prints no response that lacks a status line.
     command: ({ hostname, port }) => {
       return ["curl", "--http0.9", "-s", `http://${hostname}:${port}/hello`];
     },

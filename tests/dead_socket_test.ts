@@ -193,7 +193,7 @@ testUnix(
 );
 
 testUnix(
-  "listen() waits for whoever has locked the folder of a dead Unix socket",
+  "listen() waits while another process locks the folder of a dead Unix socket",
   async (folder) => {
     const path = `${folder}/test.sock`;
     makeDeadSocket(path);

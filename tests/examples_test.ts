@@ -756,7 +756,7 @@ testExample(
     const inAdvance = await begin(addr, "");
     const reply = await ask(addr, "HEAD / HTTP/1.0\r\n\r\n");
     assert(reply.startsWith("HTTP/1.0 200 OK\r\n"), reply);
-    // A browser would take any text for an answer.
+    // A browser would take any text for a response.
     assertEquals(await readText(inAdvance), "");
     await example.tool.line(/ WARN .* idle while reading: /);
   },

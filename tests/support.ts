@@ -32,7 +32,7 @@ export function block(milliseconds: number): void {
   while (performance.now() < end);
 }
 
-/** Asks again and again until there is an answer, where nothing tells of it. */
+/** Asks again and again until there is a reply, where nothing else tells that. */
 export async function until<Answer>(
   ask: () => Answer | Promise<Answer>,
 ): Promise<NonNullable<Answer>> {

@@ -40,7 +40,7 @@ function untilOf(
   if (idle !== undefined && idle >= limit) {
     throw new UsageError(
       `--until-idle must be shorter than the ${limit} ms of --idle-timeout, which ` +
-        `would refuse the client first, received ${idle} ms`,
+        `would cut the exchange first, received ${idle} ms`,
     );
   }
   return idle === undefined ? until : { idle };

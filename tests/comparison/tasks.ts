@@ -42,7 +42,7 @@ export const tasks: Record<
   },
 
   async "A drop box that answers with the file's name"({ place, dir }) {
-    // The answer ends with the name: ours is a receipt.
+    // The response ends with the name: ours is a receipt.
     const name = (await answered(place, "hello")).trim().split(/[ /]/).at(-1);
     if (!name) return false;
     return await Deno.readTextFile(`${dir}/inbox/${name}`) === "hello";

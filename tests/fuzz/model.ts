@@ -136,7 +136,7 @@ export function answerTo(
   }
 }
 
-/** Whether the request is read to its end before the answer is whole. */
+/** Whether the request is read to its end before the response is whole. */
 function isRead({ behaviour, options }: Schedule): boolean {
   const unread = ["fixed", "nothing", "cancel", "throw", "abort", "hang"];
   return !options.streaming || !unread.includes(behaviour);

@@ -60,7 +60,7 @@ export interface Schedule {
     until: Uint8Array<ArrayBuffer> | number | undefined;
   };
   behaviour: Behaviour;
-  /** The size of an answer that does not depend on the request. */
+  /** The size of a response that does not depend on the request. */
   fixedSize: number;
   /** Whether a limit of time may be reached: then much may happen to anybody. */
   hurried: boolean;

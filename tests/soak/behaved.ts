@@ -19,7 +19,7 @@ export class Fault extends Error {
 
 const buffers: Uint8Array<ArrayBuffer>[] = [];
 
-/** Sends its request, ends it, and checks each byte of the answer. */
+/** Sends its request, ends it, and checks each byte of the reply. */
 export async function behave(
   port: number,
   request: Request,

@@ -202,7 +202,7 @@ export const kinds: readonly Kind[] = [
     act: async (port, number, until = "length") => {
       using conn = await connectTo(port);
       const request = new Request(number, CHUNK, 1, by(until));
-      // It still sends as it is answered: that must not cost it the answer.
+      // It still sends while the server responds: that must not cost it the reply.
       for (let sent = 0; sent < 4 * limits.maxRequestBytes; sent += CHUNK) {
         await writeAll(conn, request.bytes);
       }

@@ -17,7 +17,7 @@ export interface Outcomes {
   answered: number;
   /** Could not connect, and so know that nobody has taken their request. */
   refused: number;
-  /** Connected, and got no answer or not all of it: why. */
+  /** Connected, and got no reply or not all of it: why. */
   lost: string[];
 }
 

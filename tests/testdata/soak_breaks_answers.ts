@@ -1,4 +1,4 @@
-// A server for the soak that now and then cuts an answer, mangles one, or fails.
+// A server for the soak that now and then cuts a response, mangles one, or fails.
 import { answer, serveForSoak } from "../soak/server.ts";
 
 await serveForSoak(async (conn) => {
