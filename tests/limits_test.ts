@@ -10,6 +10,7 @@ import {
   RequestTooLargeError,
   TimeoutError,
 } from "../mod.ts";
+import { reasonOf, refusalFor } from "../cli/shared/reasons.ts";
 import { encode, pattern } from "./bytes.ts";
 import {
   ask,
@@ -183,6 +184,20 @@ for (
     );
   });
 }
+
+Deno.test("the tool advises half-closing only if the end of a request is waited for", () => {
+  for (
+    const awaited of ["end", "length", "piece", "handshake", "header"] as const
+  ) {
+    for (const option of ["idleTimeout", "deadline"] as const) {
+      const error = new TimeoutError(option, 30, "request", awaited);
+      const told = [error.message, reasonOf(error), refusalFor(error)];
+      for (const text of told) {
+        assertEquals(/half-close/i.test(text), awaited === "end", text);
+      }
+    }
+  }
+});
 
 Deno.test("idleTimeout starts anew with every byte", async () => {
   const { listener, records } = listenLocally({
