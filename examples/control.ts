@@ -56,6 +56,8 @@ const server = serve({
   mode: 0o600,
   maxRequestBytes: 1024,
   deadline: 5_000,
+  // A client that does not half-close, as `nc` without `-N`, ends its line.
+  until: "\n",
   async handler(conn) {
     const command = commands.get((await conn.text()).trim());
     const response = command

@@ -48,7 +48,14 @@ Deno.test("phoneOf() finds the number in the entry", async () => {
 });
 
 Deno.test("printLabel() sends one job of PostScript", async () => {
-  await using printer = listen(local);
+  await using printer = listen({
+    ...local,
+    idleTimeout: 1_000,
+    // Or the loop would wait for another client if this one sends no FIN.
+    onExchange({ outcome, error }) {
+      if (outcome !== "ok") throw error;
+    },
+  });
   const printed = printLabel("fragile", printer.addr);
   for await (const conn of printer) {
     assertEquals(
