@@ -491,6 +491,20 @@ for (
   });
 }
 
+testExample("label printer: keeps whole labels only", async (example) => {
+  const addr = await example.addr();
+  assertEquals(await example.talk(addr), "");
+  assertEquals(await ask(addr, "^XA^FO50,50^FDfrag"), "");
+  await example.tool.line(/ WARN .* failed .*does not end with \^XZ/);
+  const labels = `${example.dir}/labels`;
+  const [label, ...others] = namesIn(labels);
+  assertEquals(others, []);
+  assertEquals(
+    await Deno.readTextFile(`${labels}/${label}`),
+    "^XA^FO50,50^FDfragile^FS^XZ",
+  );
+});
+
 testExample("raw printer: keeps jobs as they came", async (example) => {
   const addr = await example.addr();
   const jobs = `${example.dir}/jobs`;
