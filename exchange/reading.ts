@@ -109,7 +109,7 @@ export class ReadingHalf {
 
   /**
    * Reads the next bytes of the request into a buffer that is free as soon as the
-   * read settles, though a silence or a cut may leave the socket's read pending.
+   * read settles, even if a silence or a cut leaves the socket's read pending.
    *
    * @param into Where to read to.
    * @param ours Where to read to first in that case.

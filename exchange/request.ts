@@ -37,7 +37,7 @@ const HEAD_BYTES = 1024;
 
 const decoder = new TextDecoder();
 
-/** The request of one exchange, for whoever asks for it. */
+/** The request of one exchange, for its handler. */
 export class IncomingRequest implements RequestReader {
   readonly #reading: ReadingHalf;
   readonly #state: State;
@@ -141,7 +141,7 @@ export class IncomingRequest implements RequestReader {
   }
 
   /**
-   * Drops what the client still sends. Whoever wanted to read it fails.
+   * Drops what the client still sends. A reader of it fails.
    *
    * @param bytes How much more to drop at most.
    * @returns Resolves when no more is dropped.

@@ -148,7 +148,7 @@ export class Acceptor implements Backlog {
     let left = 0;
     while (!this.#isClosed) {
       try {
-        // Whoever was accepted has a record, even if we are closed by now.
+        // Each connection that was accepted has a record, even if we are closed by now.
         return await this.#listener.accept();
       } catch (error) {
         if (isClosed(error)) return undefined;

@@ -62,7 +62,7 @@ export class StoppableListener<Addr extends Deno.Addr>
 
   /**
    * Ends the loop with the error of a callback, whose promise has rejected. After
-   * the end nobody but the console can be told.
+   * the end only the console can be told.
    */
   fail(error: unknown): void {
     if (this.#hasEnded) writeToConsole(error);
