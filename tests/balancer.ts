@@ -212,7 +212,7 @@ export class OpenHouse implements ReplicaPorts, AsyncDisposable {
     return this.#health.addr.port;
   }
 
-  /** Answers those that are there, and whoever comes. */
+  /** Answers the connections that are there, and those that come. */
   answer(): void {
     this.#opened.resolve();
   }

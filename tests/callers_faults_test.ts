@@ -323,7 +323,7 @@ Deno.test("serve() tells onError of undefined, too, if a response that nobody aw
   await server.shutdown();
 });
 
-Deno.test("serve() survives a body that throws something hostile, whoever may be refused", async () => {
+Deno.test("serve() survives a body that throws something hostile if it may refuse clients", async () => {
   const { server, records } = serveLocally(
     { onRefuse: () => "refused", onError() {} },
     ({ id }) =>

@@ -56,7 +56,7 @@ interface Progress {
   /** It has been handed to its handler. */
   handling: Promise<void>;
   over: Promise<ExchangeRecord>;
-  /** Waits until the next client has been served, though this one is not done. */
+  /** Waits until the next client has been served while this one is not done. */
   nextIsServed: () => Promise<void>;
 }
 

@@ -82,7 +82,7 @@ export async function printed(
   }
 }
 
-/** Whether system calls can be traced: that may be forbidden though strace is there. */
+/** Whether system calls can be traced: it may be forbidden even if strace is there. */
 export async function canTrace(): Promise<boolean> {
   return await printed(["strace", "-e", "trace=none", "true"]) !== undefined;
 }

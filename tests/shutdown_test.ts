@@ -78,7 +78,7 @@ Deno.test("Listener.shutdown() serves a backlog that comes by a given listener",
 Deno.test("Server.shutdown() closes a given listener itself, and not before its backlog is accepted", async () => {
   const inner = Deno.listen(local);
   const closedBy: unknown[] = [];
-  // Whoever inherits from this can close the socket.
+  // A class that inherits from this can close the socket.
   const methods = {
     addr: inner.addr,
     accept: () => inner.accept(),
@@ -587,7 +587,7 @@ Deno.test("Listener.close() records a connection whose accept resolves in the sa
       const inner = Deno.listen(local);
       const accept = () => {
         const accepting = inner.accept();
-        // It comes before whoever else waits for the connection.
+        // It comes before all others that wait for the connection.
         accepting.then(() => server.close(), () => {});
         return accepting;
       };

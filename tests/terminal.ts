@@ -89,7 +89,7 @@ export class Terminal implements AsyncDisposable {
     return Number(child);
   }
 
-  /** Waits until the program has ended, though the screen may not show it. */
+  /** Waits until the program has ended, even if the screen does not show it. */
   async isIdle(): Promise<void> {
     const giveUp = AbortSignal.timeout(60_000);
     await until(async () => {

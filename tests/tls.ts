@@ -11,7 +11,7 @@ export const authorityFile = `${testdata}/ca.pem`;
 
 export const cert = Deno.readTextFileSync(certFile);
 export const key = Deno.readTextFileSync(keyFile);
-/** A certificate that the authority has not signed, though it says so. */
+/** A certificate that the authority has not signed, and that says it has. */
 export const forged = {
   cert: Deno.readTextFileSync(`${testdata}/forged.pem`),
   key: Deno.readTextFileSync(`${testdata}/forged.key`),

@@ -121,7 +121,7 @@ export const tasks: Record<
       namesIn(inbox).some((name) => Deno.statSync(`${inbox}/${name}`).size)
     );
     await client.reset();
-    // Whoever serves one at a time is done with it now.
+    // A server of one client at a time is done with it now.
     await answered(place, "whole");
     return namesIn(inbox).every((name) =>
       Deno.readTextFileSync(`${inbox}/${name}`) !== "half"

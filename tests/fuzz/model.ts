@@ -96,7 +96,7 @@ function isCut({ ending }: Client): boolean {
 
 /** Whether the server must see that a request is not complete. */
 function isCutLoudly(schedule: Schedule, client: Client): boolean {
-  // Whoever reads just some sends a FIN before.
+  // A client that reads just some sends a FIN before.
   const isReset = client.ending === "reset" && client.reading !== "some";
   return (isCut(client) || isReset) && schedule.transport !== "unix" &&
     !endsByItself(schedule, client);
@@ -239,7 +239,7 @@ function findWrongSights(schedule: Schedule, { sights }: Events): string[] {
     }
     if (mustBeCut(schedule, client) && end !== "cut") tell("was not cut");
     const { bytes: request, fate } = askedOf(schedule, client);
-    // Of whoever is still writing, the write may be told instead.
+    // If a client is still writing, the write may be told instead.
     const isHalf = fate === "whole" && isCutByReset(schedule, request) &&
       request.length === client.request.length;
     const isRefused = new TextDecoder().decode(bytes) === refusal;

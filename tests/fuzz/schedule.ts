@@ -136,7 +136,7 @@ export function makeSchedule(seed: number): Schedule {
     }
     : undefined;
   const fixedSize = random.pick([0, 1, 1000, 70_000, 2_000_000]);
-  // Whoever waits when it shuts down waits for the next server: there is none.
+  // Clients that wait when it shuts down wait for the next server: there is none.
   const inherited = isOnLinux && transport !== "tls" &&
     stop?.by !== "shutdown" && random.chance(0.3);
   return {

@@ -107,7 +107,7 @@ testIf(
     await Deno.chmod(folder.path, 0o755);
     const served = `${folder.path}/served`;
     await run(["cvs", "-d", served, "init"]);
-    // Whoever has no password is let in, as nobody special.
+    // A user without a password is let in, as nobody special.
     await Deno.writeTextFile(`${served}/CVSROOT/passwd`, "me::nobody\n");
     await Deno.mkdir(`${served}/project`);
     await run(["chown", "-R", "nobody", served]);

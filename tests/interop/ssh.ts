@@ -74,7 +74,7 @@ testRelay({
     const server = await startServer();
     const config = `${server.folder}/client`;
     await Deno.writeTextFile(config, clientOf(server));
-    // Whoever uses ssh -W kills it where others reset a socket.
+    // Users of ssh -W kill it where others reset a socket.
     const peer = await Peer.of((socket) => {
       const args = ["-F", config, "-W", `127.0.0.1:${port}`, "there"];
       const ssh = spawnPiped("ssh", args, {

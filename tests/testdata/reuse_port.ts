@@ -1,4 +1,4 @@
-// Two servers on one port: whoever stops first must not send its sentinel to
+// Two servers on one port: the one that stops first must not send its sentinel to
 // the other one, and nobody is lost.
 import { serve } from "../../server.ts";
 

@@ -20,7 +20,7 @@ const server = serve({
     ? { ...local, cert: read("localhost.pem"), key: read("localhost.key") }
     : local,
   readAhead: Number(readAhead),
-  // Whoever waits for one of these waits for ever.
+  // A test that waits for one of these waits for ever.
   deadline: Infinity,
   idleTimeout: Infinity,
   onListen: (addr) => console.log(`port ${"port" in addr ? addr.port : 0}`),
