@@ -150,7 +150,7 @@ function readDestination(
   const [extra] = [...others, ...rest ?? []];
   if (extra !== undefined) {
     throw new UsageError(
-      `unexpected argument "${extra}", send takes one destination`,
+      `unexpected argument "${extra}": send takes one destination`,
     );
   }
   const destination = text === undefined ? undefined : parseDestination(text);

@@ -214,7 +214,8 @@ export function checkRequestOptions(given: object) {
 function checkWhere(options: OptionReader<AnyOptions>): void {
   if (!options.has("path") && !options.has("port")) {
     throw options.fault(
-      'no place to connect to, give a "port" or the "path" of a Unix socket',
+      'there is no place to connect to. Give a "port" or the "path" of a ' +
+        "Unix socket.",
     );
   }
   if (options.has("path")) {

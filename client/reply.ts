@@ -55,8 +55,8 @@ export interface Reply extends AsyncDisposable {
    * Whether the whole request, with its FIN, was handed to the kernel. `false`
    * if the server did not take all of it, or if it was cut; a reply that came
    * before is still valid. `true` says nothing of the server: it may have read
-   * none of it yet, and whether it keeps it, only the reply can tell. It rejects with what the body of the request threw;
-   * a rejection that nobody awaits does no harm.
+   * none of it yet, and only the reply can tell whether it keeps it. It rejects with
+   * what the body of the request threw; a rejection that nobody awaits does no harm.
    *
    * A server may end its reply before the request has ended: the rest of the
    * request is still sent then, if the server takes it.

@@ -122,8 +122,8 @@ export class OptionReader<Options extends object> {
     if (path === undefined) return path;
     if (Deno.build.os === "windows") {
       throw this.fault(
-        `option "${String(name)}" needs a Unix socket, Deno does not have ` +
-          "them on Windows",
+        `option "${String(name)}" needs a Unix socket, which Deno does not ` +
+          "have on Windows",
       );
     }
     if (isAbstract(path)) {
@@ -149,7 +149,7 @@ export class OptionReader<Options extends object> {
     if (this.has(one) === this.has(other)) return;
     const [given, missing] = this.has(one) ? [one, other] : [other, one];
     throw this.fault(
-      `option ${this.#quoted(given)} needs ${this.#quoted(missing)}, ` +
+      `option ${this.#quoted(given)} needs ${this.#quoted(missing)}: ` +
         "TLS takes both",
     );
   }

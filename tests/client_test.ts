@@ -85,7 +85,7 @@ function overTls(port: number) {
 
 const wrong: [unknown, new () => Error, string][] = [
   [null, TypeError, "the options must be an object, received null"],
-  [{}, TypeError, 'no place to connect to, give a "port" or the "path"'],
+  [{}, TypeError, 'no place to connect to. Give a "port" or the "path"'],
   [{ hostname: "localhost" }, TypeError, "no place to connect to"],
   [{ port: "80" }, TypeError, 'option "port" must be a number, received "80"'],
   [{ port: 0 }, RangeError, 'option "port" must be a whole number from 1 to'],

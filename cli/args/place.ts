@@ -65,7 +65,7 @@ export function checkMetricsApart(metrics: HostPort, place: Place): void {
     hosts.every((host) => isIpv4(host));
   if (hostname !== metrics.hostname && !everywhere) return;
   throw new UsageError(
-    `--metrics cannot use port ${port}, the server itself listens there. ` +
+    `--metrics cannot use port ${port}: the server itself listens there. ` +
       "Choose another port.",
   );
 }

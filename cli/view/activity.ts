@@ -108,7 +108,7 @@ export class Activity implements Observer {
   exchange(record: ExchangeRecord): void {
     const { id, outcome, bytesRead, bytesWritten } = record;
     this.clients.delete(id);
-    // It is no client that wants a reply.
+    // A health check is no client that wants a reply.
     if (outcome === "health-check") return this.#changed();
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
     keep(this.last, record, KEPT_EXCHANGES);
