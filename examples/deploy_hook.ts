@@ -1,6 +1,6 @@
 /**
  * Deploy hook: a Unix socket that runs a script with the version that it is told,
- * and answers with what the script prints. Its user and group may connect. Two
+ * and responds with what the script prints. Its user and group may connect. Two
  * deployments never overlap, as one request is served at a time.
  *
  * The version is checked before the script gets it, as an argument and not as a

@@ -1,6 +1,6 @@
 /**
  * Log sink: prints each line that it is sent, after the time and the address of
- * its sender, and never answers. Add `>>all.log` to keep the lines in a file.
+ * its sender, and never responds. Add `>>all.log` to keep the lines in a file.
  *
  * It takes one request at a time, and none that a reset or a limit cut short, so
  * that the lines of two senders never mix. Control characters become question

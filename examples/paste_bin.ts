@@ -1,5 +1,5 @@
 /**
- * Paste bin: keeps what it is sent and answers with a name, which nobody can
+ * Paste bin: keeps what it is sent and responds with a name, which nobody can
  * guess. Sent that name alone, it gives the paste back. A paste is gone after a
  * day.
  *

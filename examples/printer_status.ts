@@ -1,9 +1,9 @@
 /**
- * Printer status: a raw printer that answers what a job asks of it in PJL. Many
- * jobs begin with such a question, and their senders wait for the answer before
+ * Printer status: a raw printer that responds to what a job asks in PJL. Many
+ * jobs begin with such a question, and their senders wait for the response before
  * they go on. Each job becomes a file in the folder `jobs`, just as it came.
  *
- * A dialogue: what is answered goes out while the job comes in. The job itself is
+ * A dialogue: the responses go out while the job comes in. The job itself is
  * streamed, so it may be larger than memory.
  *
  * ```sh
@@ -18,8 +18,8 @@ import type { Conn } from "@halfclose/server";
 
 const folder = "jobs";
 
-/** What is answered to `@PJL INFO …`. */
-const answers = new Map([
+/** The responses to `@PJL INFO …`. */
+const responses = new Map([
   ["ID", '"halfclose"\r\n'],
   ["STATUS", 'CODE=10001\r\nDISPLAY="Ready"\r\nONLINE=TRUE\r\n'],
 ]);
@@ -44,7 +44,7 @@ async function* handler(conn: Conn) {
       text = text.slice(-LONGEST) + decoder.decode(chunk);
       for (const [question, what = ""] of text.matchAll(questions)) {
         text = text.slice(text.indexOf(question) + question.length);
-        yield `@PJL INFO ${what}\r\n${answers.get(what) ?? '"?"\r\n'}\f`;
+        yield `@PJL INFO ${what}\r\n${responses.get(what) ?? '"?"\r\n'}\f`;
       }
     }
     await writer.close();

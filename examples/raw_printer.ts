@@ -5,7 +5,8 @@
  *
  * A job is streamed, so it may be larger than memory. It has its name only when
  * it is whole; one that a reset or a limit cuts short leaves nothing, nor does one
- * that is empty. Nothing is answered. (To keep requests and answer with receipts, use `--sink`.)
+ * that is empty. There is no response. (To keep requests and send receipts, use
+ * `--sink`.)
  *
  * ```sh
  * deno run -N -R=examples,jobs -W=jobs jsr:@halfclose/server examples/raw_printer.ts

@@ -1,6 +1,6 @@
 /**
  * Receipts: a sender that may remove its file, because it knows that the server
- * has kept it. The server answers with the line that `sha256sum` prints, once the
+ * has kept it. The server responds with the line that `sha256sum` prints, once the
  * request is on the disk. The sender compares the hash with its own: whatever
  * happened on the way, only the whole file has that hash.
  *

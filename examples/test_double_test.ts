@@ -68,13 +68,13 @@ Deno.test("printLabel() sends one job of PostScript", async () => {
   await printed;
 });
 
-/** A server that expects these requests, in this order, and has these answers. */
-function scripted(script: [request: string, answer: string][]) {
+/** A server that expects these requests in order, and has these responses. */
+function scripted(script: [request: string, response: string][]) {
   const server = serve(local, async (conn) => {
     const received = await conn.text();
-    const [expected, answer] = script.shift() ?? ["nothing more", ""];
+    const [expected, response] = script.shift() ?? ["nothing more", ""];
     if (received !== expected) mismatches.push({ expected, received });
-    return answer;
+    return response;
   });
   const mismatches: { expected: string; received: string }[] = [];
   return {

@@ -1,5 +1,5 @@
 /**
- * Upper case: the smallest handler there is. What it returns is the answer.
+ * Upper case: the smallest handler there is. What it returns is the response.
  *
  * ```sh
  * deno run -N -R=examples jsr:@halfclose/server examples/upper_case.ts

@@ -114,7 +114,7 @@ async function read(path: string) {
 function frontPage(request: string, complete: number, answered: number) {
   const spans: [string, number, number][] = [
     ["from the accept to the last byte", 0, complete],
-    ["from the last byte to the answer", complete, answered],
+    ["from the last byte to the response", complete, answered],
   ];
   const scale = 300 / answered;
   const bars = spans.map(([name, start, end], i) => {
@@ -139,7 +139,7 @@ function frontPage(request: string, complete: number, answered: number) {
 <h1>One exchange</h1>
 <p>Your request has ${request.length} bytes and ends with an empty line:</p>
 <pre>${request.replaceAll(/[^ -~]|[\\<>&]/g, shown)}</pre>
-<p>This page is the answer. It took ${answered.toFixed(2)} ms:</p>
+<p>This page is the response. It took ${answered.toFixed(2)} ms:</p>
 <svg viewBox="0 0 640 60">${bars.join("\n")}</svg>
 <p>The server sends its FIN after this page, and takes the next connection.</p>
 </html>

@@ -3,7 +3,7 @@
  *
  * Such a request has its length in front, and its client does not half-close:
  * `until` is a function that tells from the head how long the request is. The
- * answer has the same form.
+ * response has the same form.
  *
  * ```sh
  * deno run -N -R=examples jsr:@halfclose/server examples/zabbix_trapper.ts
