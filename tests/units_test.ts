@@ -210,6 +210,42 @@ testIf(
   },
 );
 
+testIf(
+  hasManagers,
+  "Linux and python3",
+  "deploy/halfclose.service says what suffices for a program",
+  async () => {
+    const [, permissions = "", answer = ""] =
+      /^# takes these .*\n#\n#   (-W=.*)\n#   (-- .*)\n/m
+        .exec(read("deploy/halfclose.service")) ?? [];
+    await using folder = await temporaryFolder();
+    const { path } = folder;
+    const script = "#!/bin/sh\ncat; echo $TCPREMOTEIP";
+    await Deno.writeTextFile(`${path}/answer.sh`, script, { mode: 0o755 });
+    await using manager = await Manager.at(`${path}/notify`);
+    const old = units[0]?.words.join(" ") ?? "";
+    const line = old.replace(/-R=\S+ -W=\S+/, permissions)
+      .replace(/--sink \S+/, answer);
+    const [program = "", ...rest] = line
+      .replace("/usr/local/bin/deno", Deno.execPath())
+      .replace(/jsr:\S+/, [...importMap(), `${root}/cli.ts`].join(" "))
+      .replace("127.0.0.1:9080", `127.0.0.1:${freePorts(1)[0]}`)
+      .replaceAll("/run/systemd/notify", manager.name)
+      .replace("/usr/local/bin/answer.sh", `${path}/answer.sh`)
+      .split(" ");
+    const env = { NOTIFY_SOCKET: manager.name };
+    const [parent = "", ...launched] = [...passing(), program, ...rest];
+    await using tool = new Tool(launched, { command: parent, env });
+    assertEquals((await manager.next()).READY, "1");
+    const [, port] = await tool.line(/"listening on 127\.0\.0\.1:(\d+)"/);
+    assertEquals(await ask({ port: Number(port) }, "hi "), "hi 127.0.0.1\n");
+    tool.kill("SIGTERM");
+    const { code, lines } = await tool.ending();
+    assertEquals(code, 0, lines.join("\n"));
+    assertEquals(lines.filter((line) => /WARN|ERROR/.test(line)), []);
+  },
+);
+
 Deno.test("deploy/halfclose@.service gives each process a port for /metrics", () => {
   const [single, template] = units;
   const places = ["1", "2", "3", "4"].map((instance) =>
