@@ -216,7 +216,7 @@ testIf(
   "deploy/halfclose.service says what suffices for a program",
   async () => {
     const [, permissions = "", answer = ""] =
-      /^# takes these .*\n#\n#   (-W=.*)\n#   (-- .*)\n/m
+      /^# takes these .*\n#\n# +(-W=.*)\n# +(-- .*)\n/m
         .exec(read("deploy/halfclose.service")) ?? [];
     await using folder = await temporaryFolder();
     const { path } = folder;
