@@ -189,9 +189,15 @@ export const cases: readonly Case[] = [
   {
     ...usual,
     name: "log-64B",
-    title: "64 B, the tool with its log and without",
+    title: "64 B, the tool and what it tells",
     request: 64,
-    contenders: ["tool-quiet", "tool-log", "tool-json"],
+    contenders: [
+      "tool-quiet",
+      "tool-log",
+      "tool-json",
+      "tool-metrics",
+      "tool-trace",
+    ],
     baseline: "tool-quiet",
   },
   {

@@ -22,6 +22,8 @@ export type Name =
   | "tool-quiet"
   | "tool-log"
   | "tool-json"
+  | "tool-metrics"
+  | "tool-trace"
   | "by-hand"
   | "one-buffer"
   | "node"
@@ -170,6 +172,20 @@ export const contenders: { readonly [name in Name]: Contender } = {
     note: "this module, the tool with `--log-format json`, which is read",
     version: denoVersion,
     start: onTool("--log-format", "json"),
+  },
+  "tool-metrics": {
+    title: "the tool, --quiet --metrics",
+    ours: true,
+    note: "this module, the tool with `--quiet` and `--metrics`",
+    version: denoVersion,
+    start: onTool("--quiet", "--metrics", "127.0.0.1:0"),
+  },
+  "tool-trace": {
+    title: "the tool, --quiet --trace",
+    ours: true,
+    note: "this module, the tool with `--quiet` and `--trace` to /dev/null",
+    version: denoVersion,
+    start: onTool("--quiet", "--trace", "/dev/null"),
   },
   "by-hand": {
     title: "by hand",
