@@ -91,7 +91,7 @@ Deno.test("cli: --metrics says at once that its port is in use", async () => {
 for (const place of [":8080", "127.0.0.1:8080"]) {
   Deno.test(`cli: --metrics ${place} is the server's own place`, async () => {
     const ending = await Tool.run(["--metrics", place]);
-    const reason = "--metrics cannot use port 8080, the server itself listens";
+    const reason = "--metrics cannot use port 8080: the server itself listens";
     checkRefusal(ending, 2, reason);
   });
 }
