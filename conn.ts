@@ -40,7 +40,7 @@ export class Exchange<Addr extends Deno.Addr> implements Conn<Addr>, Watched {
   readonly #writing: WritingHalf;
   readonly #closing: Closing;
   readonly #response: OutgoingResponse;
-  // To look at an address of Deno's costs as much as a read: nobody may ask.
+  // Deno's addresses are slow to look at, so they wait until somebody asks.
   #peerAddr: Addr | undefined;
   #localAddr: Addr | undefined;
   /** The addresses that the header of a proxy gives. */

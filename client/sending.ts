@@ -4,12 +4,7 @@
  * @module
  */
 
-import {
-  checkRest,
-  type ChunkSource,
-  restOf,
-  sendChunks,
-} from "../shared/body.ts";
+import { type ChunkSource, sendBytes, sendChunks } from "../shared/body.ts";
 import type { ClientSocket } from "./connecting.ts";
 
 /** The sending of one request. */
@@ -56,16 +51,12 @@ export class Sending {
     return isWhole;
   }
 
-  async #writeAll(bytes: Uint8Array): Promise<boolean> {
-    const size = bytes.length;
-    for (let sent = 0; sent < size;) {
-      const rest = restOf(bytes, sent);
-      const written = await this.#attempt(() => this.#socket.write(rest));
-      if (written === undefined) return false;
-      sent += written;
-      if (sent < size) checkRest(bytes, size, written, "request");
-    }
-    return true;
+  #writeAll(bytes: Uint8Array): Promise<boolean> {
+    return sendBytes(
+      bytes,
+      (rest) => this.#attempt(() => this.#socket.write(rest)),
+      "request",
+    );
   }
 
   async #closeWrite(): Promise<true> {

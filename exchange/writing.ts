@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkRest, restOf } from "../shared/body.ts";
+import { sendBytes } from "../shared/body.ts";
 import type { Socket } from "../shared/socket.ts";
 import type { State } from "./state.ts";
 import type { TimeLimits } from "./time_limits.ts";
@@ -36,25 +36,24 @@ export class WritingHalf {
   }
 
   /** Writes all of `bytes`: `false` if the peer is gone. */
-  async write(bytes: Uint8Array): Promise<boolean> {
-    const size = bytes.length;
-    for (let sent = 0; sent < size;) {
-      this.#limits.writeBegins();
-      let written: number;
-      try {
-        written = await this.#socket.write(restOf(bytes, sent));
-      } catch (error) {
-        this.#state.cutByPeer("reset", "writing", error);
-        return false;
-      } finally {
-        this.#limits.writeEnds();
-      }
-      this.bytesWritten += written;
-      if (this.#state.cut) return false;
-      sent += written;
-      if (sent < size) checkRest(bytes, size, written, "response");
+  write(bytes: Uint8Array): Promise<boolean> {
+    return sendBytes(bytes, (rest) => this.#writeSome(rest), "response");
+  }
+
+  /** Writes some of `bytes`: `undefined` if the peer is gone. */
+  async #writeSome(bytes: Uint8Array): Promise<number | undefined> {
+    this.#limits.writeBegins();
+    let written: number;
+    try {
+      written = await this.#socket.write(bytes);
+    } catch (error) {
+      this.#state.cutByPeer("reset", "writing", error);
+      return undefined;
+    } finally {
+      this.#limits.writeEnds();
     }
-    return true;
+    this.bytesWritten += written;
+    return this.#state.cut ? undefined : written;
   }
 
   /** Sends the FIN: `false` if the peer is gone. */

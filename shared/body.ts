@@ -137,30 +137,33 @@ export function chunkBytes(chunk: unknown): Uint8Array {
   );
 }
 
-/** What is left of some bytes when so many were sent. */
-export function restOf(bytes: Uint8Array, sent: number): Uint8Array {
-  return sent === 0 ? bytes : bytes.subarray(sent);
-}
-
 /**
- * Checks, after a write of a part of some bytes, that the rest is still there.
+ * Sends all of some bytes, in as many writes as that takes.
  *
  * @param bytes The bytes.
- * @param size How many they were at first.
- * @param written How many were written.
+ * @param write Writes some of what it is given, and returns how much: `undefined`
+ * if no more is taken.
  * @param what What they are of, for the message of an error.
- * @throws {TypeError} If their buffer was detached meanwhile.
+ * @returns Whether all were sent.
+ * @throws {TypeError} If their buffer is detached meanwhile.
  */
-export function checkRest(
+export async function sendBytes(
   bytes: Uint8Array,
-  size: number,
-  written: number,
+  write: (rest: Uint8Array) => Promise<number | undefined>,
   what: "request" | "response",
-): void {
-  if (written > 0 && bytes.length === size) return;
-  throw new TypeError(
-    `Cannot send the ${what}: its buffer was detached meanwhile. Send a copy.`,
-  );
+): Promise<boolean> {
+  const size = bytes.length;
+  let written: number | undefined = size;
+  for (let sent = 0; sent < size; sent += written) {
+    if (written === 0 || bytes.length !== size) {
+      throw new TypeError(
+        `Cannot send the ${what}: its buffer was detached meanwhile. Send a copy.`,
+      );
+    }
+    written = await write(sent === 0 ? bytes : bytes.subarray(sent));
+    if (written === undefined) return false;
+  }
+  return true;
 }
 
 /**

@@ -104,7 +104,7 @@ export class IncompleteReadError extends Deno.errors.UnexpectedEof {
 }
 
 /** What a server may wait for while the request is due. */
-type AwaitedPart = NonNullable<TimeoutError["awaited"]>;
+export type AwaitedPart = NonNullable<TimeoutError["awaited"]>;
 
 /**
  * The error of an exchange that took too long, on the server or on the client. As
@@ -182,7 +182,8 @@ function timeoutMessage(
     return `The request took longer than the ${timeout} ms allowed. Try again ` +
       "when the server is less busy, or raise `timeout`.";
   }
-  const [lack, advice] = lacks[awaited];
+  const lack = lacks[awaited];
+  const advice = advices[awaited];
   if (option === "deadline") {
     return `The exchange took longer than the ${timeout} ms allowed` +
       (due === "request"
@@ -196,22 +197,22 @@ function timeoutMessage(
       "have `idleTimeout` raised.";
 }
 
-/** What a client has not done that is waited for, and what it must do. */
-const lacks: Record<AwaitedPart, [lack: string, advice: string]> = {
-  end: [
-    "has not ended its side",
-    "Half-close (`nc -N`), have `until` end requests earlier",
-  ],
-  length: [
-    "has not sent all of its request",
-    "Send as much as `until` expects",
-  ],
-  piece: ["has not sent what the dialogue waits for", "Send all of it"],
-  handshake: ["has not completed the TLS handshake", "Connect with TLS"],
-  header: [
-    "has not sent the header of a proxy",
-    "Have the proxy send a header, switch `proxyProtocol` off",
-  ],
+/** What a client has not done that is waited for. */
+export const lacks: Readonly<Record<AwaitedPart, string>> = {
+  end: "has not ended its side",
+  length: "has not sent all of its request",
+  piece: "has not sent what the dialogue waits for",
+  handshake: "has not completed the TLS handshake",
+  header: "has not sent the header of a proxy",
+};
+
+/** What it must do, or what can be changed. */
+const advices: Readonly<Record<AwaitedPart, string>> = {
+  end: "Half-close (`nc -N`), have `until` end requests earlier",
+  length: "Send as much as `until` expects",
+  piece: "Send all of it",
+  handshake: "Connect with TLS",
+  header: "Have the proxy send a header, switch `proxyProtocol` off",
 };
 
 /** The error of what was given up for no better reason. */

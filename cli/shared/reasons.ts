@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type AwaitedPart, lacks } from "../../shared/errors.ts";
 import { isOf } from "../../shared/thrown.ts";
 import { RequestTooLargeError, TimeoutError } from "../../server.ts";
 import { messageOf } from "./wording.ts";
@@ -30,7 +31,8 @@ export function reasonOf(error: unknown): string {
   }
   if (!isOf(error, TimeoutError)) return messageOf(error);
   const { option, timeout, due, awaited = "end" } = error;
-  const { lack, advice } = lacks[awaited];
+  const lack = lacks[awaited];
+  const { advice } = words[awaited];
   if (option === "deadline") {
     const explanation = explanations.get(error);
     return `it took longer than the ${timeout} ms of --deadline` +
@@ -44,33 +46,25 @@ export function reasonOf(error: unknown): string {
       `${lack}. ${advice}`;
 }
 
-/** What a client has not done, and what is to be done: one may tell it, too. */
-const lacks: Record<
-  NonNullable<TimeoutError["awaited"]>,
-  { lack: string; advice: string; told: string }
-> = {
+/** What is to be done about what a client has not done, and what it is told. */
+const words: Record<AwaitedPart, { advice: string; told: string }> = {
   end: {
-    lack: "has not ended its side",
     advice: "It must half-close (nc -N), or use --until or --until-idle",
     told: "you have not ended your side. Half-close (nc -N)",
   },
   length: {
-    lack: "has not sent all of its request",
     advice: "It must send as much as `until` of the module expects",
     told: "you have not sent all of your request",
   },
   piece: {
-    lack: "has not sent what the dialogue waits for",
     advice: "It must send all of it",
     told: "you have not sent what the dialogue waits for",
   },
   handshake: {
-    lack: "has not completed the TLS handshake",
     advice: "It must connect with TLS",
     told: "you have not completed the TLS handshake",
   },
   header: {
-    lack: "has not sent the header of a proxy",
     advice: "Have the proxy send one, or leave --proxy-protocol out",
     told: "you have not sent the header of a proxy",
   },
@@ -89,5 +83,5 @@ export function refusalFor(error: RequestTooLargeError | TimeoutError): string {
   const what = option === "deadline"
     ? `it took longer than the ${timeout} ms allowed`
     : `nothing came for ${timeout} ms`;
-  return `${what}, and ${lacks[awaited].told}`;
+  return `${what}, and ${words[awaited].told}`;
 }
