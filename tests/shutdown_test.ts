@@ -5,10 +5,10 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { getEventListeners } from "node:events";
-import { listen, type Outcome, serve, type ServeOptions } from "../mod.ts";
-import { descriptors } from "./harness/proc.ts";
+import { listen, type Outcome, serve } from "../mod.ts";
 import { decode, encode, pattern } from "./bytes.ts";
 import { checkRow } from "./fault_table.ts";
+import { importMap, root, runDeno } from "./programs.ts";
 import {
   ask,
   begin,
@@ -788,24 +788,12 @@ Deno.test("Conn.abort() while the FIN is being sent makes respond() give false",
 });
 
 testUnix("Server.shutdown() gives back all its descriptors", async (folder) => {
-  const places: Record<string, () => ServeOptions> = {
-    "its own port": () => local,
-    "a given listener": () => ({ listener: Deno.listen(local) }),
-    "a Unix socket": () => ({ path: `${folder}/s` }),
-  };
-  const left: Record<string, number> = {};
-  for (const [name, place] of Object.entries(places)) {
-    const stop = async () => {
-      const server = serve(place() as typeof local, (conn) => conn.bytes());
-      assertEquals(await ask(server.addr, "hello"), "hello");
-      await server.shutdown();
-    };
-    await stop();
-    const before = descriptors() ?? 0;
-    for (let i = 0; i < 5; i++) await stop();
-    left[name] = (descriptors() ?? 0) - before;
-  }
-  assertEquals(left, {
+  const program = `${root}/tests/stopping_servers.ts`;
+  const { code, stdout, stderr } = await runDeno(
+    ...["run", "-A", ...importMap(), program, folder],
+  );
+  assertEquals(code, 0, stderr);
+  assertEquals(JSON.parse(stdout), {
     "its own port": 0,
     "a given listener": 0,
     "a Unix socket": 0,
