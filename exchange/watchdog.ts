@@ -23,7 +23,7 @@ export interface Watched {
  * fire, and the exchanges then under way say when to check again.
  */
 export class Watchdog {
-  readonly #watched: ReadonlySet<Watched>;
+  readonly #watched: readonly Watched[];
   /** No limit can pass sooner than this after the start of an exchange. */
   readonly #shortestLimit: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -34,7 +34,7 @@ export class Watchdog {
    * @param watched The exchanges that are under way.
    * @param shortestLimit The shortest of their limits, in milliseconds.
    */
-  constructor(watched: ReadonlySet<Watched>, shortestLimit: number) {
+  constructor(watched: readonly Watched[], shortestLimit: number) {
     this.#watched = watched;
     this.#shortestLimit = shortestLimit;
   }
@@ -70,7 +70,7 @@ export class Watchdog {
 
   #check(): void {
     this.#timer = undefined;
-    if (this.#watched.size === 0) return;
+    if (this.#watched.length === 0) return;
     const now = performance.now();
     let next = Infinity;
     for (const one of this.#watched) next = Math.min(next, one.expire(now));
@@ -79,7 +79,7 @@ export class Watchdog {
     this.#immediate = setImmediate(() => {
       this.#immediate = undefined;
       // Another exchange may have begun meanwhile.
-      if (this.#watched.size > 0) {
+      if (this.#watched.length > 0) {
         this.#checkIn(Math.min(next - now, this.#shortestLimit));
       }
     });

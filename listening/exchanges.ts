@@ -10,6 +10,7 @@ import { LengthSearch } from "../exchange/length.ts";
 import { ReadBuffers } from "../exchange/read_buffers.ts";
 import type { ExchangeSettings } from "../exchange/settings.ts";
 import { bytesOf } from "../shared/body.ts";
+import { removeFrom } from "../shared/removal.ts";
 import type { Socket } from "../shared/socket.ts";
 import { Watchdog } from "../exchange/watchdog.ts";
 import { LingeringSet } from "./lingering_set.ts";
@@ -21,7 +22,8 @@ export class Exchanges<Addr extends Deno.Addr> {
   readonly lingering = new LingeringSet();
   readonly #options: CheckedOptions;
   readonly #settings: ExchangeSettings;
-  readonly #running = new Set<Exchange<Addr>>();
+  // No Set: its former tables keep what was in them, until V8 collects all.
+  readonly #running: Exchange<Addr>[] = [];
   readonly #watchdog: Watchdog;
   #begun = 0;
   /** The one about which `allow` is being asked. */
@@ -56,13 +58,13 @@ export class Exchanges<Addr extends Deno.Addr> {
 
   /** How many are under way. */
   get inHand(): number {
-    return this.#running.size;
+    return this.#running.length;
   }
 
   /** Begins an exchange. After `stop()` it is aborted at once. */
   begin(socket: Socket): Exchange<Addr> {
     const exchange = new Exchange<Addr>(++this.#begun, socket, this.#settings);
-    this.#running.add(exchange);
+    this.#running.push(exchange);
     if (this.#stopped) {
       exchange.abort(this.#stopped.reason);
     } else this.#watchdog.wake();
@@ -86,7 +88,7 @@ export class Exchanges<Addr extends Deno.Addr> {
    */
   record(exchange: Exchange<Addr>): void {
     exchange.leave();
-    this.#running.delete(exchange);
+    removeFrom(this.#running, exchange);
     if (exchange.lingering) this.lingering.add(exchange);
     this.#options.onExchange?.(exchange.record());
     if (exchange.state.callbackFault) throw exchange.state.callbackFault.error;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { removeFrom } from "../shared/removal.ts";
 import { startTimer } from "../shared/timer.ts";
 
 /** How many sockets may linger at once. The oldest is closed for a new one. */
@@ -19,24 +20,23 @@ export interface Lingering {
 
 /** The lingering connections of a listener, bounded in number. */
 export class LingeringSet {
-  readonly #set = new Set<Lingering>();
+  /** The oldest is the first. */
+  readonly #all: Lingering[] = [];
 
   get size(): number {
-    return this.#set.size;
+    return this.#all.length;
   }
 
   /** Lets a connection linger. */
   add(one: Lingering): void {
-    this.#set.add(one);
-    one.lingering?.finally(() => this.#set.delete(one));
-    if (this.#set.size <= MAX_LINGERING) return;
-    const [oldest] = this.#set;
-    oldest?.state.closeSocket();
+    this.#all.push(one);
+    one.lingering?.finally(() => removeFrom(this.#all, one));
+    if (this.size > MAX_LINGERING) this.#all[0]?.state.closeSocket();
   }
 
   /** Closes all of them at once. */
   close(): void {
-    for (const one of this.#set) one.state.closeSocket();
+    for (const one of this.#all) one.state.closeSocket();
   }
 
   /**
@@ -46,7 +46,7 @@ export class LingeringSet {
    */
   async closed(milliseconds = Infinity): Promise<void> {
     const timer = startTimer(() => this.close(), milliseconds);
-    await Promise.all(Array.from(this.#set, ({ lingering }) => lingering));
+    await Promise.all(this.#all.map(({ lingering }) => lingering));
     clearTimeout(timer);
   }
 }
