@@ -28,6 +28,14 @@ export interface Run {
   peak?: number;
 }
 
+/** How long clients are at a server, in seconds. */
+export interface Duration {
+  /** Before it is measured: until then its code is still being compiled. */
+  warmUp: number;
+  /** While it is measured. */
+  seconds: number;
+}
+
 /** A server, and what has clients at it for some seconds. */
 export interface RunningServer {
   readonly pid: number;
@@ -43,8 +51,6 @@ export interface Load {
 
 /** How long a run may take beside its seconds: exchanges that have begun, say. */
 const GRACE_MS = 30_000;
-/** The part of a run that comes before it, to warm up. */
-const WARM_UP = 0.5;
 
 const running = new Set<Deno.ChildProcess>();
 
@@ -82,15 +88,16 @@ export async function inFolder(
 export function measure(
   race: Case,
   name: Name,
-  seconds: number,
+  { warmUp, seconds }: Duration,
   field: Field,
   folder: string,
 ): Promise<Run> {
-  return withServer(race, name, seconds, field, folder, async (server) => {
+  const total = warmUp + seconds;
+  return withServer(race, name, total, field, folder, async (server) => {
     const { pid, load } = server;
     resetPeak(pid);
     const idle = memory(pid);
-    await load(seconds * WARM_UP);
+    await load(warmUp);
     const before = cpuTimes(pid);
     const result = await load(seconds);
     const after = cpuTimes(pid);

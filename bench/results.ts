@@ -43,6 +43,7 @@ export interface Report {
   /** What the load generators are written in. */
   loadedBy: Field["loadedBy"];
   rounds: number;
+  warmUp: number;
   seconds: number;
   versions: { [name in Name]?: string };
   missing: { [name in Name]?: string };

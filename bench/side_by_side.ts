@@ -25,7 +25,7 @@ import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
 import { contenders, type Name } from "./contenders.ts";
 import { type Field, muster } from "./field.ts";
-import { inFolder, measure, type Run } from "./measure.ts";
+import { type Duration, inFolder, measure, type Run } from "./measure.ts";
 import { type CaseResults, type Report, summarize } from "./results.ts";
 import { caseTable, summaryTables } from "./tables.ts";
 
@@ -39,6 +39,7 @@ Options:
       --only A,B     with these: ${listed(Object.keys(contenders))}
       --rounds N     how often, 1 to 99; medians are told [5]
       --seconds S    how long each time, over 0 [0.4, with --full 0.7]
+      --warm-up S    how long before that, over 0 [0.4, with --full 1.5]
       --json FILE    write all figures there
       --svg FILE     draw them there
   -h, --help         print this help`;
@@ -52,7 +53,7 @@ interface Options {
   races: readonly Case[];
   only: ReadonlySet<string>;
   rounds: number;
-  seconds: number;
+  duration: Duration;
   json: string | undefined;
   svg: string | undefined;
 }
@@ -71,7 +72,7 @@ class Benchmark {
 
   /** Runs all cases, and tells of each as soon as it is over. */
   async run(): Promise<Report> {
-    const { races, rounds, seconds } = this.#options;
+    const { races, rounds, duration } = this.#options;
     const { versions, missing, loadedBy } = this.#field;
     for (const [name, version] of versions) {
       const { title, note } = contenders[name];
@@ -96,7 +97,7 @@ class Benchmark {
       cpus: navigator.hardwareConcurrency,
       loadedBy,
       rounds,
-      seconds,
+      ...duration,
       versions: Object.fromEntries(versions),
       missing: Object.fromEntries(missing),
       cases: results,
@@ -104,7 +105,7 @@ class Benchmark {
   }
 
   async #race(race: Case, before: number): Promise<CaseResults> {
-    const { races, only, rounds, seconds } = this.#options;
+    const { races, only, rounds, duration } = this.#options;
     const names = race.contenders.filter((name) =>
       only.has(name) && this.#field.versions.has(name)
     );
@@ -123,7 +124,7 @@ class Benchmark {
           const run = await measure(
             race,
             name,
-            seconds,
+            duration,
             this.#field,
             this.#folder,
           );
@@ -148,6 +149,13 @@ function read(flags: Flags): Options {
   };
   const full = flags.has("full");
   const all = full || flags.text("case") !== undefined;
+  const seconds = (flag: "seconds" | "warm-up", usual: number) =>
+    flags.number(
+      flag,
+      (s) => s > 0 && s <= 60,
+      "over 0, and at most 60",
+      usual,
+    );
   const names = chosen("case", cases.map(({ name }) => name));
   return {
     races: cases.filter(({ name, quick, where }) =>
@@ -156,12 +164,10 @@ function read(flags: Flags): Options {
     ),
     only: chosen("only", Object.keys(contenders)),
     rounds: flags.whole("rounds", 1, 99, 5),
-    seconds: flags.number(
-      "seconds",
-      (s) => s > 0 && s <= 60,
-      "over 0, and at most 60",
-      full ? 0.7 : 0.4,
-    ),
+    duration: {
+      warmUp: seconds("warm-up", full ? 1.5 : 0.4),
+      seconds: seconds("seconds", full ? 0.7 : 0.4),
+    },
     json: flags.file("json"),
     svg: flags.file("svg"),
   };
@@ -190,7 +196,7 @@ await execute({
   help,
   flags: {
     boolean: ["full"],
-    string: ["case", "only", "rounds", "seconds", "json", "svg"],
+    string: ["case", "only", "rounds", "seconds", "warm-up", "json", "svg"],
   },
   read,
   run: bench,

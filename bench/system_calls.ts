@@ -52,6 +52,8 @@ interface Cost {
   failed: number;
 }
 
+/** How long clients are at a server before it is measured, in seconds. */
+const WARM_UP = 1.5;
 /** Calls that are fewer for an exchange are not told. */
 const LEAST_CALLS = 0.05;
 
@@ -64,11 +66,11 @@ async function costOf(
   return await withServer(
     race,
     name,
-    3 * seconds,
+    WARM_UP + 2 * seconds,
     field,
     folder,
     async ({ pid, load }) => {
-      await load(seconds / 2);
+      await load(WARM_UP);
       const before = cpuTimes(pid);
       const { exchanges } = await load(seconds);
       const after = cpuTimes(pid);

@@ -33,7 +33,8 @@ function run(args: string[]): Promise<Output> {
 async function measure(args: string[]) {
   await using folder = await temporaryFolder();
   const file = `${folder.path}/results.json`;
-  const brief = ["--rounds=1", "--seconds=0.02", `--json=${file}`];
+  const time = ["--warm-up=0.02", "--seconds=0.02"];
+  const brief = ["--rounds=1", ...time, `--json=${file}`];
   const { code, stdout } = await run([...brief, ...args]);
   assertEquals(code, 0, stdout);
   const report: Report = JSON.parse(await Deno.readTextFile(file));
