@@ -16,8 +16,11 @@ const WINDOW = 64;
 
 /**
  * The read buffers of one listener. They have room for the largest of the latest
- * requests that were read as a whole: the next one is read in few turns, into memory
- * that is already there. There it is decoded, or it is copied from there in one go.
+ * requests that were decoded: the next one is read in few turns, into memory that
+ * is already there, and is decoded where it lies.
+ *
+ * Requests that are handed out as bytes do not count. They are copied anyway, and
+ * out of a large buffer that is no faster: each copy takes fresh memory then.
  */
 export class ReadBuffers {
   /** The size of new buffers, and of all that are free. */
@@ -38,7 +41,7 @@ export class ReadBuffers {
     if (buffer.length === this.#size && !isFull) this.#free.push(buffer);
   }
 
-  /** Follows the size of a request that was read as a whole, in bytes. */
+  /** Follows the size of a request that is decoded, in bytes. */
   follow(bytes: number): void {
     const needed = sizeFor(bytes);
     if (needed > this.#needed) this.#needed = needed;

@@ -7,7 +7,6 @@
 import { Dialogue, type Piece } from "./dialogue.ts";
 import { parseJson } from "../shared/printable.ts";
 import { quietly } from "../shared/quiet.ts";
-import { keepFreedMemory } from "./freed_memory.ts";
 import { MIN_READ_BUFFER_BYTES, type ReadBuffers } from "./read_buffers.ts";
 import { type ReadingHalf, readPending, tooLateToRead } from "./reading.ts";
 import { RequestBytes } from "./request_bytes.ts";
@@ -77,11 +76,11 @@ export class IncomingRequest implements RequestReader {
   }
 
   bytes(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#consume((request) => this.#own(request));
+    return this.#consume((request) => request.take());
   }
 
   arrayBuffer(): Promise<ArrayBuffer> {
-    return this.#consume((request) => this.#own(request).buffer);
+    return this.#consume((request) => request.take().buffer);
   }
 
   text(): Promise<string> {
@@ -180,13 +179,6 @@ export class IncomingRequest implements RequestReader {
     const consumed = this.#take(convert);
     // A fault of the client, or a cut, must not end a process that ignores it.
     return isSure ? consumed : quietly(consumed);
-  }
-
-  #own(request: WholeRequest): Uint8Array<ArrayBuffer> {
-    const bytes = request.take();
-    this.#buffers.follow(bytes.length);
-    keepFreedMemory(bytes.length);
-    return bytes;
   }
 
   #decode(request: WholeRequest): string {

@@ -11,7 +11,7 @@ const MIN_GROWTH_BYTES = 262_144;
  */
 const LARGE_CHUNK_BYTES = 122_880;
 const MAX_GROWTH_BYTES = 8_388_608;
-const LARGE_PIECE_BYTES = 4_194_304;
+const LARGE_PIECE_BYTES = 1_048_576;
 
 /**
  * The bytes of one request, in pieces. The first piece is a borrowed buffer
@@ -42,7 +42,7 @@ export class RequestBytes {
     this.#full.push(this.#last);
     const size = this.#full.reduce((sum, { length }) => sum + length, 0);
     this.#last = new Uint8Array(
-      Math.min(Math.max(size / 2, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES),
+      Math.min(Math.max(size, MIN_GROWTH_BYTES), MAX_GROWTH_BYTES),
     );
     this.#filled = 0;
   }
