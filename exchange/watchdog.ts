@@ -73,7 +73,10 @@ export class Watchdog {
     if (this.#watched.length === 0) return;
     const now = performance.now();
     let next = Infinity;
-    for (const one of this.#watched) next = Math.min(next, one.expire(now));
+    // One that is cut may end others at once.
+    for (const one of [...this.#watched]) {
+      next = Math.min(next, one.expire(now));
+    }
     // Timers set by timers may run before I/O. If our event loop was blocked,
     // what peers did meanwhile must be seen before the next check.
     this.#immediate = setImmediate(() => {

@@ -97,7 +97,8 @@ export class Exchanges<Addr extends Deno.Addr> {
   /** Aborts the exchanges under way, and all that begin later. */
   stop(reason: unknown): void {
     this.#stopped ??= { reason };
-    for (const exchange of this.#running) {
+    // Whoever is told of an abort may end an exchange at once.
+    for (const exchange of [...this.#running]) {
       if (exchange !== this.#undecided) exchange.abort(reason);
     }
     this.#watchdog.stop();

@@ -31,7 +31,7 @@ export class LingeringSet {
   add(one: Lingering): void {
     this.#all.push(one);
     one.lingering?.finally(() => removeFrom(this.#all, one));
-    if (this.size > MAX_LINGERING) this.#all[0]?.state.closeSocket();
+    if (this.size > MAX_LINGERING) this.#all.shift()?.state.closeSocket();
   }
 
   /** Closes all of them at once. */

@@ -5,11 +5,12 @@
  */
 
 /**
- * Removes an item from a list that contains it once. The order of the others stays.
+ * Removes an item from a list, if it is there. The order of the others stays.
  *
  * @param list The list.
  * @param item The item.
  */
 export function removeFrom<T>(list: T[], item: T): void {
-  list.splice(list.indexOf(item), 1);
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
 }

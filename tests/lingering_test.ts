@@ -5,7 +5,7 @@ import { encode, pattern } from "./bytes.ts";
 import { RudeClient } from "./rude_client.ts";
 import { begin, pause, readBytes } from "./sockets.ts";
 import { root, runDeno } from "./programs.ts";
-import { serveLocally } from "./support.ts";
+import { serveLocally, until } from "./support.ts";
 
 /** Sends a byte now and then until that fails, or it is told to stop. */
 function drip(client: Deno.Conn, every: number) {
@@ -97,6 +97,22 @@ Deno.test("Server.shutdown() gives those who linger lingerTimeout in all", async
   clearTimeout(timer);
   assertEquals(await dripping.ended, "given up");
   client.close();
+});
+
+Deno.test("Listener.lingering is 64 at most, even if many begin to linger at once", async () => {
+  const options = { until: "\n", readAhead: 100, lingerTimeout: 60_000 };
+  let areAllThere: Promise<unknown> | undefined;
+  const { server, records } = serveLocally(options, async () => {
+    await (areAllThere ??= until(() => server.inHand === 101));
+    return "told";
+  });
+  const clients = await Promise.all(
+    Array.from({ length: 101 }, () => begin(server.addr, "request\n")),
+  );
+  await records.nth(101);
+  assertEquals(server.lingering, 64);
+  for (const client of clients) client.close();
+  await server.shutdown();
 });
 
 Deno.test("64 clients that linger on purpose push out their oldest, and nobody else", async () => {

@@ -5,7 +5,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import { getEventListeners } from "node:events";
-import { listen, type Outcome, serve } from "../mod.ts";
+import { listen, type Listener, type Outcome, serve } from "../mod.ts";
 import { decode, encode, pattern } from "./bytes.ts";
 import { checkRow } from "./fault_table.ts";
 import { importMap, root, runDeno } from "./programs.ts";
@@ -580,6 +580,40 @@ Deno.test("Listener.close() ends the loop and cuts what is under way", async (t)
     client.close();
   });
 });
+
+for (
+  const [what, stop] of [
+    ["Listener.close()", (listener: Listener) => listener.close()],
+    ["the deadline", () => {}],
+  ] as const
+) {
+  Deno.test(`${what} cuts all who are under way, even if one that is told of it ends another`, async () => {
+    const { listener, records } = listenLocally({
+      readAhead: 8,
+      deadline: what === "the deadline" ? 500 : 60_000,
+    });
+    const iterator = listener[Symbol.asyncIterator]();
+    const clients = [await send(listener.addr, "first")];
+    const turn = await iterator.next();
+    clients.push(await begin(listener.addr, "half"));
+    clients.push(await begin(listener.addr, "half"));
+    await until(() => listener.inHand === 3);
+    const { value: first } = turn;
+    first?.signal.addEventListener("abort", () => {
+      first.abort();
+      // It ends the exchange before it, which is closed by now, at once.
+      iterator.next();
+    });
+    stop(listener);
+    // Whoever is passed over comes later, or never.
+    for (const id of [1, 2, 3]) assertEquals((await records.nth(id)).id, id);
+    const cut = what === "the deadline" ? "deadline" : "aborted";
+    assertEquals(records.outcomes, [cut, cut, cut]);
+    for (const client of clients) client.close();
+    listener.close();
+    await listener.shutdown();
+  });
+}
 
 Deno.test("Listener.close() records a connection whose accept resolves in the same turn", async (t) => {
   for (const readAhead of [0, 2]) {
