@@ -101,12 +101,7 @@ await execute({
   flags: { string: ["rounds", "seconds"] },
   read: (flags: Flags): Options => ({
     rounds: flags.whole("rounds", 1, 99, 5),
-    seconds: flags.number(
-      "seconds",
-      (s) => s > 0 && s <= 10,
-      "over 0, and at most 10",
-      1,
-    ),
+    seconds: flags.seconds("seconds", 10, 1),
   }),
   run: bench,
 });

@@ -49,6 +49,9 @@ export interface Load {
   cpu: number;
 }
 
+/** After that long, V8 has compiled what small exchanges need. */
+export const WARM_UP_SECONDS = 1.5;
+
 /** How long a run may take beside its seconds: exchanges that have begun, say. */
 const GRACE_MS = 30_000;
 

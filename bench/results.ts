@@ -3,7 +3,7 @@
 import type { Case } from "./cases.ts";
 import type { Name } from "./contenders.ts";
 import type { Field } from "./field.ts";
-import type { Run } from "./measure.ts";
+import type { Duration, Run } from "./measure.ts";
 
 /** How one contender did in one case: medians, and all they are of. */
 export interface Result {
@@ -36,15 +36,13 @@ export interface CaseResults {
 }
 
 /** All that is known. */
-export interface Report {
+export interface Report extends Duration {
   deno: string;
   system: string;
   cpus: number;
   /** What the load generators are written in. */
   loadedBy: Field["loadedBy"];
   rounds: number;
-  warmUp: number;
-  seconds: number;
   versions: { [name in Name]?: string };
   missing: { [name in Name]?: string };
   cases: CaseResults[];

@@ -25,7 +25,13 @@ import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
 import { contenders, type Name } from "./contenders.ts";
 import { type Field, muster } from "./field.ts";
-import { type Duration, inFolder, measure, type Run } from "./measure.ts";
+import {
+  type Duration,
+  inFolder,
+  measure,
+  type Run,
+  WARM_UP_SECONDS,
+} from "./measure.ts";
 import { type CaseResults, type Report, summarize } from "./results.ts";
 import { caseTable, summaryTables } from "./tables.ts";
 
@@ -39,7 +45,7 @@ Options:
       --only A,B     with these: ${listed(Object.keys(contenders))}
       --rounds N     how often, 1 to 99; medians are told [5]
       --seconds S    how long each time, over 0 [0.4, with --full 0.7]
-      --warm-up S    how long before that, over 0 [0.4, with --full 1.5]
+      --warm-up S    how long before that, over 0 [0.4, with --full ${WARM_UP_SECONDS}]
       --json FILE    write all figures there
       --svg FILE     draw them there
   -h, --help         print this help`;
@@ -149,13 +155,6 @@ function read(flags: Flags): Options {
   };
   const full = flags.has("full");
   const all = full || flags.text("case") !== undefined;
-  const seconds = (flag: "seconds" | "warm-up", usual: number) =>
-    flags.number(
-      flag,
-      (s) => s > 0 && s <= 60,
-      "over 0, and at most 60",
-      usual,
-    );
   const names = chosen("case", cases.map(({ name }) => name));
   return {
     races: cases.filter(({ name, quick, where }) =>
@@ -165,8 +164,8 @@ function read(flags: Flags): Options {
     only: chosen("only", Object.keys(contenders)),
     rounds: flags.whole("rounds", 1, 99, 5),
     duration: {
-      warmUp: seconds("warm-up", full ? 1.5 : 0.4),
-      seconds: seconds("seconds", full ? 0.7 : 0.4),
+      warmUp: flags.seconds("warm-up", 60, full ? WARM_UP_SECONDS : 0.4),
+      seconds: flags.seconds("seconds", 60, full ? 0.7 : 0.4),
     },
     json: flags.file("json"),
     svg: flags.file("svg"),

@@ -19,7 +19,7 @@ import { kill, lines, printed, spawn } from "../tests/programs.ts";
 import { type Case, cases } from "./cases.ts";
 import { contenders, type Name } from "./contenders.ts";
 import { type Field, muster } from "./field.ts";
-import { inFolder, withServer } from "./measure.ts";
+import { inFolder, WARM_UP_SECONDS, withServer } from "./measure.ts";
 import { median } from "./results.ts";
 import { figure, table } from "./tables.ts";
 
@@ -52,8 +52,6 @@ interface Cost {
   failed: number;
 }
 
-/** How long clients are at a server before it is measured, in seconds. */
-const WARM_UP = 1.5;
 /** Calls that are fewer for an exchange are not told. */
 const LEAST_CALLS = 0.05;
 
@@ -66,11 +64,11 @@ async function costOf(
   return await withServer(
     race,
     name,
-    WARM_UP + 2 * seconds,
+    WARM_UP_SECONDS + 2 * seconds,
     field,
     folder,
     async ({ pid, load }) => {
-      await load(WARM_UP);
+      await load(WARM_UP_SECONDS);
       const before = cpuTimes(pid);
       const { exchanges } = await load(seconds);
       const after = cpuTimes(pid);
@@ -146,12 +144,7 @@ function read(flags: Flags): Options {
     race,
     names: (only as Name[] | undefined) ?? race.contenders,
     rounds: flags.whole("rounds", 1, 99, 3),
-    seconds: flags.number(
-      "seconds",
-      (s) => s > 0 && s <= 60,
-      "over 0, and at most 60",
-      1,
-    ),
+    seconds: flags.seconds("seconds", 60, 1),
   };
 }
 

@@ -197,6 +197,7 @@ Deno.test("bench says in one line which argument it cannot understand", async ()
       '--rounds must be a whole number from 1 to 99, received "0"',
     ],
     [["--seconds=x"], '--seconds must be over 0, and at most 60, received "x"'],
+    [["--warm-up=0"], '--warm-up must be over 0, and at most 60, received "0"'],
     [["--json="], "--json needs a value: a file"],
     [["--nope"], 'unexpected argument "--nope". See --help'],
     [["extra"], 'unexpected argument "extra". See --help'],

@@ -68,6 +68,15 @@ export class Flags {
       otherwise,
     );
   }
+
+  seconds(name: string, max: number, otherwise: number): number {
+    return this.number(
+      name,
+      (value) => value > 0 && value <= max,
+      `over 0, and at most ${max}`,
+      otherwise,
+    );
+  }
 }
 
 /** Seeds, one after the other. */
