@@ -38,6 +38,7 @@ function checkPrintable(text: string): void {
 
 Deno.test("printable() escapes what moves the cursor or the text", () => {
   checkPrintable(printable(unfit.join("")));
+  for (const character of unfit) checkPrintable(printable(`x${character}`));
   assertEquals(
     printable("a\n\r\t\x00\x1b\x7f\x9b\u2028ü日本🖨"),
     "a\\n\\r\\t\\x00\\x1b\\x7f\\x9b\\u2028ü日本🖨",
@@ -49,10 +50,12 @@ Deno.test("printable() escapes what moves the cursor or the text", () => {
 });
 
 Deno.test("printableJson() means the same as other JSON", () => {
-  const value = { text: unfit.join("ü🖨"), more: [1, null, "\n\t\\"] };
-  const json = printableJson(value);
-  checkPrintable(json);
-  assertEquals(JSON.parse(json), value);
+  for (const text of [unfit.join("ü🖨"), ...unfit, "plain"]) {
+    const value = { text, more: [1, null, "\n\t\\"] };
+    const json = printableJson(value);
+    checkPrintable(json);
+    assertEquals(JSON.parse(json), value);
+  }
 });
 
 /** A request that JSON.parse() quotes in what it throws. */
