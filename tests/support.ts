@@ -36,9 +36,14 @@ export function block(milliseconds: number): void {
 export async function until<Answer>(
   ask: () => Answer | Promise<Answer>,
 ): Promise<NonNullable<Answer>> {
+  const startedAt = performance.now();
   for (;;) {
     const answer = await ask();
     if (answer) return answer;
+    // Who waits in vain shall fail, not hang.
+    if (performance.now() - startedAt > 120_000) {
+      throw new Error(`There was no reply for two minutes: ${ask}`);
+    }
     await pause(10);
   }
 }
