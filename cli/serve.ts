@@ -34,6 +34,7 @@ import { catchUncaught } from "./lifecycle/uncaught.ts";
 import { Log } from "./log/log.ts";
 import { Monitor } from "./monitor/monitor.ts";
 import { type Observer, type Observers, tellAll } from "./shared/observer.ts";
+import { requestName } from "./shared/wording.ts";
 import { type Trace, traceTo } from "./trace/trace.ts";
 import { type View, viewOf } from "./view/view.ts";
 
@@ -183,12 +184,13 @@ function callbacksOf(
       const { id } = conn;
       // An error before the record is logged with the exchange.
       if (tally.underWay.has(id)) log.trace(error, id);
-      else log.fault(error, `after request ${id}: `, id);
+      else log.fault(error, `after ${requestName(conn)}: `, id);
       try {
         return await own.onError?.(error, conn as never) ??
           failureFor(flags);
       } catch (fault) {
-        log.fault(fault, `onError() threw after request ${id}: `, id);
+        const context = `onError() threw after ${requestName(conn)}: `;
+        log.fault(fault, context, id);
         return failureFor(flags);
       }
     },

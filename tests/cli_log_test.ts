@@ -105,14 +105,14 @@ testWithSignals(
     assertEquals(await ask(tool.addr, "hello"), "");
     const lines = await stoppedJson(tool);
     const program = lines.find(({ event }) => event === "program");
+    const exchange = lines.find(({ event }) => event === "exchange");
     assertEquals(program, {
       level: "INFO",
       event: "program",
-      msg: "sh for request 1: oops",
+      msg: `sh for request 1 of ${exchange?.["client"]}: oops`,
       id: 1,
       line: "oops",
     });
-    const exchange = lines.find(({ event }) => event === "exchange");
     assertEquals(exchange?.["outcome"], "failed");
     assertEquals(exchange?.["error"], "sh ended with status 3");
   },
@@ -171,7 +171,7 @@ testWithSignals(
     assertEquals(accepts.length, heads.length);
     assertEquals(
       lines.flatMap((line) =>
-        /Z DEBUG request \d+ (.*)$/.exec(line)?.[1] ?? []
+        /Z DEBUG request \d+ of [\d.:]+ (.*)$/.exec(line)?.[1] ?? []
       ),
       heads.map(([, shown]) => shown),
     );
@@ -199,7 +199,9 @@ for (
       assertEquals((await ask(tool.addr, "a request")).trim(), "hello");
       const lines = await stopped(tool);
       assert(
-        lines.some((line) => line.endsWith('DEBUG request 1 is "a request"')),
+        lines.some((line) =>
+          /DEBUG request 1 of [\d.:]+ is "a request"$/.test(line)
+        ),
         lines.join("\n"),
       );
     },
@@ -248,9 +250,10 @@ testWithSignals("cli: logs what an onError() throws, in one line", async () => {
   const lines = (await stopped(tool)).slice(1, -1);
   const logged = lines.map((line) => JSON.parse(line) as Line);
   const faults = logged.filter(({ event }) => event === "fault");
+  const client = logged.find(({ event }) => event === "exchange")?.["client"];
   assertEquals(
     faults.map(({ msg, id }) => [msg, id]),
-    [["onError() threw after request 1: no\x9b31m", 1]],
+    [[`onError() threw after request 1 of ${client}: no\x9b31m`, 1]],
   );
   assertEquals(lines.join().match(/[\x80-\x9f]/), null);
 });

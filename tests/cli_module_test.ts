@@ -176,7 +176,7 @@ testModule(
   async (tool) => {
     assertStringIncludes(await ask(tool.addr), "200 ms");
     assertEquals(await ask(tool.addr), "next");
-    await tool.line(/ ERROR after request 1: late$/);
+    await tool.line(/ ERROR after request 1 of [\d.:]+: late$/);
   },
 );
 

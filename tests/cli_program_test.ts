@@ -43,7 +43,9 @@ async function untilGone(pid: number): Promise<void> {
 
 /** The number that a script has logged as its own. */
 async function loggedPid(tool: Tool): Promise<number> {
-  const [, pid] = await tool.line(/ INFO sh for request \d+: pid (\d+)$/);
+  const [, pid] = await tool.line(
+    / INFO sh for request \d+ of [\d.:]+: pid (\d+)$/,
+  );
   return Number(pid);
 }
 
@@ -146,7 +148,7 @@ testWithSignals(
     const { lines } = await tool.ending();
     assertEquals(
       lines.flatMap((line) =>
-        / INFO sh for request 1: (.*)$/.exec(line)?.[1] ?? []
+        / INFO sh for request 1 of [\d.:]+: (.*)$/.exec(line)?.[1] ?? []
       ),
       ["one", "two\\x1b[31m", "three"],
     );

@@ -205,10 +205,12 @@ testOnScreen("cli: --view shows the log, and logs it in the end", async () => {
   await using tool = await viewed(args, { permissions: ["-N", "--allow-run"] });
   const { terminal, addr } = tool;
   await ask(addr, "hello");
-  await terminal.shows(/Notes\n[:\d]{8} INFO +sh for request 1: oops\n/);
+  await terminal.shows(
+    /Notes\n[:\d]{8} INFO +sh for request 1 of [\d.:]+: oops\n/,
+  );
   await terminal.press("C-c");
   await terminal.shows(
-    /Z INFO sh for request 1: oops\n.*Z INFO stopped after 1 exchange\nended/,
+    /Z INFO sh for request 1 of [\d.:]+: oops\n.*Z INFO stopped after 1 exchange\nended/,
   );
 });
 

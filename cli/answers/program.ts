@@ -76,9 +76,7 @@ export async function program(
         const child = start(command, args, environment);
         return new Run(child, conn, command, killsGroup);
       });
-      const ended = run.logErrors((line) =>
-        log.program(conn.id, command, line)
-      );
+      const ended = run.logErrors((line) => log.program(conn, command, line));
       running.add(ended);
       ended.finally(() => running.delete(ended));
       return run.answer();

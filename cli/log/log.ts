@@ -32,7 +32,12 @@
  */
 
 import { stackOf } from "../../shared/thrown.ts";
-import type { ExchangeRecord, Outcome, RequestStart } from "../../server.ts";
+import type {
+  Conn,
+  ExchangeRecord,
+  Outcome,
+  RequestStart,
+} from "../../server.ts";
 import type { Observer, Renewable } from "../shared/observer.ts";
 import { receiptFor } from "../shared/receipt.ts";
 import { reasonOf } from "../shared/reasons.ts";
@@ -40,6 +45,7 @@ import {
   messageOf,
   nameOf,
   quoted,
+  requestName,
   serverName,
   sourceOf,
 } from "../shared/wording.ts";
@@ -134,9 +140,9 @@ export class Log implements Observer {
   }
 
   /** A program has written a line to its standard error. */
-  program(id: number, name: string, line: string): void {
-    const message = `${name} for request ${id}: ${line}`;
-    this.#lines.add("info", "program", message, { id, line });
+  program(conn: Conn, name: string, line: string): void {
+    const message = `${name} for ${requestName(conn)}: ${line}`;
+    this.#lines.add("info", "program", message, { id: conn.id, line });
   }
 
   /**
@@ -181,10 +187,11 @@ export class Log implements Observer {
     this.#lines.add("info", "stopped", message, { exchanges });
   }
 
-  #request({ id, head: bytes }: RequestStart): void {
+  #request(start: RequestStart): void {
+    const { id, head: bytes } = start;
     const head = quoted(bytes.subarray(0, HEAD_BYTES));
     const verb = bytes.length > HEAD_BYTES ? "begins with" : "is";
-    const message = `request ${id} ${verb} ${head}`;
+    const message = `${requestName(start)} ${verb} ${head}`;
     this.#lines.add("debug", "request", message, { id, head });
   }
 

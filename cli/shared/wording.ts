@@ -18,6 +18,13 @@ export function nameOf(addr: Deno.Addr): string {
   return hostPort(addr.hostname, addr.port);
 }
 
+/** A request, and whose it is: with that, the line of its exchange begins. */
+export function requestName(
+  { id, remoteAddr }: { id: number; remoteAddr: Deno.Addr },
+): string {
+  return `request ${id} of ${nameOf(remoteAddr)}`;
+}
+
 /** The address of a server. That of an inherited Unix socket is not known. */
 export function serverName(addr: Deno.Addr): string {
   const isKnown = addr.transport !== "unix" || addr.path as string | null;
