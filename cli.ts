@@ -32,7 +32,8 @@ import { nearest } from "./shared/nearest.ts";
 import { send } from "./cli/send.ts";
 import { serveUntilStopped } from "./cli/serve.ts";
 import { standardError } from "./cli/log/standard_error.ts";
-import { messageOf, sourceOf } from "./cli/shared/wording.ts";
+import { sourceOf } from "./cli/shared/source.ts";
+import { messageOf } from "./cli/shared/wording.ts";
 import { checkDenoVersion } from "./shared/deno_version.ts";
 import { causeOf, isOf } from "./shared/thrown.ts";
 

@@ -7,9 +7,10 @@
 /**
  * What could move a terminal's cursor, begin a new line, change the order of what
  * is written, or stand there unseen: control and format characters, which include
- * those for the direction of text, and the separators of lines.
+ * those for the direction of text, the separators of lines, and whatever else is
+ * shown as nothing (`Default_Ignorable_Code_Point`).
  */
-const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+const unfit = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{DI}]/gu;
 
 /** Most text is nothing but printable ASCII, and this test is much the fastest. */
 const plain = /^[ -~]*$/;

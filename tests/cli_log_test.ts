@@ -240,6 +240,24 @@ testWithSignals(
   },
 );
 
+for (const format of ["text", "json"]) {
+  testWithSignals(
+    `cli: shortens what a handler throws, in a log as ${format}`,
+    async () => {
+      const module = moduleUrl(`export default async (conn) => {
+      throw new Error("unknown: " + (await conn.text()) + "!");
+    };`);
+      const flags = ["--log-format", format, "--log-level", "debug"];
+      await using tool = await Tool.listening([...flags, module]);
+      assertEquals(await ask(tool.addr, "x".repeat(9e6)), failed);
+      const lines = await stopped(tool);
+      const line = lines.find((line) => line.includes("failed while handling"));
+      assertMatch(line ?? "", /unknown: x+ \(\d+ characters left out\) x+!/);
+      assert(lines.every(({ length }) => length < 50_000));
+    },
+  );
+}
+
 testWithSignals("cli: logs what an onError() throws, in one line", async () => {
   const module = moduleUrl(`export default {
     handler() { throw new Error("oh"); },

@@ -43,6 +43,10 @@ export const hostile = {
   "an error whose stack throws": () => withProperty("stack", { get: refuse }),
   "an error whose stack has no prototype": () =>
     withProperty("stack", { value: Object.create(null) }),
+  "an error that quotes what looks like places": () =>
+    new Error("see\nfile://a/b:1:1\n    at file:///%zz:1:1"),
+  "an error whose stack names no file that can be": () =>
+    withProperty("stack", { value: "Error: plain\n    at file://a/b:1:1" }),
   "an error whose cause throws": () => withProperty("cause", { get: refuse }),
   "an error that is its own cause": () => {
     const error = new Error("cycle");

@@ -185,13 +185,29 @@ for (
   });
 }
 
+Deno.test("the tool speaks of its own limits only where one of them was exceeded", () => {
+  for (
+    const error of [
+      new TimeoutError("idleTimeout", 30, "request"),
+      new TimeoutError("timeout", 30),
+      new RequestTooLargeError(30),
+    ]
+  ) {
+    for (const outcome of ["failed", "aborted"] as const) {
+      assertEquals(reasonOf({ outcome, error }), error.message);
+    }
+  }
+});
+
 Deno.test("the tool advises half-closing only if the end of a request is waited for", () => {
   for (
     const awaited of ["end", "length", "piece", "handshake", "header"] as const
   ) {
     for (const option of ["idleTimeout", "deadline"] as const) {
       const error = new TimeoutError(option, 30, "request", awaited);
-      const told = [error.message, reasonOf(error), refusalFor(error)];
+      const outcome = option === "deadline" ? option : "idle";
+      const reason = reasonOf({ outcome, error });
+      const told = [error.message, reason, refusalFor(error)];
       for (const text of told) {
         assertEquals(/half-close/i.test(text), awaited === "end", text);
       }

@@ -23,6 +23,7 @@ const unfit = [
   ...["\u061c", "\u200b", "\u200e", "\u200f", "\u2028", "\u2029"],
   ...["\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2060"],
   ...["\u2066", "\u2067", "\u2068", "\u2069", "\ufeff", "\u{e0041}"],
+  ...["\u034f", "\u115f", "\u3164", "\ufe0f", "\u{e0100}"],
 ];
 
 /** Checks that nothing of it can be seen raw, but for the ends of lines. */

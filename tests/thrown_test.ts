@@ -1,6 +1,7 @@
 // Whatever is thrown can be put into words and written, and ends nothing.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { sourceOf } from "../cli/shared/source.ts";
 import { messageOf as messageOnOneLine } from "../cli/shared/wording.ts";
 import {
   causeOf,
@@ -70,6 +71,7 @@ Deno.test("nothing that makes words of something thrown can throw", () => {
     assertEquals(typeof typeOf(value), "string");
     assertEquals(typeof printable(messageOnOneLine(value)), "string");
     assert(["string", "undefined"].includes(typeof stackOf(value)));
+    assert(["string", "undefined"].includes(typeof sourceOf(value)));
     assertEquals(typeof isOf(value, Error), "boolean");
     causeOf(value);
     let isWritten = false;
@@ -78,6 +80,28 @@ Deno.test("nothing that makes words of something thrown can throw", () => {
       isWritten = true;
     }, () => writeToConsole("told of", value));
     assert(isWritten);
+  }
+});
+
+Deno.test("messageOf() of the tool makes one line of a message, without its middle", () => {
+  const shown = (message: string) => messageOnOneLine(new Error(message));
+  assertEquals(shown(" a  \r\n\n\t b\n"), "a b");
+  const all = `${"<".repeat(4096)}${">".repeat(4096)}`;
+  assertEquals(shown(all), all);
+  const long = `${"<".repeat(4096)}${" ".repeat(5_000_000)}${">".repeat(4096)}`;
+  assertEquals(
+    shown(long),
+    `${"<".repeat(4096)} (5000000 characters left out) ${">".repeat(4096)}`,
+  );
+});
+
+Deno.test("sourceOf() takes nothing in a message for the place of an error", () => {
+  const forged = ["file:///forged.ts:1:1", "    at file:///forged.ts:1:1"];
+  for (const line of [...forged, "", "x", "E", "Error"]) {
+    for (const message of [line, `x\n${line}`, `${line}\n`, `${line}\nx`]) {
+      const source = sourceOf(new Error(message));
+      assertStringIncludes(`${source}`, "/thrown_test.ts:");
+    }
   }
 });
 

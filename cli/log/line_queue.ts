@@ -113,7 +113,7 @@ export class LineQueue {
       this.#writes = 0;
     }
     if (this.#writes++ < WRITES_AT_ONCE) return;
-    await new Promise((resolve) => setTimeout(resolve, GATHERING_MS));
+    await aWhile();
   }
 
   /** Returns whether that was possible. */
@@ -124,7 +124,7 @@ export class LineQueue {
     try {
       while (written < bytes.length) {
         this.#startedAt = performance.now();
-        written += await this.#stream.write(bytes.subarray(written));
+        written += await this.#writeSome(bytes.subarray(written));
       }
       this.#isMidLine = false;
       return true;
@@ -136,6 +136,18 @@ export class LineQueue {
       return false;
     } finally {
       this.#startedAt = undefined;
+    }
+  }
+
+  /** Returns how many bytes. It is none if the stream takes none for now. */
+  async #writeSome(bytes: Uint8Array): Promise<number> {
+    try {
+      return await this.#stream.write(bytes);
+    } catch (error) {
+      // A parent has made the pipe, or the terminal, one that does not block.
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      await aWhile();
+      return 0;
     }
   }
 
@@ -162,4 +174,8 @@ export class LineQueue {
     this.#lost += lines - (lost > 0 ? 1 : 0) + lost + waiting;
     this.#waiting = "";
   }
+}
+
+function aWhile(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, GATHERING_MS));
 }

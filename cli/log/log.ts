@@ -41,13 +41,14 @@ import type {
 import type { Observer, Renewable } from "../shared/observer.ts";
 import { receiptFor } from "../shared/receipt.ts";
 import { reasonOf } from "../shared/reasons.ts";
+import { sourceOf } from "../shared/source.ts";
 import {
   messageOf,
   nameOf,
   quoted,
   requestName,
   serverName,
-  sourceOf,
+  shortened,
 } from "../shared/wording.ts";
 import {
   type Diversion,
@@ -197,7 +198,8 @@ export class Log implements Observer {
 
   #fault(level: LogLevel, error: unknown, context: string, id?: number): void {
     const message = messageOf(error);
-    const stack = this.#isDebugging ? stackOf(error) : undefined;
+    const trace = this.#isDebugging ? stackOf(error) : undefined;
+    const stack = trace === undefined ? undefined : shortened(trace);
     this.#lines.add(level, "fault", context + message, {
       id,
       error: message,
@@ -209,7 +211,7 @@ export class Log implements Observer {
 /** One line for an exchange: who, how much, how long, how it ended. */
 function describe(record: ExchangeRecord, kept?: Kept): string {
   const { remoteAddr, bytesRead, bytesWritten, durationMs, outcome } = record;
-  const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
+  const reason = "error" in record ? `: ${reasonOf(record)}` : "";
   const source = outcome === "failed" ? sourceOf(record.error) : undefined;
   const end = outcome in levels
     ? outcome
@@ -240,7 +242,7 @@ function fieldsOf(record: ExchangeRecord): Fields {
     end: record.end,
     phase,
     outcome,
-    error: "error" in record ? reasonOf(record.error) : undefined,
+    error: "error" in record ? reasonOf(record) : undefined,
     at: outcome === "failed" ? sourceOf(record.error) : undefined,
   };
 }

@@ -7,7 +7,12 @@
 
 import { type AwaitedPart, lacks } from "../../shared/errors.ts";
 import { isOf } from "../../shared/thrown.ts";
-import { RequestTooLargeError, TimeoutError } from "../../server.ts";
+import {
+  type ExchangeRecord,
+  type Outcome,
+  RequestTooLargeError,
+  TimeoutError,
+} from "../../server.ts";
 import { messageOf } from "./wording.ts";
 
 /** What else is known of an error: it explains it better than its message. */
@@ -23,8 +28,19 @@ export function explainLimit(error: unknown, explanation: string): void {
   if (isOf(error, TimeoutError)) explanations.set(error, explanation);
 }
 
+/** How exchanges end that have exceeded a limit of the server. */
+const exceeding: ReadonlySet<Outcome> = new Set([
+  "too-large",
+  "idle",
+  "deadline",
+]);
+
 /** Why an exchange has failed, for the log and the view. */
-export function reasonOf(error: unknown): string {
+export function reasonOf(
+  { outcome, error }: Pick<ExchangeRecord, "outcome" | "error">,
+): string {
+  // A handler may throw such an error, too, for instance of its own client.
+  if (!exceeding.has(outcome)) return messageOf(error);
   if (isOf(error, RequestTooLargeError) && error.part === "request") {
     return `the request is larger than the ${error.maxRequestBytes} bytes of ` +
       "--max-request-bytes";

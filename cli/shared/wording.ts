@@ -4,10 +4,12 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { hostPort } from "../../shared/address.ts";
 import { printable } from "../../shared/printable.ts";
-import { messageOf as wordsOf, stackOf } from "../../shared/thrown.ts";
+import { messageOf as wordsOf } from "../../shared/thrown.ts";
+
+/** How much is shown of either end of a long text. */
+const MAX_END = 4096;
 
 /** An address as one writes it. Clients of Unix sockets rarely have one. */
 export function nameOf(addr: Deno.Addr): string {
@@ -31,39 +33,21 @@ export function serverName(addr: Deno.Addr): string {
   return isKnown ? nameOf(addr) : "an inherited Unix socket";
 }
 
-/** The message of whatever was thrown, on one line. It cannot throw. */
+/**
+ * The message of whatever was thrown, on one line, and shortened. It cannot throw,
+ * and takes no longer than the message is long: a client may choose what it quotes.
+ */
 export function messageOf(thrown: unknown): string {
-  return wordsOf(thrown).replaceAll(/\s*\n\s*/g, " ");
+  const lines = shortened(wordsOf(thrown)).split("\n");
+  return lines.map((line) => line.trim()).filter(Boolean).join(" ");
 }
 
-/** Where our own code is: what stands there is not at fault. */
-const root = RegExp.escape(import.meta.resolve("../../"));
-const ours = new RegExp(
-  `^${root}(?:cli|client|conn|draining|exchange|listening|metrics|proxy|server|serving|shared)\\b`,
-);
-
-/**
- * Where something was thrown, outside of our own code.
- *
- * @param thrown What was thrown.
- * @param isDirect Whether our own code must not have thrown it, at somebody's call.
- * @returns The file or URL with line and column, or `undefined` if it is unknown.
- */
-export function sourceOf(
-  thrown: unknown,
-  isDirect = false,
-): string | undefined {
-  const frames = stackOf(thrown)?.matchAll(
-    /\b((?:file|https?):\/\/[^\s#]+)(?:#\S*?)?(:\d+:\d+)\)?$/gm,
-  );
-  for (const [, url = "", position] of frames ?? []) {
-    if (ours.test(url)) {
-      if (isDirect) return undefined;
-      continue;
-    }
-    return (url.startsWith("file:") ? fileURLToPath(url) : url) + position;
-  }
-  return undefined;
+/** Text without its middle, if it is long. A message may quote a whole request. */
+export function shortened(text: string): string {
+  const rest = text.length - 2 * MAX_END;
+  if (rest <= 0) return text;
+  const [start, end] = [text.slice(0, MAX_END), text.slice(-MAX_END)];
+  return `${start} (${rest} characters left out) ${end}`;
 }
 
 /** Bytes as text in quotes: what is not printable ASCII is escaped. */

@@ -114,7 +114,7 @@ export class Activity implements Observer {
     keep(this.last, record, KEPT_EXCHANGES);
     this.rates.add(this.now(), bytesRead, bytesWritten);
     if (outcome !== "ok") {
-      const reason = "error" in record ? `: ${reasonOf(record.error)}` : "";
+      const reason = "error" in record ? `: ${reasonOf(record)}` : "";
       this.note({
         time: new Date(record.startedAt + record.durationMs),
         level: "WARN",
