@@ -19,7 +19,7 @@
  */
 
 import { messageOf } from "../tests/harness/errors.ts";
-import { execute, type Flags, UsageError } from "../tests/harness/options.ts";
+import { execute, type Flags } from "../tests/harness/options.ts";
 import { Progress } from "../tests/harness/progress.ts";
 import { type Case, cases } from "./cases.ts";
 import { chart } from "./chart.ts";
@@ -44,8 +44,8 @@ Options:
       --case A,B     run these: ${listed(cases.map(({ name }) => name))}
       --only A,B     with these: ${listed(Object.keys(contenders))}
       --rounds N     how often, 1 to 99; medians are told [5]
-      --seconds S    how long each time, over 0 [0.4, with --full 0.7]
-      --warm-up S    how long before that, over 0 [0.4, with --full ${WARM_UP_SECONDS}]
+      --seconds S    how long each time, up to 60 [0.4, with --full 0.7]
+      --warm-up S    how long before that, up to 60 [${WARM_UP_SECONDS}]
       --json FILE    write all figures there
       --svg FILE     draw them there
   -h, --help         print this help`;
@@ -145,40 +145,37 @@ class Benchmark {
 }
 
 function read(flags: Flags): Options {
-  const chosen = (flag: "case" | "only", known: string[]) => {
-    const names = flags.text(flag)?.split(",");
-    const stranger = names?.find((name) => !known.includes(name));
-    if (stranger === undefined) return new Set(names ?? known);
-    throw new UsageError(
-      `--${flag} knows no "${stranger}", but ${known.join(", ")}`,
-    );
-  };
   const full = flags.has("full");
   const all = full || flags.text("case") !== undefined;
-  const names = chosen("case", cases.map(({ name }) => name));
+  const chosen = flags.names("case", cases.map(({ name }) => name));
+  const races = cases.filter(({ name, quick, where }) =>
+    chosen.has(name) && (all || quick) &&
+    (where !== "unix" || Deno.build.os !== "windows")
+  );
   return {
-    races: cases.filter(({ name, quick, where }) =>
-      names.has(name) && (all || quick) &&
-      (where !== "unix" || Deno.build.os !== "windows")
-    ),
-    only: chosen("only", Object.keys(contenders)),
+    races,
+    // Only those that are in a case: nobody shall wait for an empty table.
+    only: flags.names("only", contendersOf(races)),
     rounds: flags.whole("rounds", 1, 99, 5),
     duration: {
-      warmUp: flags.seconds("warm-up", 60, full ? WARM_UP_SECONDS : 0.4),
+      warmUp: flags.seconds("warm-up", 60, WARM_UP_SECONDS),
       seconds: flags.seconds("seconds", 60, full ? 0.7 : 0.4),
     },
-    json: flags.file("json"),
-    svg: flags.file("svg"),
+    json: flags.output("json"),
+    svg: flags.output("svg"),
   };
+}
+
+/** Who is in any of these cases. */
+function contendersOf(races: readonly Case[]): Name[] {
+  return Array.from(new Set(races.flatMap(({ contenders }) => contenders)));
 }
 
 /** Runs it, and returns the exit status. */
 function bench(options: Options): Promise<number> {
   const { races, only, json, svg } = options;
   return inFolder(async (folder) => {
-    const names = new Set(
-      races.flatMap((race) => race.contenders).filter((name) => only.has(name)),
-    );
+    const names = contendersOf(races).filter((name) => only.has(name));
     const field = await muster(names, folder);
     const report = await new Benchmark(options, field, folder).run();
     if (report.cases.length > 1) console.log(`\n${summaryTables(report)}`);

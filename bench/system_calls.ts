@@ -29,9 +29,9 @@ Usage: deno task bench:calls [options]
 
 Options:
       --case NAME    the case, as deno task bench knows it [64B]
-      --only A,B     the servers [those of the case]
+      --only A,B     with these servers of the case [all]
       --rounds N     how often, 1 to 99; medians are told [3]
-      --seconds S    how long each time, over 0 [1]
+      --seconds S    how long each time, up to 60 [1]
   -h, --help         print this help`;
 
 interface Options {
@@ -132,17 +132,15 @@ function rowOf(name: Name, costs: Cost[]): string[] {
 }
 
 function read(flags: Flags): Options {
-  const wanted = flags.text("case") ?? "64B";
-  const race = cases.find(({ name }) => name === wanted);
-  if (!race) throw new UsageError(`--case knows no "${wanted}"`);
-  const only = flags.text("only")?.split(",");
-  const stranger = only?.find((name) => !(name in contenders));
-  if (stranger !== undefined) {
-    throw new UsageError(`--only knows no "${stranger}"`);
+  const known = cases.map(({ name }) => name);
+  const named = flags.names("case", known, ["64B"]);
+  const [race, ...others] = cases.filter(({ name }) => named.has(name));
+  if (!race || others.length > 0) {
+    throw new UsageError(`--case takes one, not ${[...named].join(", ")}`);
   }
   return {
     race,
-    names: (only as Name[] | undefined) ?? race.contenders,
+    names: Array.from(flags.names("only", race.contenders)),
     rounds: flags.whole("rounds", 1, 99, 3),
     seconds: flags.seconds("seconds", 60, 1),
   };

@@ -29,6 +29,11 @@ function run(args: string[]): Promise<Output> {
   return runDeno("run", "-A", ...importMap(), file, ...args);
 }
 
+function runCalls(args: string[]): Promise<Output> {
+  const file = `${bench}/system_calls.ts`;
+  return runDeno("run", "-A", ...importMap(), file, ...args);
+}
+
 /** Runs cases as briefly as can be, and reads the figures. */
 async function measure(args: string[]) {
   await using folder = await temporaryFolder();
@@ -107,15 +112,8 @@ Deno.test({
   name: "bench:calls counts the system calls of an exchange",
   ignore: await printed(["strace", "--version"]) === undefined,
   async fn() {
-    const { code, stdout, stderr } = await runDeno(
-      "run",
-      "-A",
-      ...importMap(),
-      `${bench}/system_calls.ts`,
-      "--only=listen,by-hand",
-      "--rounds=1",
-      "--seconds=0.2",
-    );
+    const args = ["--only=listen,by-hand", "--rounds=1", "--seconds=0.2"];
+    const { code, stdout, stderr } = await runCalls(args);
     assertEquals(code, 0, stderr);
     for (const name of ["listen", "by-hand"] as const) {
       const row = stdout.split("\n").find((line) =>
@@ -199,16 +197,31 @@ Deno.test("bench says in one line which argument it cannot understand", async ()
     [["--seconds=x"], '--seconds must be over 0, and at most 60, received "x"'],
     [["--warm-up=0"], '--warm-up must be over 0, and at most 60, received "0"'],
     [["--json="], "--json needs a value: a file"],
+    [["--svg=/dev/null/x"], "--svg cannot be written to /dev/null/x: "],
+    [["--case=64B", "--only=read"], '--only knows no "read", but listen, '],
     [["--nope"], 'unexpected argument "--nope". See --help'],
     [["extra"], 'unexpected argument "extra". See --help'],
   ];
   for (const [args, message] of cases) {
-    const { code, stdout, stderr } = await run(args);
-    const problems = stderr.split("\n").filter((line) =>
-      line.includes("bench:")
-    );
-    assertEquals({ code, stdout }, { code: 2, stdout: "" });
-    assertEquals(problems.length, 1);
-    assertStringIncludes(problems[0] ?? "", `bench: ${message}`);
+    checkMisuse(await run(args), `bench: ${message}`);
   }
 });
+
+Deno.test("bench:calls says in one line which argument it cannot understand", async () => {
+  const cases: [args: string[], message: string][] = [
+    [["--case=nope"], '--case knows no "nope", but 64B, '],
+    [["--case=64B,1MiB"], "--case takes one, not 64B, 1MiB"],
+    [["--only=toString"], '--only knows no "toString", but listen, '],
+    [["--case=tls-64B", "--only=go"], '--only knows no "go", but listen, '],
+  ];
+  for (const [args, message] of cases) {
+    checkMisuse(await runCalls(args), `bench:calls: ${message}`);
+  }
+});
+
+function checkMisuse({ code, stdout, stderr }: Output, message: string): void {
+  const problems = stderr.split("\n").filter((line) => line.includes("bench"));
+  assertEquals({ code, stdout }, { code: 2, stdout: "" });
+  assertEquals(problems.length, 1);
+  assertStringIncludes(problems[0] ?? "", message);
+}

@@ -46,6 +46,34 @@ export class Flags {
     throw new UsageError(`--${name} needs a value: a file`);
   }
 
+  /** As `file()`, for what can be written, which is tried at once. */
+  output(name: string): string | undefined {
+    const file = this.file(name);
+    if (file === undefined) return undefined;
+    try {
+      Deno.openSync(file, { append: true, create: true }).close();
+      return file;
+    } catch (error) {
+      throw new UsageError(
+        `--${name} cannot be written to ${file}: ${messageOf(error)}`,
+      );
+    }
+  }
+
+  /** Names with commas between them, all of which must be known. */
+  names<Name extends string>(
+    name: string,
+    known: readonly Name[],
+    otherwise: readonly Name[] = known,
+  ): ReadonlySet<Name> {
+    const named = this.text(name)?.split(",") ?? otherwise;
+    const stranger = named.find((one) => !known.includes(one as Name));
+    if (stranger === undefined) return new Set(named as Name[]);
+    throw new UsageError(
+      `--${name} knows no "${stranger}", but ${known.join(", ")}`,
+    );
+  }
+
   number(
     name: string,
     isRight: (value: number) => boolean,
