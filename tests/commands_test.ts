@@ -249,9 +249,9 @@ notTried(
 );
 notTried(
   "they need perf, which few kernels allow",
-  "perf record -p PID -- /tmp/load PORT 8 4 64 0 0",
-  "perf report --sort comm,dso",
-  "perf report --sort symbol",
+  "perf record -g -p PID -- /tmp/load PORT 8 4 64 0 0",
+  "perf report --no-children -g none --sort comm,dso",
+  "perf report --children -g none --sort symbol",
 );
 
 Deno.test("commands: all that the pages name are tried, or it is said why not", () => {
