@@ -156,6 +156,19 @@ testWithSignals(
 );
 
 testWithSignals(
+  "cli: a program that writes very many lines holds nothing up, and loses none",
+  async () => {
+    await using tool = await shell("yes '' | head -n 150000 >&2");
+    await ask(tool.addr);
+    const isLoss = (line: string) => line.includes(" of the log lost, ");
+    await until(() => tool.lines.length > 150_001 || tool.lines.some(isLoss));
+    const others = tool.lines.filter((line) => !line.endsWith(": "));
+    assertEquals(others.length, 2, others.join("\n"));
+    assertMatch(others[1] ?? "", /, ok$/);
+  },
+);
+
+testWithSignals(
   "cli: a program that fails makes the exchange fail",
   async () => {
     const script = 'read -r what; echo "$what"; exit "$what"';

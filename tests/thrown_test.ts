@@ -105,6 +105,44 @@ Deno.test("sourceOf() takes nothing in a message for the place of an error", () 
   }
 });
 
+Deno.test("sourceOf() knows no place where a message has changed", () => {
+  const error = new Error("oh\n    at file:///forged.ts:1:1");
+  assertStringIncludes(`${error.stack}`, "forged");
+  error.message = `then ${error.message}`;
+  assertEquals(sourceOf(error), undefined);
+});
+
+Deno.test("sourceOf() reads every kind of frame", () => {
+  const source = (frame: string) =>
+    sourceOf(Object.assign(new Error("x"), {
+      stack: `Error: x\n    at ${frame}`,
+    }));
+  for (
+    const frame of [
+      "file:///m.ts:1:2",
+      "async file:///m.ts:1:2",
+      "f (file:///m.ts:1:2)",
+      "async Object.<anonymous> (file:///m.ts:1:2)",
+      "new A (file:///m.ts#3:1:2)",
+      "f [as g] (file:///m.ts#3:1:2)",
+    ]
+  ) {
+    assertEquals(source(frame), "/m.ts:1:2", frame);
+  }
+  assertEquals(source("f (https://a.b/m.ts:1:2)"), "https://a.b/m.ts:1:2");
+  for (
+    const frame of [
+      "f (ext:core/01_core.js:1:2)",
+      "async Promise.all (index 0)",
+    ]
+  ) {
+    assertEquals(source(frame), undefined, frame);
+  }
+  // It would take minutes if it took more than that.
+  const long = "file://a#".repeat(200_000);
+  assertEquals(source(long), undefined);
+});
+
 Deno.test("writeToConsole() survives a console that cannot write", () => {
   const full = () => {
     throw new Deno.errors.WriteZero("No space left on device");

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { within } from "../../shared/pause.ts";
+import { turn, within } from "../../shared/pause.ts";
 import { type Unhurried, unhurried } from "../../shared/unhurried.ts";
 import type { Conn, ServeOptions } from "../../server.ts";
 import type { Answer } from "./answer.ts";
@@ -24,6 +24,8 @@ const LAST_WORDS_MS = 100;
 const TOO_LONG_BYTES = 4 * 1024 ** 2;
 /** How long a line of a program's standard error may be before it is split. */
 const MAX_LINE = 8192;
+/** So many of these lines are logged before everything else has its turn. */
+const LINES_AT_ONCE = 100;
 
 /**
  * Makes an answer from a program: the request is its standard input, its
@@ -203,7 +205,11 @@ class Run {
 
   async #logLines(log: (line: string) => void): Promise<void> {
     const lines = linesOf(chunksOf(this.#errors), MAX_LINE);
-    for await (const line of lines) log(line);
+    let count = 0;
+    for await (const line of lines) {
+      log(line);
+      if (++count % LINES_AT_ONCE === 0) await turn();
+    }
   }
 
   async #feed(): Promise<void> {

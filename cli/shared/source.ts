@@ -14,7 +14,9 @@ const ours = new RegExp(
 );
 
 const frame = /^ {4}at /;
-const place = /\b((?:file|https?):\/\/[^\s#]+)(?:#\S*?)?(:\d+:\d+)\)?$/;
+/** It takes no longer than a line is long. */
+const place =
+  /^ {4}at (?:.* \(|async )?((?:file|https?):\/\/[^\s#]+)(?:#\S*?)?(:\d+:\d+)\)?$/;
 
 /**
  * Where something was thrown, outside of our own code. It cannot throw.
@@ -36,12 +38,16 @@ export function sourceOf(
   return undefined;
 }
 
-/** The frames of a stack trace. A message before them may look like some. */
+/**
+ * The frames of a stack trace. The message before them may look like some: where it
+ * ends is not known if it has changed since.
+ */
 function framesOf(thrown: unknown): string[] {
   const stack = stackOf(thrown) ?? "";
   const message = messageOf(thrown);
   const at = stack.indexOf(message);
-  const lines = stack.slice(at < 0 ? 0 : at + message.length).split("\n");
+  if (at < 0) return [];
+  const lines = stack.slice(at + message.length).split("\n");
   return lines.slice(lines.findLastIndex((line) => !frame.test(line)) + 1);
 }
 
