@@ -32,7 +32,7 @@ export function sourceOf(
   for (const line of framesOf(thrown)) {
     const [, url, position] = place.exec(line) ?? [];
     if (url === undefined) continue;
-    if (!ours.test(url)) return nameOf(url) + position;
+    if (!ours.test(url)) return pathOf(url) + position;
     if (isDirect) return undefined;
   }
   return undefined;
@@ -51,8 +51,8 @@ function framesOf(thrown: unknown): string[] {
   return lines.slice(lines.findLastIndex((line) => !frame.test(line)) + 1);
 }
 
-/** A file by its path, if it has one. */
-function nameOf(url: string): string {
+/** The path of a file, if it can have one, or else the URL as it is. */
+function pathOf(url: string): string {
   if (!url.startsWith("file:")) return url;
   try {
     return fileURLToPath(url);
