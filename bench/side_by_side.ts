@@ -57,7 +57,7 @@ function listed(names: string[]): string {
 
 interface Options {
   races: readonly Case[];
-  only: ReadonlySet<string>;
+  only: ReadonlySet<Name>;
   rounds: number;
   duration: Duration;
   json: string | undefined;
@@ -173,10 +173,9 @@ function contendersOf(races: readonly Case[]): Name[] {
 
 /** Runs it, and returns the exit status. */
 function bench(options: Options): Promise<number> {
-  const { races, only, json, svg } = options;
+  const { only, json, svg } = options;
   return inFolder(async (folder) => {
-    const names = contendersOf(races).filter((name) => only.has(name));
-    const field = await muster(names, folder);
+    const field = await muster(only, folder);
     const report = await new Benchmark(options, field, folder).run();
     if (report.cases.length > 1) console.log(`\n${summaryTables(report)}`);
     if (json) {

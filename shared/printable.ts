@@ -28,8 +28,7 @@ const escapes: Partial<Record<string, string>> = {
  * @returns The text, with escapes as in JavaScript for what is unfit.
  */
 export function printable(text: string): string {
-  if (plain.test(text)) return text;
-  return text.replaceAll(unfit, (character) => {
+  return escaped(text, (character) => {
     const code = (character.codePointAt(0) ?? 0).toString(16);
     if (code.length > 4) return `\\u{${code}}`;
     return escapes[character] ??
@@ -62,14 +61,16 @@ export function parseJson(json: string): unknown {
  * @returns JSON that means the same.
  */
 export function printableJson(value: unknown): string {
-  const json = JSON.stringify(value);
-  if (plain.test(json)) return json;
-  return json.replaceAll(
-    unfit,
+  return escaped(
+    JSON.stringify(value),
     (character) =>
       Array.from(
         { length: character.length },
         (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`,
       ).join(""),
   );
+}
+
+function escaped(text: string, escape: (character: string) => string): string {
+  return plain.test(text) ? text : text.replaceAll(unfit, escape);
 }

@@ -6,6 +6,7 @@
  */
 
 import { type ByteStream, writeLastWords } from "./last_words.ts";
+import { Pause } from "../../shared/pause.ts";
 import { endsInTime } from "../shared/patience.ts";
 
 /** So many characters may wait. Lines beyond them are lost, and counted. */
@@ -113,7 +114,7 @@ export class LineQueue {
       this.#writes = 0;
     }
     if (this.#writes++ < WRITES_AT_ONCE) return;
-    await aWhile();
+    await new Pause(GATHERING_MS).ended;
   }
 
   /** Returns whether that was possible. */
@@ -146,7 +147,7 @@ export class LineQueue {
     } catch (error) {
       // A parent has made the pipe, or the terminal, one that does not block.
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      await aWhile();
+      await new Pause(GATHERING_MS).ended;
       return 0;
     }
   }
@@ -174,8 +175,4 @@ export class LineQueue {
     this.#lost += lines - (lost > 0 ? 1 : 0) + lost + waiting;
     this.#waiting = "";
   }
-}
-
-function aWhile(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, GATHERING_MS));
 }
